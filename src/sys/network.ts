@@ -1,0 +1,124 @@
+/** Links, addresses, routes and the raw sockets that DHCP and ARP need. */
+
+/** `52:54:00:12:34:56`, lower case. */
+export type Mac = string
+/** Dotted quad, or RFC 5952 text for IPv6. */
+export type IpAddress = string
+
+export interface Link {
+  readonly index: number
+  /** `eth0`. */
+  readonly name: string
+  readonly mac: Mac
+  readonly mtu: number
+  /** IFF_UP: we or somebody brought it up. */
+  readonly up: boolean
+  /** IFF_LOWER_UP: the driver sees a carrier. Only meaningful while `up`. */
+  readonly carrier: boolean
+  /** ARPHRD_ETHER and not a bridge, bond, VLAN or other stacked link. */
+  readonly physical: boolean
+  /** The kernel driver's name, where sysfs tells. */
+  readonly driver: string | undefined
+}
+
+export interface Address {
+  readonly address: IpAddress
+  readonly prefixLength: number
+  readonly broadcast?: IpAddress
+}
+
+export interface Route {
+  /** `0.0.0.0/0` for the default route. */
+  readonly destination: string
+  /** Absent: on-link. */
+  readonly gateway?: IpAddress
+  readonly metric?: number
+  /** The gateway need not be inside a known prefix (RTNH_F_ONLINK). */
+  readonly onlink?: boolean
+}
+
+/** A DHCPv4 message (RFC 2131). Fields and options that we neither send nor read are left out. */
+export interface DhcpMessage {
+  readonly op: 'request' | 'reply'
+  readonly xid: number
+  readonly secs: number
+  readonly broadcast: boolean
+  readonly ciaddr: IpAddress
+  readonly yiaddr: IpAddress
+  readonly siaddr: IpAddress
+  readonly giaddr: IpAddress
+  readonly chaddr: Mac
+  readonly sname: string
+  readonly file: string
+  readonly options: DhcpOptions
+}
+
+export type DhcpMessageType =
+  | 'discover'
+  | 'offer'
+  | 'request'
+  | 'decline'
+  | 'ack'
+  | 'nak'
+  | 'release'
+  | 'inform'
+
+/** Options by their field's name; the number of each (RFC 2132 and later) is beside it. */
+export interface DhcpOptions {
+  /** 53 */ readonly messageType?: DhcpMessageType
+  /** 54 */ readonly serverId?: IpAddress
+  /** 50 */ readonly requestedAddress?: IpAddress
+  /** 51, seconds */ readonly leaseTime?: number
+  /** 58, seconds */ readonly renewalTime?: number
+  /** 59, seconds */ readonly rebindingTime?: number
+  /** 1 */ readonly subnetMask?: IpAddress
+  /** 28 */ readonly broadcastAddress?: IpAddress
+  /** 3 */ readonly routers?: readonly IpAddress[]
+  /** 121, RFC 3442 */ readonly classlessRoutes?: readonly {
+    readonly destination: string
+    readonly gateway: IpAddress
+  }[]
+  /** 6 */ readonly dnsServers?: readonly IpAddress[]
+  /** 119, RFC 3397 */ readonly domainSearch?: readonly string[]
+  /** 12 */ readonly hostname?: string
+  /** 15 */ readonly domainName?: string
+  /** 26 */ readonly mtu?: number
+  /** 42 */ readonly ntpServers?: readonly IpAddress[]
+  /** 17 */ readonly rootPath?: string
+  /** 66 */ readonly tftpServerName?: string
+  /** 67 */ readonly bootFile?: string
+  /** 210, RFC 5071 */ readonly pathPrefix?: string
+  /** 56 */ readonly message?: string
+  /** 60 */ readonly vendorClass?: string
+  /** 77, RFC 3004 */ readonly userClass?: string
+  /** 61: hex, type byte first */ readonly clientId?: string
+  /** 97, RFC 4578: hex, type byte first */ readonly clientUuid?: string
+  /** 57 */ readonly maximumMessageSize?: number
+  /** 55 */ readonly parameterRequestList?: readonly number[]
+  /** 80, RFC 4039 */ readonly rapidCommit?: boolean
+}
+
+/** A stream of events. Ends when the signal given at its opening fires. */
+export type Events<T> = AsyncIterableIterator<T>
+
+export interface DhcpSocket {
+  /** Sends from 0.0.0.0:68 (or `ciaddr` when it is set) to the broadcast address, or to `to`. */
+  send(message: DhcpMessage, to?: IpAddress): Promise<void>
+  /** The next reply to our xid or chaddr; undefined when `deadlineMs` (clock.now) passes. Malformed packets are dropped. */
+  receive(deadlineMs: number, signal?: AbortSignal): Promise<DhcpMessage | undefined>
+  close(): Promise<void>
+}
+
+export interface Network {
+  links(): Promise<readonly Link[]>
+  /** First every link that is there now, then each change of one. */
+  watchLinks(signal: AbortSignal): Events<Link>
+  setLink(name: string, change: { readonly up?: boolean; readonly mtu?: number }): Promise<void>
+  addAddress(link: string, address: Address): Promise<void>
+  /** Removes every address and, with them, the routes of a link. */
+  flush(link: string): Promise<void>
+  addRoute(link: string, route: Route): Promise<void>
+  openDhcp(link: string): Promise<DhcpSocket>
+  /** RFC 5227: true when somebody else answers for this address within `timeoutMs`. */
+  arpProbe(link: string, address: IpAddress, timeoutMs: number): Promise<boolean>
+}
