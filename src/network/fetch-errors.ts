@@ -1,0 +1,117 @@
+/** What a failed try of a download means: whether to ask again, to ask another mirror or to stop, and what to advise. */
+
+import type { ErrorCode, SysError } from '../sys/index.ts'
+import { hostOf, redactUrl } from './url.ts'
+
+/**
+ * - `again`: the same URL may well answer in a while.
+ * - `elsewhere`: this URL will go on saying so; another mirror may differ.
+ * - `stop`: no mirror can help (this machine is the reason), or none should be trusted with another try.
+ */
+export type Verdict = 'again' | 'elsewhere' | 'stop'
+
+/** The network, or a server that is not up yet. */
+const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'DNS',
+  'TIMEOUT',
+  'TRUNCATED',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'ENETRESET',
+  'EHOSTUNREACH',
+  'EHOSTDOWN',
+  'EADDRNOTAVAIL',
+  'EAGAIN',
+  'EINTR',
+])
+
+/** This machine has no room or no right, or the archive attacks it. */
+const FINAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'ABORTED',
+  'ESCAPE',
+  'ENOSPC',
+  'EDQUOT',
+  'ENOMEM',
+  'EROFS',
+  'EMFILE',
+  'ENFILE',
+])
+
+export function verdictOn(error: SysError): Verdict {
+  if (PASSING.has(error.code)) return 'again'
+  if (FINAL.has(error.code)) return 'stop'
+  if (error.code === 'HTTP') return isPassingStatus(error.status) ? 'again' : 'elsewhere'
+  return 'elsewhere'
+}
+
+/** 408 Request Timeout, 425 Too Early, 429 Too Many Requests, and the server's own faults. */
+function isPassingStatus(status: number | undefined): boolean {
+  return status !== undefined && (status === 408 || status === 425 || status === 429 || status >= 500)
+}
+
+/** 2024: a clock before it was never set, as no version of this program is older. */
+const CLOCK_NEVER_SET_BEFORE = Date.UTC(2024, 0, 1)
+
+/** What to do about a URL's last failure. `wall`: milliseconds since 1970, to tell when the clock is the reason. */
+export function adviceFor(url: string, error: SysError | undefined, wall: number): readonly string[] {
+  if (error === undefined) return []
+  const host = hostOf(url) ?? 'the server'
+  const shown = redactUrl(url)
+  switch (error.code) {
+    case 'DNS':
+      return [
+        `Check that the DNS servers in the DHCP lease or in ip= know ${host}, or write its address into the URL.`,
+      ]
+    case 'ECONNREFUSED':
+      return [`Check that the server is running on ${host} and listens on that port.`]
+    case 'ENETUNREACH':
+    case 'EHOSTUNREACH':
+    case 'EHOSTDOWN':
+      return [`Check the gateway in the DHCP lease or in ip=, and that ${host} is switched on.`]
+    case 'TIMEOUT':
+    case 'ETIMEDOUT':
+    case 'TRUNCATED':
+    case 'ECONNRESET':
+      return [`Check ${host}, its firewall, and the network between: the connection stands still or breaks.`]
+    case 'HTTP':
+      return adviceForStatus(shown, host, error.status)
+    case 'TLS':
+      return wall < CLOCK_NEVER_SET_BEFORE
+        ? [
+            `This machine's clock says ${new Date(wall).toISOString().slice(0, 10)}, so every certificate looks not yet valid: set the clock (battery, firmware) or use http.`,
+          ]
+        : [
+            `Check the certificate of ${host}, and that the initrd was built with the authority that signed it.`,
+          ]
+    case 'DIGEST':
+    case 'SIGNATURE':
+      return [`${shown} is not what was expected: an old copy, a broken mirror, or somebody changed it.`]
+    case 'FORMAT':
+      return [`Look at what ${host} really sends for this URL (a web page instead of the file?).`]
+    case 'ESCAPE':
+      return [`Do not use this archive: a name in it leads out of its directory. Find out who made it.`]
+    case 'TOO_BIG':
+    case 'ENOSPC':
+    case 'ENOMEM':
+      return ['Give the machine more memory, or the system less to hold.']
+    case 'ENOENT':
+      return [`Check the path: ${shown} is not there.`]
+    default:
+      return []
+  }
+}
+
+function adviceForStatus(shown: string, host: string, status: number | undefined): readonly string[] {
+  if (status === 401 || status === 403 || status === 407) {
+    return [`Check the permissions of the file on ${host}, or put user and password into the URL.`]
+  }
+  if (status === 404 || status === 410) return [`Check the URL, and that the file is on ${host}: ${shown}`]
+  if (status !== undefined && status >= 500) return [`Look at the log of the web server on ${host}.`]
+  if (status === 429) return [`${host} refuses so many requests: raise its limit or add a mirror.`]
+  return [`Ask for the URL with another client: ${shown}`]
+}
