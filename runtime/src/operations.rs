@@ -1,0 +1,9 @@
+//! Every operation of the host, room by room.
+
+use crate::ops::Ops;
+
+pub fn all() -> Ops {
+    let mut ops = Ops::default();
+    crate::clock::register(&mut ops);
+    ops
+}
