@@ -1,0 +1,118 @@
+/**
+ * Dependencies as world, `D:`, `p:`, `i:` and `replaces` write them: `[!]name[@tag][operator version]`, with the
+ * operators `<`, `<=`, `=`, `~`, `>=`, `>` and `><` (the version is then a checksum).
+ */
+
+import { compareVersions, isVersion } from './version.ts'
+
+/** What a version may be, compared to the one that is written. Bits, as `>=` is two of them. */
+export const LESS = 1
+export const EQUAL = 2
+export const GREATER = 4
+export const FUZZY = 8
+const ANY = LESS | EQUAL | GREATER | FUZZY
+const CHECKSUM = LESS | GREATER
+
+export interface Dependency {
+  readonly name: string
+  /** `!name`: must not be there. */
+  readonly conflict: boolean
+  /** `@tag`, without the sign; only world has it. */
+  readonly tag: string | undefined
+  /** Bits of LESS, EQUAL, GREATER, FUZZY. */
+  readonly operator: number
+  /** Absent: any. */
+  readonly version: string | undefined
+}
+
+function firstOperator(text: string): number {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if ((code >= 60 && code <= 62) || code === 126) return i
+  }
+  return -1
+}
+
+function operatorBits(text: string): number {
+  let bits = 0
+  for (const sign of text) {
+    if (sign === '<') bits |= LESS
+    else if (sign === '>') bits |= GREATER
+    else if (sign === '=') bits |= EQUAL
+    else bits |= FUZZY | EQUAL
+  }
+  return bits
+}
+
+/** One dependency; undefined when apk would refuse it. */
+export function parseDependency(text: string): Dependency | undefined {
+  const conflict = text.startsWith('!')
+  const start = conflict ? 1 : 0
+  const at = firstOperator(text)
+  let name = text
+  let operator = ANY
+  let version: string | undefined
+  if (at >= 0) {
+    let end = at + 1
+    while (end < text.length && '<=>~'.includes(text.charAt(end))) end++
+    operator = operatorBits(text.slice(at, end))
+    version = text.slice(end)
+    if (version === '' || ((operator & CHECKSUM) !== CHECKSUM && !isVersion(version))) return undefined
+    name = text.slice(start, at)
+  } else if (conflict) name = text.slice(1)
+  let tag: string | undefined
+  const sign = name.indexOf('@')
+  if (sign >= 0) {
+    tag = name.slice(sign + 1)
+    name = name.slice(0, sign)
+  }
+  return name === '' ? undefined : { name, conflict, tag, operator, version }
+}
+
+/** A field with any number of dependencies. `invalid` is the first one that apk would refuse; it reads no further. */
+export function parseDependencies(text: string): {
+  readonly dependencies: readonly Dependency[]
+  readonly invalid: string | undefined
+} {
+  const dependencies: Dependency[] = []
+  for (const word of text.split(/[ \n]+/)) {
+    if (word === '') continue
+    const dependency = parseDependency(word)
+    if (dependency === undefined) return { dependencies, invalid: word }
+    dependencies.push(dependency)
+  }
+  return { dependencies, invalid: undefined }
+}
+
+const OPERATOR_TEXT = new Map([
+  [LESS, '<'],
+  [LESS | EQUAL, '<='],
+  [EQUAL | FUZZY, '~'],
+  [FUZZY, '~'],
+  [EQUAL, '='],
+  [GREATER | EQUAL, '>='],
+  [GREATER, '>'],
+  [CHECKSUM, '><'],
+])
+
+/** As apk writes it; `tags` for world, which keeps them. */
+export function formatDependency(dependency: Dependency, tags: 'tags' | 'no tags' = 'no tags'): string {
+  const { name, conflict, tag, operator, version } = dependency
+  const sign = conflict ? '!' : ''
+  const at = tag !== undefined && tags === 'tags' ? `@${tag}` : ''
+  const wanted = version === undefined ? '' : `${OPERATOR_TEXT.get(operator) ?? '?'}${version}`
+  return `${sign}${name}${at}${wanted}`
+}
+
+/**
+ * Whether something of this version (undefined: provided without one) and this checksum is what the dependency
+ * names, its `!` aside.
+ */
+export function matches(dependency: Dependency, version: string | undefined, checksum: string): boolean {
+  const { operator, version: wanted } = dependency
+  if (wanted === undefined || operator === ANY) return true
+  if (operator === CHECKSUM) return wanted === checksum
+  if (version === undefined) return false
+  const order = compareVersions(version, wanted, (operator & FUZZY) !== 0)
+  return (operator & (order < 0 ? LESS : order > 0 ? GREATER : EQUAL)) !== 0
+}

@@ -1,0 +1,48 @@
+/** etc/apk/repositories: one a line, `URL`, `path` or `@tag URL`, and `#` begins a comment line. */
+
+export interface Repository {
+  /** Without a trailing slash and without the architecture. */
+  readonly url: string
+  /** `@tag`, without the sign: only what world asks for by this tag comes from here. */
+  readonly tag: string | undefined
+}
+
+const INDEX_NAME = 'APKINDEX.tar.gz'
+
+/** A line's repository; undefined for a comment or an empty line. A URL that names the architecture or the index is cut. */
+export function parseRepository(line: string, arch: string): Repository | undefined {
+  const text = line.trim()
+  if (text === '' || text.startsWith('#')) return undefined
+  const tagged = /^@(\S+)\s+(\S.*)$/.exec(text)
+  let url = tagged?.[2] ?? text
+  if (url.startsWith('@')) return undefined
+  if (url.endsWith(`/${INDEX_NAME}`)) url = url.slice(0, -INDEX_NAME.length)
+  url = withoutSlashes(url)
+  if (url.endsWith(`/${arch}`)) url = withoutSlashes(url.slice(0, -arch.length))
+  return { url, tag: tagged?.[1] }
+}
+
+function withoutSlashes(url: string): string {
+  return url.length > 1 ? url.replace(/(?<!:\/)\/+$/, '') : url
+}
+
+/** Every repository of a file, each once. */
+export function parseRepositories(text: string, arch: string): readonly Repository[] {
+  const repositories: Repository[] = []
+  for (const line of text.split('\n')) {
+    const repository = parseRepository(line, arch)
+    if (repository === undefined) continue
+    if (repositories.some(({ url, tag }) => url === repository.url && tag === repository.tag)) continue
+    repositories.push(repository)
+  }
+  return repositories
+}
+
+export function indexUrl(url: string, arch: string): string {
+  return `${url}/${arch}/${INDEX_NAME}`
+}
+
+/** `arch`: the package's own `A:`, which may be `noarch`: apk looks for it in the directory of that name. */
+export function packageUrl(url: string, arch: string, name: string, version: string): string {
+  return `${url}/${arch}/${name}-${version}.apk`
+}

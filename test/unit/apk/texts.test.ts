@@ -1,0 +1,92 @@
+import { describe, expect, it } from 'vitest'
+import { indexUrl, packageUrl, parseRepositories } from '../../../src/apk/repositories.ts'
+import { field, installedStanza, numberField } from '../../../src/apk/stanza.ts'
+import { formatWorld, makeWorld, worldWords } from '../../../src/apk/world.ts'
+
+const STANZA = `C:Q1cUmTKIoavaW0tKIKqQg7wnX2sL0=
+P:demo
+V:1.2-r0
+A:x86_64
+S:1234
+I:8192
+T:
+U:https://example.org
+L:MIT
+o:demo-source
+m:Somebody <somebody@example.org>
+t:1700000000
+c:0123456789abcdef
+k:10
+D:musl so:libz.so.1 foo~=1.2 !bar
+p:cmd:demo=1.2-r0
+i:openrc demo-base=1.2-r0`
+
+describe('field', () => {
+  it('finds a letter at the start of a line only', () => {
+    expect(field(STANZA, 'C')).toBe('Q1cUmTKIoavaW0tKIKqQg7wnX2sL0=')
+    expect(field(STANZA, 'i')).toBe('openrc demo-base=1.2-r0')
+    expect(field('P:T:x\nV:1', 'T')).toBeUndefined()
+  })
+  it('knows an empty field, an absent one and a number', () => {
+    expect(field(STANZA, 'T')).toBeUndefined()
+    expect(field(STANZA, 'q')).toBeUndefined()
+    expect(numberField(STANZA, 'I')).toBe(8192)
+    expect(numberField(STANZA, 'q')).toBe(0)
+  })
+})
+
+describe('installedStanza', () => {
+  it("writes apk's lines in apk's order, with what only the package knows", () => {
+    const lines = installedStanza(STANZA, {
+      replaces: 'old-demo<1.2 other',
+      replacesPriority: 5,
+      tag: 'edge',
+    })
+    expect(lines).toBe(`${STANZA.replace('foo~=1.2', 'foo~1.2')}\nr:old-demo<1.2 other\nq:5\ns:edge\n`)
+  })
+  it('leaves out what is zero or absent, but for the fields that apk always writes', () => {
+    const lines = installedStanza('C:Q1a=\nP:a\nV:1', {
+      replaces: undefined,
+      replacesPriority: 0,
+      tag: undefined,
+    })
+    expect(lines).toBe('C:Q1a=\nP:a\nV:1\nS:0\nI:0\nT:\nU:\nL:\n')
+  })
+})
+
+describe('world', () => {
+  it('keeps one entry a name, the last, in the order of apk', () => {
+    const world = makeWorld(worldWords('openssh\nalpine-base\n busybox=1\nZlib chrony@edge busybox=2 !foo\n'))
+    expect(formatWorld(world)).toBe('alpine-base\nbusybox=2\nchrony@edge\n!foo\nopenssh\nZlib\n')
+  })
+  it('sets aside what is no dependency', () => {
+    expect(makeWorld(['a', 'b=1-oops', 'c']).invalid).toEqual(['b=1-oops'])
+  })
+})
+
+describe('repositories', () => {
+  it('reads tags, comments, architectures and indexes', () => {
+    const text = `# a comment
+https://mirror.example/alpine/v3.19/main/
+@edge https://mirror.example/alpine/edge/main
+/media/usb/apks/x86_64
+http://mirror.example/local/x86_64/APKINDEX.tar.gz
+
+https://mirror.example/alpine/v3.19/main
+`
+    expect(parseRepositories(text, 'x86_64')).toEqual([
+      { url: 'https://mirror.example/alpine/v3.19/main', tag: undefined },
+      { url: 'https://mirror.example/alpine/edge/main', tag: 'edge' },
+      { url: '/media/usb/apks', tag: undefined },
+      { url: 'http://mirror.example/local', tag: undefined },
+    ])
+  })
+  it('makes the URLs that apk asks for', () => {
+    expect(indexUrl('https://m.example/main', 'aarch64')).toBe(
+      'https://m.example/main/aarch64/APKINDEX.tar.gz',
+    )
+    expect(packageUrl('/media/usb/apks', 'x86_64', 'musl', '1-r0')).toBe(
+      '/media/usb/apks/x86_64/musl-1-r0.apk',
+    )
+  })
+})
