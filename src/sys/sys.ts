@@ -161,11 +161,14 @@ export interface Packages {
   verifyIndex(index: number, keys: ReadonlyMap<string, string>): Promise<string>
   /**
    * Stanzas of the packages with one of these names, and of those that provide one: the text between blank lines,
-   * in index order. `byInstallIf`: those whose install_if (`i:`) names one of them as well.
+   * in index order.
    */
   lookup(index: number, names: readonly string[]): Promise<readonly string[]>
-  /** Every stanza that has an `i:` line. */
-  installIf(index: number): Promise<readonly string[]>
+  /**
+   * Stanzas whose install_if (`i:`) names nothing but what is among `names`, conflicts (`!name`) aside: only these
+   * can come in by it. In index order. More than these is no error, only slower.
+   */
+  installIf(index: number, names: readonly string[]): Promise<readonly string[]>
   closeIndex(index: number): Promise<void>
   /**
    * Reads lib/apk/db/installed of a root, if any, into a database kept by the host: owners of paths and the stanzas.
@@ -184,8 +187,9 @@ export interface Packages {
   discard(stage: number): Promise<void>
   /**
    * Writes lib/apk/db/{installed,scripts.tar,triggers,lock} of the root, as apk-tools 2.14 writes them.
+   * `broken`: names of packages of which a script failed; they get apk's line `f:s` after their stanza.
    */
-  writeDatabase(database: number): Promise<void>
+  writeDatabase(database: number, broken: readonly string[]): Promise<void>
 }
 
 export interface DatabaseHandle {
