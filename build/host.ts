@@ -1,0 +1,85 @@
+/**
+ * Makes /init: the host (runtime/, by cargo, which rebuilds only what changed), the bundle as bytecode of that very
+ * host, and the two joined in one file.
+ */
+
+import { spawn } from 'node:child_process'
+import { chmodSync, closeSync, existsSync, openSync, readSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
+import { bundleInit } from './bundle.ts'
+import { needsInterpreter } from './elf.ts'
+import { BuildError, errnoOf } from './error.ts'
+import { packageRoot, workDirectory } from './paths.ts'
+
+/** `dev` builds in a fraction of the time, for trying things out. */
+export type Profile = 'release' | 'dev'
+
+const target = 'x86_64-unknown-linux-gnu'
+
+/** Resolves with the host's path. Needs cargo. */
+export async function buildHost(profile: Profile): Promise<string> {
+  const crate = join(packageRoot, 'runtime')
+  const host = join(crate, 'target', target, profile === 'dev' ? 'debug' : 'release', 'diskless-init')
+  await run('cargo', ['build', '--quiet', '--locked', '--target', target, '--profile', profile], crate)
+  refuseDynamic(host)
+  return host
+}
+
+/** Resolves with the path of a standalone /init. */
+export async function buildInit(profile: Profile): Promise<string> {
+  const directory = profile === 'release' ? workDirectory : join(workDirectory, profile)
+  const [host, bundle] = await Promise.all([buildHost(profile), bundleInit(directory)])
+  const bytecode = join(directory, 'init.qjsc')
+  const init = join(directory, 'init')
+  const partial = `${init}.${process.pid}`
+  await run(host, ['--compile', bundle, bytecode], packageRoot)
+  await run(host, ['--append', bytecode, partial], packageRoot)
+  chmodSync(partial, 0o755)
+  renameSync(partial, init)
+  return init
+}
+
+/** The initrd has no dynamic loader: the kernel would say ENOENT of a file that is there. */
+export function refuseDynamic(program: string): void {
+  if (!existsSync(program)) throw new BuildError(`there is no ${program}, although cargo built it`)
+  const file = openSync(program, 'r')
+  try {
+    const dynamic = needsInterpreter((offset, length) => {
+      const bytes = Buffer.alloc(length)
+      return bytes.subarray(0, readSync(file, bytes, 0, length, offset))
+    })
+    if (dynamic) {
+      throw new BuildError(`${program} needs a dynamic loader, which an initrd does not have`, {
+        advice: ['It must be linked statically: runtime/.cargo/config.toml says +crt-static.'],
+      })
+    }
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** Output goes to our standard error as it comes, and its end into the error. */
+function run(program: string, options: readonly string[], directory: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, options, { cwd: directory, stdio: ['ignore', 'pipe', 'pipe'] })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        output = (output + text).slice(-8192)
+      })
+    }
+    child.on('error', (cause) => {
+      const advice =
+        errnoOf(cause) === 'ENOENT' && program === 'cargo' ? ['Install Rust: it builds /init.'] : []
+      reject(new BuildError(`${program} could not be run`, { cause, advice }))
+    })
+    child.on('close', (status, signal) => {
+      if (status === 0) resolve()
+      else {
+        const how = signal === null ? `exited with ${status}` : `was ended by ${signal}`
+        const cause = output.trim() === '' ? undefined : new Error(output.trim())
+        reject(new BuildError(`'${[program, ...options].join(' ')}' ${how}`, { cause }))
+      }
+    })
+  })
+}

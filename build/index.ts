@@ -1,0 +1,190 @@
+/**
+ * Builds what a boot server serves: vmlinuz, initrd and boot.ipxe, in one directory. The same input gives the same
+ * bytes; what an earlier build left there is taken when nothing that goes into it has changed.
+ */
+
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { readCatalog } from './catalog.ts'
+import { compressInitrd, type Level } from './compression.ts'
+import { writeCpio } from './cpio.ts'
+import { BuildError, errnoOf } from './error.ts'
+import { findFirmware } from './firmware.ts'
+import { buildInit, type Profile, refuseDynamic } from './host.ts'
+import { type ExtraFile, layOut, readKeys } from './initrd.ts'
+import { writeBootScript } from './ipxe.ts'
+import { findKernel, type Kernel } from './kernel.ts'
+import { selectModules } from './modules.ts'
+import { cacheDirectory, packageRoot } from './paths.ts'
+import { measure, type Report } from './report.ts'
+import { type Shell, shellWithPassword } from './shell.ts'
+
+export { bundleInit } from './bundle.ts'
+export { BuildError } from './error.ts'
+export { buildHost, buildInit, type Profile } from './host.ts'
+export { printReport, type Report } from './report.ts'
+export type { ExtraFile, Kernel, Level }
+
+/** Who may use the emergency shell; the file holds a password or its hash (shell.ts). */
+export type ShellOption = 'open' | 'none' | { readonly passwordFile: string }
+
+export interface BuildOptions {
+  /** A modules directory, a tree, a linux-image-*.deb, an Alpine linux-*.apk or a modloop. */
+  readonly kernel: string
+  /** The kernel image, where it is neither inside nor beside `kernel`. */
+  readonly image?: string
+  /** Groups (groups.ts) and modules by name. */
+  readonly modules: readonly string[]
+  /** Public keys of repositories: files, and directories of *.rsa.pub. */
+  readonly keys?: readonly string[]
+  /** Directories of firmware, besides the kernel's own. */
+  readonly firmware?: readonly string[]
+  /** The kernel command line in boot.ipxe. */
+  readonly commandLine?: string
+  readonly shell?: ShellOption
+  /** A PEM file of the certificates that TLS trusts. */
+  readonly certificates?: string
+  readonly files?: readonly ExtraFile[]
+  /** The directory to write. */
+  readonly out: string
+  readonly cache?: string
+  /** `release` unless told. */
+  readonly profile?: Profile
+  /** zstd's; 19 unless told, 3 in the `dev` profile. */
+  readonly level?: Level
+  /** A standalone /init to use instead of building one. */
+  readonly init?: string
+  /** Seconds since 1970, instead of SOURCE_DATE_EPOCH or the kernel's own date. */
+  readonly buildTime?: number
+}
+
+export interface BuildResult {
+  readonly out: string
+  readonly kernel: Kernel
+  /** Absolute paths of what was made. */
+  readonly image: string
+  readonly initrd: string
+  readonly script: string
+  readonly report: Report
+  /** False when the initrd was there already, from the same input. */
+  readonly changed: boolean
+  /** What a person should know: modules and firmware that are not there, no key at all. */
+  readonly warnings: readonly string[]
+}
+
+/** Rejects with a `BuildError`. */
+export async function build(options: BuildOptions): Promise<BuildResult> {
+  const out = resolve(options.out)
+  const cache = options.cache ?? cacheDirectory
+  const profile = options.profile ?? 'release'
+  const level = options.level ?? (profile === 'dev' ? 3 : 19)
+  const script = writeBootScript(options.commandLine ?? '')
+  const kernel = await findKernel(options.kernel, options.image, options.firmware ?? [], cache)
+  const catalog = readCatalog(kernel.modules, cache)
+  const selection = selectModules(catalog, options.modules)
+  const firmware = findFirmware(selection.modules, kernel.firmware)
+  const keys = readKeys(options.keys ?? [])
+  const shell = chooseShell(options.shell ?? 'open', keys)
+  const init = options.init ?? (await buildInit(profile))
+  refuseDynamic(init)
+
+  const tree = layOut({
+    init,
+    kernelVersion: kernel.version,
+    catalog,
+    selection,
+    firmware,
+    keys,
+    certificates: options.certificates === undefined ? undefined : readInput(options.certificates),
+    files: options.files ?? [],
+    shell,
+    version: readVersion(),
+    buildTime: options.buildTime ?? sourceDate() ?? kernelDate(kernel, catalog.newest),
+  })
+  const archive = writeCpio(tree)
+  mkdirSync(out, { recursive: true })
+  const initrd = join(out, 'initrd')
+  const record = join(out, '.initrd.json')
+  const input = createHash('sha256').update(`1 ${level}\n`).update(archive).digest('hex')
+  let report = readRecord(record, initrd, input)
+  const changed = report === undefined
+  if (report === undefined) {
+    const compressed = await compressInitrd(archive, level)
+    report = await measure(tree, archive.length, compressed.length)
+    replace(initrd, compressed)
+    const digest = createHash('sha256').update(compressed).digest('hex')
+    replace(record, JSON.stringify({ input, digest, report }))
+  }
+  const image = join(out, 'vmlinuz')
+  replace(image, readFileSync(kernel.image))
+  replace(join(out, 'boot.ipxe'), script)
+  return {
+    ...{ out, kernel, image, initrd, report, changed },
+    script: join(out, 'boot.ipxe'),
+    warnings: [
+      ...(keys.size === 0 ? ['no repository key is in the initrd: no signed index will be accepted'] : []),
+      ...[...firmware.missing].map(([name, module]) => `firmware not found: ${name} (${module})`),
+    ],
+  }
+}
+
+function chooseShell(option: ShellOption, keys: ReadonlyMap<string, Buffer>): Shell {
+  if (option === 'open' || option === 'none') return { kind: option }
+  const site = createHash('sha256')
+  for (const bytes of keys.values()) site.update(bytes)
+  return shellWithPassword(readInput(option.passwordFile).toString('utf8'), site.digest('hex'))
+}
+
+function readInput(path: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch (cause) {
+    throw new BuildError(`the file ${path} could not be read`, { cause })
+  }
+}
+
+/** https://reproducible-builds.org/specs/source-date-epoch/ */
+function sourceDate(): number | undefined {
+  const text = process.env.SOURCE_DATE_EPOCH
+  if (text === undefined) return undefined
+  if (/^\d{1,11}$/.test(text)) return Number(text)
+  throw new BuildError(`SOURCE_DATE_EPOCH is '${text}', and not seconds since 1970`)
+}
+
+/** The kernel's files keep their dates through packaging, so this too depends on the input alone. */
+function kernelDate(kernel: Kernel, newestModule: number): number {
+  return Math.max(newestModule, Math.floor(statSync(kernel.image).mtimeMs / 1000))
+}
+
+function readVersion(): string {
+  const description: { version: string } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'))
+  return description.version
+}
+
+/** The report of the build that made the initrd that is there, if it came from this very input. */
+function readRecord(record: string, initrd: string, input: string): Report | undefined {
+  if (!existsSync(record) || !existsSync(initrd)) return undefined
+  try {
+    const known: { input: string; digest: string; report: Report } = JSON.parse(readFileSync(record, 'utf8'))
+    const digest = createHash('sha256').update(readFileSync(initrd)).digest('hex')
+    return known.input === input && known.digest === digest ? known.report : undefined
+  } catch (error) {
+    // A record cut short by a full disk is no reason to fail: it is made again.
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
+}
+
+/** Whole or not at all: a server may be handing the file out. */
+function replace(path: string, content: Buffer | string): void {
+  const bytes = Buffer.from(content)
+  if (existsSync(path) && readFileSync(path).equals(bytes)) return
+  const partial = `${path}.${process.pid}`
+  try {
+    writeFileSync(partial, bytes)
+    renameSync(partial, path)
+  } catch (cause) {
+    throw new BuildError(`${path} could not be written (${errnoOf(cause) ?? 'unknown'})`, { cause })
+  }
+}

@@ -1,0 +1,155 @@
+/** Lays out the initrd: what init, the kernel and the emergency shell expect to find where. */
+
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { basename, join, normalize } from 'node:path'
+import { readBusybox } from './busybox.ts'
+import type { Catalog } from './catalog.ts'
+import type { Entry } from './cpio.ts'
+import { BuildError, errnoOf } from './error.ts'
+import type { Firmware } from './firmware.ts'
+import { type Selection, writeTables } from './modules.ts'
+import type { Shell } from './shell.ts'
+
+export interface Parts {
+  /** The standalone /init's path. */
+  readonly init: string
+  readonly kernelVersion: string
+  readonly catalog: Catalog
+  readonly selection: Selection
+  readonly firmware: Firmware
+  /** Public keys of repositories, by file name. */
+  readonly keys: ReadonlyMap<string, Buffer>
+  /** Certificates that TLS trusts, PEM. */
+  readonly certificates: Buffer | undefined
+  readonly files: readonly ExtraFile[]
+  readonly shell: Shell
+  /** diskless' own version. */
+  readonly version: string
+  /** Seconds since 1970: a clock that is behind this one is wrong. */
+  readonly buildTime: number
+}
+
+/** `source`, a file or a directory, is put at `destination`, an absolute path. */
+export interface ExtraFile {
+  readonly source: string
+  readonly destination: string
+}
+
+/** An entry, and the row of the size report that it counts in. */
+export type Placed = Entry & { readonly part: string }
+
+const emptyDirectories = [
+  ...[
+    'dev',
+    'proc',
+    'sys',
+    'run',
+    'sysroot',
+    'newroot',
+    'media',
+    'mnt',
+    'etc',
+    'lib',
+    'bin',
+    'sbin',
+    'usr',
+    'var',
+  ],
+]
+/** Commands of the emergency shell that init itself answers. */
+const shellCommands = ['retry', 'log', 'plan', 'timeline']
+
+export function layOut(parts: Parts): Map<string, Placed> {
+  const tree = new Map<string, Placed>()
+  const put = (part: string, name: string, entry: Entry) => tree.set(name, { ...entry, part })
+  const file = (part: string, name: string, bytes: Uint8Array, mode = 0o644) =>
+    put(part, name, { kind: 'file', mode, bytes })
+
+  for (const name of emptyDirectories) put('layout', name, { kind: 'directory', mode: 0o755 })
+  put('layout', 'root', { kind: 'directory', mode: 0o700 })
+  put('layout', 'tmp', { kind: 'directory', mode: 0o1777 })
+  // Needed before devtmpfs is mounted: the kernel opens the one, Rust's runtime the other.
+  put('layout', 'dev/console', { kind: 'character', mode: 0o600, major: 5, minor: 1 })
+  put('layout', 'dev/null', { kind: 'character', mode: 0o666, major: 1, minor: 3 })
+
+  file('init', 'init', readFileSync(parts.init), 0o755)
+  // Where the kernel itself asks for modules (CONFIG_MODPROBE_PATH).
+  put('layout', 'sbin/modprobe', { kind: 'symlink', target: '/init' })
+  if (parts.shell.kind !== 'none') {
+    file('busybox', 'bin/busybox', readBusybox(), 0o755)
+    put('layout', 'bin/sh', { kind: 'symlink', target: 'busybox' })
+    for (const name of shellCommands) put('layout', `bin/${name}`, { kind: 'symlink', target: '/init' })
+  }
+  const config = { buildTime: parts.buildTime, version: parts.version, shell: parts.shell }
+  file('layout', 'etc/diskless/config.json', Buffer.from(`${JSON.stringify(config)}\n`), 0o600)
+
+  for (const [name, bytes] of parts.keys) file('keys', `etc/apk/keys/${name}`, bytes)
+  if (parts.certificates !== undefined) file('certificates', 'etc/ssl/cert.pem', parts.certificates)
+
+  const modules = `lib/modules/${parts.kernelVersion}`
+  for (const module of parts.selection.modules) {
+    const group = parts.selection.reason.get(module) ?? module.name
+    file(`modules: ${group}`, `${modules}/${module.path}`, parts.catalog.read(module))
+  }
+  for (const [name, text] of writeTables(parts.catalog, parts.selection.modules)) {
+    file('modules: tables', `${modules}/${name}`, Buffer.from(text))
+  }
+  for (const [name, bytes] of parts.firmware.files) file('firmware', `lib/firmware/${name}`, bytes)
+  for (const extra of parts.files) for (const [name, entry] of readExtra(extra)) put('files', name, entry)
+  return tree
+}
+
+function* readExtra({ source, destination }: ExtraFile): Generator<[string, Entry]> {
+  const name = normalize(destination).replace(/^\/+|\/+$/g, '')
+  if (!destination.startsWith('/') || name === '') {
+    throw new BuildError(`'${destination}' is no absolute path inside the initrd`)
+  }
+  yield* readTree(source, name)
+}
+
+function* readTree(source: string, name: string): Generator<[string, Entry]> {
+  let status: ReturnType<typeof statSync>
+  try {
+    status = statSync(source)
+  } catch (cause) {
+    throw new BuildError(`the file ${source} could not be read`, { cause })
+  }
+  if (status.isDirectory()) {
+    for (const child of readdirSync(source).sort()) yield* readTree(join(source, child), `${name}/${child}`)
+  } else {
+    // Whoever checked the file out decides only whether it can be executed.
+    const mode = (status.mode & 0o111) === 0 ? 0o644 : 0o755
+    yield [name, { kind: 'file', mode, bytes: readFileSync(source) }]
+  }
+}
+
+/** Keys from files, and from directories those named *.rsa.pub. */
+export function readKeys(places: readonly string[]): Map<string, Buffer> {
+  const keys = new Map<string, Buffer>()
+  for (const place of places) {
+    try {
+      const files = statSync(place).isDirectory()
+        ? readdirSync(place)
+            .filter((name) => name.endsWith('.rsa.pub'))
+            .sort()
+            .map((name) => join(place, name))
+        : [place]
+      if (files.length === 0) throw new BuildError(`${place} holds no key: none is named *.rsa.pub`)
+      for (const path of files) keys.set(basename(path), checkKey(readFileSync(path), path))
+    } catch (cause) {
+      if (errnoOf(cause) === undefined) throw cause
+      throw new BuildError(`the keys at ${place} could not be read`, { cause })
+    }
+  }
+  return keys
+}
+
+function checkKey(bytes: Buffer, path: string): Buffer {
+  if (bytes.includes('PRIVATE KEY')) {
+    throw new BuildError(`${path} is a private key, which must never be in an initrd`, {
+      advice: ['Name the public one: it ends in .rsa.pub.'],
+    })
+  }
+  if (!bytes.includes('-----BEGIN PUBLIC KEY-----')) throw new BuildError(`${path} is no public key in PEM`)
+  return bytes
+}

@@ -1,0 +1,142 @@
+/** Finds a kernel, its modules and its firmware, in whatever they were handed over: see `findKernel`. */
+
+import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { BuildError } from './error.ts'
+import { unpackKernel } from './unpack-kernel.ts'
+
+export interface Kernel {
+  /** `6.1.0-56-amd64`: what `uname -r` will say. */
+  readonly version: string
+  /** The kernel image, for `vmlinuz` in the output. */
+  readonly image: string
+  /** The directory that becomes /lib/modules/VERSION. */
+  readonly modules: string
+  /** Where firmware may lie, first match wins. */
+  readonly firmware: readonly string[]
+}
+
+/** The oldest kernel that init supports: mounts and handoff need openat2, fsopen and what came with 5.10. */
+const oldest = [5, 10] as const
+
+/**
+ * `source` is one of: a directory of modules (/lib/modules/VERSION), a tree that holds lib/modules/VERSION and
+ * perhaps boot/, a Debian package (linux-image-*.deb), an Alpine kernel package (linux-*.apk), an Alpine modloop.
+ * `image` names the kernel image where it is not inside or beside the source.
+ */
+export async function findKernel(
+  source: string,
+  image: string | undefined,
+  firmware: readonly string[],
+  cache: string,
+): Promise<Kernel> {
+  const given = resolve(source)
+  if (!existsSync(given)) {
+    throw new BuildError(`there is no kernel at ${given}`, {
+      advice: [
+        'Name a modules directory (/lib/modules/VERSION), a tree with lib/modules and boot, a linux-image-*.deb,',
+        'an Alpine linux-*.apk or an Alpine modloop.',
+      ],
+    })
+  }
+  const tree = statSync(given).isDirectory() ? given : await unpackKernel(given, cache)
+  const modules = findModules(tree)
+  const version = basename(modules)
+  checkAge(version)
+  const found = image === undefined ? findImage(tree, modules, version, given) : resolve(image)
+  if (!existsSync(found)) throw new BuildError(`there is no kernel image at ${found}`)
+  checkImage(found, version)
+  const beside = [join(tree, 'lib/firmware'), join(tree, 'usr/lib/firmware'), join(tree, 'modules/firmware')]
+  const besideModules = join(dirname(dirname(modules)), 'firmware')
+  return {
+    version,
+    image: found,
+    modules,
+    firmware: [...firmware.map((path) => resolve(path)), ...new Set([...beside, besideModules])].filter(
+      (path) => existsSync(path),
+    ),
+  }
+}
+
+function isModules(directory: string): boolean {
+  return existsSync(join(directory, 'kernel')) && /^\d+\.\d+/.test(basename(directory))
+}
+
+function findModules(tree: string): string {
+  if (isModules(tree)) return tree
+  const candidates = ['lib/modules', 'usr/lib/modules', 'modules', '.']
+    .map((place) => join(tree, place))
+    .filter((place) => existsSync(place))
+    .flatMap((place) => readdirSync(place).map((name) => join(place, name)))
+    .filter(isModules)
+  const versions = new Set(candidates.map((path) => basename(path)))
+  const [only] = candidates
+  if (only === undefined) {
+    throw new BuildError(`${tree} holds no kernel modules`, {
+      advice: ['Looked for VERSION/kernel in it, in lib/modules, usr/lib/modules and modules.'],
+    })
+  }
+  if (versions.size > 1) {
+    throw new BuildError(`${tree} holds modules of several kernels: ${[...versions].sort().join(', ')}`, {
+      advice: [`Name the one that is meant: --kernel ${only}`],
+    })
+  }
+  return only
+}
+
+function findImage(tree: string, modules: string, version: string, given: string): string {
+  const names = [`vmlinuz-${version}`, 'vmlinuz']
+  // Alpine names its images by flavour: vmlinuz-lts beside modloop-lts, the version ending in -lts.
+  const flavour = /-([a-z]+)$/.exec(version)?.[1]
+  if (flavour !== undefined) names.push(`vmlinuz-${flavour}`)
+  const root = dirname(dirname(dirname(modules)))
+  const places = [
+    modules,
+    tree,
+    join(tree, 'boot'),
+    join(root, 'boot'),
+    dirname(given),
+    join(dirname(given), 'boot'),
+  ]
+  for (const place of places) {
+    for (const name of names) if (existsSync(join(place, name))) return join(place, name)
+  }
+  throw new BuildError(`no kernel image of ${version} was found`, {
+    advice: [
+      `Looked for ${names.join(', ')} in ${[...new Set(places)].join(', ')}.`,
+      'Name it: --vmlinuz FILE',
+    ],
+  })
+}
+
+function checkAge(version: string): void {
+  const [major = 0, minor = 0] = version.split('.').map((part) => Number.parseInt(part, 10))
+  if (major < oldest[0] || (major === oldest[0] && minor < oldest[1])) {
+    throw new BuildError(`Linux ${version} is too old: ${oldest.join('.')} is the oldest that diskless boots`)
+  }
+}
+
+/** A kernel and modules of two builds boot into a machine without a single driver: refuse that here. */
+function checkImage(image: string, version: string): void {
+  const claimed = imageVersion(image)
+  if (claimed === undefined || claimed === version) return
+  throw new BuildError(`the kernel ${image} is ${claimed}, and the modules are of ${version}`, {
+    advice: ['Kernel and modules must come from the same build: name the matching pair.'],
+  })
+}
+
+/** What an x86 image says its version is (Documentation/arch/x86/boot.rst, kernel_version); undefined for others. */
+export function imageVersion(image: string): string | undefined {
+  const file = openSync(image, 'r')
+  try {
+    const start = Buffer.alloc(0x8200)
+    const length = readSync(file, start, 0, start.length, 0)
+    if (length < 0x210 || start.toString('latin1', 0x202, 0x206) !== 'HdrS') return undefined
+    const offset = start.readUInt16LE(0x20e) + 0x200
+    if (offset === 0x200 || offset >= length) return undefined
+    const end = start.indexOf(0, offset)
+    return start.toString('latin1', offset, end === -1 ? length : end).split(' ')[0]
+  } finally {
+    closeSync(file)
+  }
+}

@@ -1,0 +1,122 @@
+/** `diskless build`: makes vmlinuz, initrd and boot.ipxe. */
+
+import { parseArgs } from 'node:util'
+import { type BuildOptions, type BuildResult, build, printReport } from '../../build/index.ts'
+import { closest } from '../boot/closest.ts'
+import { type Command, UsageError } from './command.ts'
+
+const usage = `diskless build: makes vmlinuz, initrd and boot.ipxe
+
+Usage: diskless build --kernel SOURCE --out DIR [OPTIONS]
+
+  --kernel SOURCE     a modules directory (/lib/modules/VERSION), a tree with lib/modules and boot,
+                      a linux-image-*.deb, an Alpine linux-*.apk or an Alpine modloop
+  --vmlinuz FILE      the kernel image, where it is neither inside nor beside SOURCE
+  --out DIR           where to write
+
+  --modules LIST      groups and modules, separated by commas [virtio,common-ethernet]
+                      groups: ethernet, common-ethernet, usb-ethernet, virtio, nfs, storage
+                      (keyboards, screens, loop, squashfs and overlay are always there)
+  --firmware DIR      where to look for the firmware that modules name; may be repeated
+  --keys PLACE        public keys of repositories: a file, or a directory of *.rsa.pub; may be repeated
+  --append TEXT       the kernel command line in boot.ipxe
+  --ca FILE           the certificates that https trusts, PEM
+  --file FILE=PATH    puts a file or directory at PATH in the initrd; may be repeated
+  --shell-password-file FILE
+                      its first line opens the emergency shell: a password, or
+                      pbkdf2-sha256$ITERATIONS$SALT$HASH (hex)
+  --no-shell          no emergency shell, and no busybox
+  --cache DIR         where unpacked kernels are kept
+  --dev               quick: an unoptimised /init, less compression
+  --json              the result as JSON
+
+The same input gives the same bytes. The initrd's idea of the time is SOURCE_DATE_EPOCH, or the kernel's date.
+`
+
+const options = {
+  kernel: { type: 'string' },
+  vmlinuz: { type: 'string' },
+  out: { type: 'string' },
+  modules: { type: 'string', multiple: true },
+  firmware: { type: 'string', multiple: true },
+  keys: { type: 'string', multiple: true },
+  append: { type: 'string' },
+  ca: { type: 'string' },
+  file: { type: 'string', multiple: true },
+  'shell-password-file': { type: 'string' },
+  'no-shell': { type: 'boolean' },
+  cache: { type: 'string' },
+  dev: { type: 'boolean' },
+  json: { type: 'boolean' },
+} as const
+
+export const buildCommand: Command = {
+  about: 'makes vmlinuz, initrd and boot.ipxe from a kernel and its modules',
+  usage,
+  async run(words) {
+    const { request, json } = parse(words)
+    const result = await build(request)
+    process.stdout.write(json ? `${JSON.stringify(result, null, 2)}\n` : describe(result))
+    return 0
+  },
+}
+
+/** Throws a `UsageError`. */
+export function parse(words: readonly string[]): { readonly request: BuildOptions; readonly json: boolean } {
+  const values = readOptions(words)
+  if (values.kernel === undefined) throw new UsageError('--kernel is missing: which kernel?', help)
+  if (values.out === undefined) throw new UsageError('--out is missing: where to write?', help)
+  const passwordFile = values['shell-password-file']
+  if (passwordFile !== undefined && values['no-shell']) {
+    throw new UsageError('--shell-password-file and --no-shell exclude each other')
+  }
+  const modules = (values.modules ?? ['virtio,common-ethernet']).flatMap((list) =>
+    list.split(',').filter(Boolean),
+  )
+  return {
+    json: values.json ?? false,
+    request: {
+      kernel: values.kernel,
+      out: values.out,
+      modules,
+      keys: values.keys ?? [],
+      firmware: values.firmware ?? [],
+      files: (values.file ?? []).map(splitFile),
+      shell: passwordFile === undefined ? (values['no-shell'] ? 'none' : 'open') : { passwordFile },
+      profile: values.dev ? 'dev' : 'release',
+      ...(values.vmlinuz === undefined ? {} : { image: values.vmlinuz }),
+      ...(values.append === undefined ? {} : { commandLine: values.append }),
+      ...(values.ca === undefined ? {} : { certificates: values.ca }),
+      ...(values.cache === undefined ? {} : { cache: values.cache }),
+    },
+  }
+}
+
+const help = "'diskless build --help' lists the options."
+
+function readOptions(words: readonly string[]) {
+  try {
+    return parseArgs({ args: [...words], options, strict: true, allowPositionals: false }).values
+  } catch (error) {
+    // Node's own words name the option; only the did-you-mean is added.
+    const message = error instanceof Error ? (error.message.split('. ')[0] ?? error.message) : String(error)
+    const typed = /'--([^' ]+)/.exec(message)?.[1]
+    const near = typed === undefined || typed in options ? undefined : closest(typed, Object.keys(options))
+    throw new UsageError(message, ...(near === undefined ? [] : [`Did you mean '--${near}'?`]), help)
+  }
+}
+
+function splitFile(text: string): { source: string; destination: string } {
+  const equals = text.indexOf('=')
+  const destination = text.slice(equals + 1)
+  if (equals < 1 || !destination.startsWith('/')) {
+    throw new UsageError(`--file ${text}: write it as FILE=PATH, the path absolute`, help)
+  }
+  return { source: text.slice(0, equals), destination }
+}
+
+function describe(result: BuildResult): string {
+  const warnings = result.warnings.map((warning) => `Note: ${warning}\n`).join('')
+  const state = result.changed ? 'made' : 'unchanged'
+  return `${printReport(result.report)}\n\n${warnings}${result.out}: vmlinuz (Linux ${result.kernel.version}), initrd (${state}), boot.ipxe\n`
+}
