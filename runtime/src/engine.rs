@@ -12,7 +12,7 @@ use rquickjs::{Context, Ctx, Function, Module, Object, Persistent, Promise, Runt
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 /// Far below the stack that the kernel gives a process (8 MiB), so JavaScript's recursion is an exception.
@@ -98,7 +98,12 @@ impl Engine {
         host.set("wall", Func::from(clock::wall))?;
         host.set("random", Func::from(clock::random))?;
         let told = self.told.clone();
-        host.set("fatal", Func::from(move |text: String| drop(told.borrow_mut().get_or_insert(text))))?;
+        host.set(
+            "fatal",
+            Func::from(move |text: String| {
+                told.borrow_mut().get_or_insert(text);
+            }),
+        )?;
         host.set("log", Func::from(|text: String| eprintln!("{text}")))?;
         ctx.globals().set("host", host)
     }
@@ -141,10 +146,7 @@ impl Engine {
         match next {
             None if self.calls.pending() == 0 => None,
             None => self.messages.recv().ok(),
-            Some(wait) => match self.messages.recv_timeout(wait) {
-                Ok(message) => Some(message),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-            },
+            Some(wait) => self.messages.recv_timeout(wait).ok(),
         }
     }
 

@@ -6,9 +6,11 @@ mod clock;
 mod engine;
 mod error;
 mod failure;
+mod files;
 mod link;
 mod operations;
 mod ops;
+mod tree;
 
 use std::path::Path;
 use std::process::exit;

@@ -5,5 +5,6 @@ use crate::ops::Ops;
 pub fn all() -> Ops {
     let mut ops = Ops::default();
     crate::clock::register(&mut ops);
+    crate::files::register(&mut ops);
     ops
 }
