@@ -1,0 +1,160 @@
+/** Runs DHCP (dhcp.ts) on a link: its socket, its clock, its ARP probe. */
+
+import { BootError, type DhcpSocket, hasCode, type Sys, SysError } from '../sys/index.ts'
+import {
+  type DhcpAction,
+  type DhcpConfig,
+  type DhcpEvent,
+  type DhcpState,
+  type DhcpTally,
+  startDhcp,
+  stepDhcp,
+} from './dhcp.ts'
+import { releaseMessage } from './dhcp-messages.ts'
+import type { Lease } from './lease.ts'
+
+/** RFC 5227 probes for seconds; a boot listens long enough for a neighbour on the same wire. */
+const PROBE_MS = 200
+
+export type DhcpOutcome =
+  | { readonly kind: 'bound'; readonly lease: Lease }
+  | { readonly kind: 'failed'; readonly tally: DhcpTally; readonly elapsedMs: number }
+
+export interface DhcpEvents {
+  /** A line for the person who waits: every retransmission, every refusal. */
+  readonly onNotice: (text: string) => void
+}
+
+type DhcpSys = Pick<Sys, 'clock' | 'network'>
+
+/**
+ * Obtains a lease for a link that is up. Resolves with `failed` when nobody gave one in time.
+ *
+ * Rejects with ABORTED when the signal fires, and gives back a lease that was granted in that very moment.
+ */
+export async function acquireLease(
+  sys: DhcpSys,
+  config: DhcpConfig,
+  events: DhcpEvents,
+  signal: AbortSignal,
+): Promise<DhcpOutcome> {
+  const socket = await sys.network.openDhcp(config.link)
+  const moment = () => ({ now: sys.clock.now(), random: sys.clock.random() })
+  let { state, actions } = startDhcp(config, moment())
+  const startedAt = sys.clock.now()
+  try {
+    for (;;) {
+      const answer = await perform(sys, config, socket, actions, events)
+      if (state.phase === 'bound') return { kind: 'bound', lease: state.lease }
+      if (state.phase === 'failed') {
+        return { kind: 'failed', tally: state.tally, elapsedMs: sys.clock.now() - startedAt }
+      }
+      const event = answer ?? (await nextEvent(sys, config, socket, state, events, signal))
+      ;({ state, actions } = stepDhcp(config, state, event, moment()))
+      if (signal.aborted) {
+        throw new SysError({
+          code: 'ABORTED',
+          operation: 'network.dhcp',
+          subject: config.link,
+          message: 'DHCP was given up',
+        })
+      }
+    }
+  } catch (error) {
+    if (state.phase === 'probing' || state.phase === 'bound') await release(sys, socket, config, state.lease)
+    throw error
+  } finally {
+    await socket.close()
+  }
+}
+
+/** Gives a lease back that is not going to be used. The link must still be up. */
+export async function releaseLease(sys: DhcpSys, config: DhcpConfig, lease: Lease): Promise<void> {
+  const socket = await sys.network.openDhcp(config.link)
+  try {
+    await release(sys, socket, config, lease)
+  } finally {
+    await socket.close()
+  }
+}
+
+async function release(sys: DhcpSys, socket: DhcpSocket, config: DhcpConfig, lease: Lease): Promise<void> {
+  const xid = Math.floor(sys.clock.random() * 2 ** 32)
+  try {
+    await socket.send(releaseMessage(config, lease, xid), lease.serverId)
+  } catch (error) {
+    // The link may be gone already. The server then keeps the address until its time is over, which harms nobody.
+    if (!(error instanceof SysError)) throw error
+  }
+}
+
+/** Does what a step asked for; what a probe found is the next event. */
+async function perform(
+  sys: DhcpSys,
+  config: DhcpConfig,
+  socket: DhcpSocket,
+  actions: readonly DhcpAction[],
+  events: DhcpEvents,
+): Promise<DhcpEvent | undefined> {
+  let found: DhcpEvent | undefined
+  for (const action of actions) {
+    switch (action.kind) {
+      case 'notice':
+        events.onNotice(action.text)
+        break
+      case 'send':
+        // A send that fails is a packet lost: the retransmission is the answer to it.
+        await socket.send(action.message).catch((error: unknown) => {
+          events.onNotice(
+            `${config.link}: could not send DHCP ${action.message.options.messageType}: ${wordsOf(error)}`,
+          )
+        })
+        break
+      case 'probe':
+        found = { kind: 'probed', conflict: await probe(sys, config, action.address, events) }
+        break
+    }
+  }
+  return found
+}
+
+/** A probe that cannot be made found no conflict: the address is used, as every client did before RFC 5227. */
+async function probe(
+  sys: DhcpSys,
+  config: DhcpConfig,
+  address: string,
+  events: DhcpEvents,
+): Promise<boolean> {
+  try {
+    return await sys.network.arpProbe(config.link, address, PROBE_MS)
+  } catch (error) {
+    events.onNotice(`${config.link}: could not probe for ${address}: ${wordsOf(error)}`)
+    return false
+  }
+}
+
+async function nextEvent(
+  sys: DhcpSys,
+  config: DhcpConfig,
+  socket: DhcpSocket,
+  state: DhcpState,
+  events: DhcpEvents,
+  signal: AbortSignal,
+): Promise<DhcpEvent> {
+  if (!('wakeAt' in state)) throw new BootError(`DHCP on ${config.link} waits for nothing (${state.phase})`)
+  try {
+    const message = await socket.receive(state.wakeAt, signal)
+    return message ? { kind: 'received', message } : { kind: 'timer' }
+  } catch (error) {
+    if (hasCode(error, 'ABORTED')) throw error
+    events.onNotice(`${config.link}: could not receive: ${wordsOf(error)}`)
+    await sys.clock.sleep(Math.max(0, state.wakeAt - sys.clock.now()), signal)
+    return { kind: 'timer' }
+  }
+}
+
+/** Only what the machine refused is a lost packet; anything else is a bug of ours and goes up. */
+function wordsOf(error: unknown): string {
+  if (!(error instanceof SysError)) throw error
+  return error.message
+}
