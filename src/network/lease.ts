@@ -5,8 +5,8 @@
  * wrong NTP server is no reason not to boot.
  */
 
+import { classfulPrefix, inPrefix, isHostAddress, normalizePrefix, prefixOfMask } from '../boot/ipv4.ts'
 import type { DhcpMessage, IpAddress, Mac, Route } from '../sys/index.ts'
-import { classfulPrefix, inPrefix, isHostAddress, normalizePrefix, prefixOfMask } from './ipv4.ts'
 
 export interface Lease {
   readonly link: string

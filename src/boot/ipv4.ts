@@ -1,6 +1,6 @@
 /** IPv4 addresses as numbers: masks, prefixes, membership. Bits are kept unsigned (`>>> 0`). */
 
-import type { IpAddress } from '../sys/index.ts'
+import type { IpAddress } from '../sys/network.ts'
 
 /** A dotted quad as an unsigned number; undefined for anything else (no leading zeros: they are octal elsewhere). */
 export function parseIpv4(text: string): number | undefined {
@@ -52,4 +52,9 @@ export function normalizePrefix(text: string): { destination: string; prefixLeng
   const prefixLength = Number(length)
   if (address === undefined || length === '' || prefixLength > 32) return undefined
   return { destination: `${formatIpv4(address & maskOf(prefixLength))}/${prefixLength}`, prefixLength }
+}
+
+/** What the kernel takes as a link's name (dev_valid_name). */
+export function isLinkName(text: string): boolean {
+  return text.length > 0 && text.length < 16 && text !== '.' && text !== '..' && !/[\s/:]/.test(text)
 }
