@@ -137,9 +137,10 @@ export class FakePackages implements Packages {
   }
 
   async discard(stage: number): Promise<void> {
-    const { directory } = this.#get(this.#stages, stage, 'packages.discard')
+    const { root, directory } = this.#get(this.#stages, stage, 'packages.discard')
     this.#stages.delete(stage)
-    await this.#files.remove(directory)
+    const last = ![...this.#stages.values()].some((other) => other.root === root)
+    await this.#files.remove(last ? `${root}/.stage` : directory)
   }
 
   async writeDatabase(database: number): Promise<void> {

@@ -1,0 +1,185 @@
+/** The fake machine's pipelines and packages refuse what the host refuses, and leave what apk would. */
+
+import { gunzipSync, gzipSync } from 'node:zlib'
+import { describe, expect, test } from 'vitest'
+import {
+  generateKey,
+  indexText,
+  loadKey,
+  makePackage,
+  type PackageSpec,
+  signed,
+  unsignedIndex,
+} from '../../../scripts/repository/apk.ts'
+import { file, symlink } from '../../../scripts/repository/tar.ts'
+import type { Filter, Pipeline, Sink } from '../../../src/sys/index.ts'
+import { fakeMachine, makeTar, type TarSource } from '../../support/machine/index.ts'
+
+const key = loadKey('demo.rsa.pub', generateKey())
+
+function from<K extends Sink['kind']>(
+  content: Uint8Array,
+  sink: Extract<Sink, { kind: K }>,
+  filters: readonly Filter[] = [],
+  files: Record<string, string> = {},
+) {
+  const machine = fakeMachine({ files: { '/in': content, '/root/etc/passwd': 'root:x:0:0\n', ...files } })
+  const pipeline: Pipeline<K> = { source: { kind: 'file', path: '/in' }, filters, sink }
+  return { machine, result: machine.pipelines.run(pipeline) }
+}
+
+const text = { kind: 'text', bytes: 100 } as const
+const tree = { kind: 'tree', root: '/root' } as const
+const index = { kind: 'apk-index' } as const
+
+describe('filters', () => {
+  const gzip = gzipSync('hello')
+  test('members of a gzip file, one after the other', async () => {
+    const { result } = from(Buffer.concat([gzip, gzipSync(' there')]), text, [{ kind: 'gunzip' }])
+    expect(await result).toEqual({ bytes: 11, text: 'hello there' })
+  })
+  test.each<[string, Buffer, Filter[], string]>([
+    ['not gzip', Buffer.from('<html>no</html>'), [{ kind: 'gunzip' }], 'FORMAT'],
+    ['cut short', gzip.subarray(0, 12), [{ kind: 'gunzip' }], 'TRUNCATED'],
+    ['a bomb', gzipSync(Buffer.alloc(1e6)), [{ kind: 'gunzip' }, { kind: 'limit', bytes: 1000 }], 'TOO_BIG'],
+    ['a digest', gzip, [{ kind: 'digest', algorithm: 'sha256', expected: '00' }], 'DIGEST'],
+    ['too long for the text', Buffer.alloc(101), [], 'TOO_BIG'],
+  ])('%s', async (_what, content, filters, code) => {
+    await expect(from(content, text, filters).result).rejects.toMatchObject({ code })
+  })
+})
+
+describe('a tree', () => {
+  test('is unpacked with modes and links, and lists what it holds', async () => {
+    const tar = makeTar([
+      { name: 'etc/', type: 'directory' },
+      { name: './etc/hostname', content: 'thin\n', mode: 0o600 },
+      { name: 'etc/link', type: 'symlink', link: '/etc/hostname' },
+      { name: `${'long/'.repeat(30)}name`, content: 'x' },
+    ])
+    const { machine, result } = from(tar, tree)
+    expect((await result).paths.slice(0, 3)).toEqual(['etc/', 'etc/hostname', 'etc/link'])
+    expect(await machine.files.status('/root/etc/hostname')).toMatchObject({ mode: 0o600, size: 5 })
+    expect(await machine.files.resolveIn('/root', '/etc/link')).toBe('/root/etc/hostname')
+    expect(await machine.files.readText(`/root/${'long/'.repeat(30)}name`)).toBe('x')
+  })
+  test.each<[string, TarSource[], string]>([
+    ['a name that climbs', [{ name: 'a/../../etc/passwd', content: 'x' }], 'ESCAPE'],
+    ['an absolute name', [{ name: '/etc/passwd', content: 'x' }], 'ESCAPE'],
+  ])('refuses %s', async (_what, entries, code) => {
+    await expect(from(makeTar(entries), tree).result).rejects.toMatchObject({ code })
+  })
+  test('what is no tar, and one that ends early', async () => {
+    await expect(from(Buffer.from('x'.repeat(600)), tree).result).rejects.toMatchObject({ code: 'FORMAT' })
+    const short = makeTar([{ name: 'a', content: 'x'.repeat(2000) }]).subarray(0, 1024)
+    await expect(from(short, tree).result).rejects.toMatchObject({ code: 'TRUNCATED' })
+  })
+  test('a symlink in the archive leads nowhere outside', async () => {
+    const tar = makeTar([
+      { name: 'out', type: 'symlink', link: '../../..' },
+      { name: 'out/evil', content: 'x' },
+    ])
+    const { machine, result } = from(tar, tree)
+    await result
+    expect(machine.files.text('/root/evil')).toBe('x')
+    expect(machine.files.text('/evil')).toBeUndefined()
+  })
+})
+
+function spec(name: string, part: Partial<PackageSpec>): PackageSpec {
+  return {
+    ...{ name, version: '1.0-r0', arch: 'x86_64', description: name, url: '', license: 'MIT', origin: name },
+    ...{ built: 0, depends: [], provides: [], replaces: [], installIf: [], triggers: [], scripts: {} },
+    entries: [],
+    ...part,
+  }
+}
+
+describe('apk', () => {
+  const hello = makePackage(
+    spec('hello', {
+      provides: ['cmd:hello=1.0'],
+      scripts: { 'post-install': '#!/bin/sh\n' },
+      entries: [
+        file('usr/bin/hello', '#!/bin/sh\n', 0o755),
+        symlink('usr/bin/hi', 'hello'),
+        file('etc/conf', 'new'),
+      ],
+    }),
+    key,
+  )
+  const indexOf = (description: string) => unsignedIndex(indexText([hello]), description)
+
+  test('an index is found by name and by what it provides, and its signature checked', async () => {
+    const { machine, result } = from(signed(indexOf('demo'), key, 'RSA256'), index)
+    const { index: handle } = await result
+    expect(handle).toMatchObject({ packages: 1, description: 'demo' })
+    expect(handle.signatures).toEqual([{ keyName: key.name, algorithm: 'RSA256' }])
+    expect(await machine.packages.lookup(handle.id, ['cmd:hello'])).toHaveLength(1)
+    expect(await machine.packages.lookup(handle.id, ['hell'])).toHaveLength(0)
+    machine.files.seed('/keys/demo', key.publicPem)
+    const keys = new Map([[key.name, '/keys/demo']])
+    expect(await machine.packages.verifyIndex(handle.id, keys)).toBe(key.name)
+    const stranger = machine.packages.verifyIndex(handle.id, new Map())
+    await expect(stranger).rejects.toMatchObject({
+      code: 'SIGNATURE',
+      message: expect.stringContaining('not trusted'),
+    })
+  })
+
+  test.each([
+    ['unsigned', indexOf('demo')],
+    [
+      'tampered',
+      Buffer.concat([
+        signed(indexOf('demo'), key, 'RSA').subarray(0, -indexOf('demo').length),
+        indexOf('other'),
+      ]),
+    ],
+  ])('an %s index is refused', async (_what, bytes) => {
+    const { machine, result } = from(bytes, index)
+    const { index: handle } = await result
+    machine.files.seed('/keys/demo', key.publicPem)
+    const verified = machine.packages.verifyIndex(handle.id, new Map([[key.name, '/keys/demo']]))
+    await expect(verified).rejects.toMatchObject({ code: 'SIGNATURE' })
+  })
+
+  test('a package is staged, committed and entered; a kept file stays', async () => {
+    const stage = { kind: 'apk-stage', root: '/root', checksum: hello.checksum } as const
+    const { machine, result } = from(hello.bytes, stage, [], { '/root/etc/conf': 'mine' })
+    const { stage: staged } = await result
+    expect(staged).toMatchObject({ scripts: ['post-install'], files: 2 })
+    const { packages, files } = machine
+    const database = await packages.openDatabase('/root', ['etc/conf'])
+    const stanza = `C:${hello.checksum}\nP:hello\nV:1.0-r0`
+    const done = await packages.commit(database.id, {
+      stage: staged.id,
+      name: 'hello',
+      stanza,
+      takes: [],
+      yields: [],
+    })
+    expect(done.conflicts).toEqual([])
+    expect([...done.directories].sort()).toEqual(['etc', 'usr', 'usr/bin'])
+    await packages.writeDatabase(database.id)
+    expect(await files.status('/root/usr/bin/hello')).toMatchObject({ mode: 0o755 })
+    expect(files.text('/root/etc/conf')).toBe('mine')
+    expect(files.text('/root/lib/apk/db/installed')).toContain('F:usr/bin\nR:hello\na:0:0:755\nZ:Q1')
+    expect((await packages.openDatabase('/root', [])).installed).toEqual([stanza])
+    expect(packages.held).toEqual({ indexes: 0, stages: 0 })
+  })
+
+  test('a package that is not the one in the index, or whose files were changed, is refused', async () => {
+    const stage = (checksum: string) => ({ kind: 'apk-stage', root: '/root', checksum }) as const
+    const other = from(hello.bytes, stage('Q1AAAAAAAAAAAAAAAAAAAAAAAAAAA=')).result
+    await expect(other).rejects.toMatchObject({ code: 'DIGEST', operation: 'pipeline.apk-stage' })
+    const evil = makePackage(spec('hello', { entries: [file('usr/bin/hello', 'evil')] }), key)
+    const data = (bytes: Buffer) => bytes.lastIndexOf(Buffer.from([0x1f, 0x8b, 8]))
+    const mixed = Buffer.concat([
+      hello.bytes.subarray(0, data(hello.bytes)),
+      evil.bytes.subarray(data(evil.bytes)),
+    ])
+    expect(gunzipSync(mixed).includes('evil')).toBe(true)
+    await expect(from(mixed, stage(hello.checksum)).result).rejects.toMatchObject({ code: 'DIGEST' })
+  })
+})
