@@ -1,0 +1,65 @@
+/**
+ * Writes what docs/ says from the code: docs/kernel-parameters.md from the table of parameters.
+ *
+ *   node scripts/docs.ts           writes
+ *   node scripts/docs.ts --check   fails when a document is not what would be written
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { type Parameter, parameterRows } from '../src/boot/parameters.ts'
+
+const groups: readonly { readonly title: string; readonly rows: (parameter: Parameter) => boolean }[] = [
+  {
+    title: 'Obeyed',
+    rows: ({ verdict, origin }) => verdict === 'honoured' && origin !== 'diskless',
+  },
+  { title: 'Ours alone', rows: ({ origin }) => origin === 'diskless' },
+  {
+    title: 'Left to others',
+    rows: ({ verdict }) => typeof verdict === 'object' && 'passed' in verdict,
+  },
+  {
+    title: 'Refused by name',
+    rows: ({ verdict }) => typeof verdict === 'object' && 'refused' in verdict,
+  },
+]
+
+function kernelParameters(): string {
+  const lines = [
+    '# Kernel parameters',
+    '',
+    '<!-- Written by scripts/docs.ts from src/boot/parameters.ts: change that. -->',
+    '',
+    'Words are quoted by the kernel’s own rule: `name="value with spaces"`. Words that are not here are left to the',
+    'kernel and to the new system; what looks like a typo of one of these is said on the console.',
+    '`NAME` alone means yes and `noNAME` no.',
+  ]
+  for (const { title, rows } of groups) {
+    lines.push('', `## ${title}`, '')
+    for (const [, parameter] of parameterRows()) if (rows(parameter)) lines.push(...describe(parameter))
+  }
+  return `${lines.join('\n').trimEnd()}\n`
+}
+
+function describe({ form, meaning, origin, verdict, repeated, ...rest }: Parameter): string[] {
+  const facts = [
+    origin === 'diskless' ? '' : `From ${origin === 'alpine' ? 'Alpine' : origin}.`,
+    rest.default === 'none' ? '' : `Default: ${rest.default}.`,
+    repeated ? 'May be given several times.' : '',
+    typeof verdict === 'object' && 'passed' in verdict ? `Not read here: ${verdict.passed}.` : '',
+    typeof verdict === 'object' && 'refused' in verdict ? `Refused: ${verdict.refused}.` : '',
+  ].filter((fact) => fact !== '')
+  return [`- **\`${form}\`**  `, `  ${meaning}${facts.length > 0 ? `  \n  ${facts.join(' ')}` : ''}`, '']
+}
+
+const documents = { 'docs/kernel-parameters.md': kernelParameters() }
+const check = process.argv.includes('--check')
+let stale = 0
+for (const [path, text] of Object.entries(documents)) {
+  const url = new URL(`../${path}`, import.meta.url)
+  const current = existsSync(url) ? readFileSync(url, 'utf8') : ''
+  if (current === text) continue
+  if (!check) writeFileSync(url, text)
+  else stale++
+  console.log(check ? `${path} is stale: run "npm run docs"` : `wrote ${path}`)
+}
+process.exitCode = stale > 0 ? 1 : 0

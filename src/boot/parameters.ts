@@ -1,0 +1,269 @@
+/**
+ * The table of kernel parameters: every word of the command line that init reads, or refuses by name.
+ *
+ * It drives the plan (plan.ts), docs/kernel-parameters.md (scripts/docs.ts), `explain`, and the did-you-mean.
+ * Alpine's names keep Alpine's meaning (initramfs-init of mkinitfs); what is ours alone is `diskless.<name>`.
+ */
+
+export type Origin = 'alpine' | 'alpine, dropped since' | 'kernel' | 'openrc' | 'diskless'
+
+export type Verdict =
+  /** Read and obeyed. */
+  | 'honoured'
+  /** Known, and nothing of ours to do: the kernel or the new system reads it. */
+  | { readonly passed: string }
+  /** Stops the boot: going on would give a system that is not what was asked for. */
+  | { readonly refused: string }
+
+export interface Parameter {
+  /** How it is written: `ip=dhcp|…`. */
+  readonly form: string
+  readonly meaning: string
+  readonly origin: Origin
+  readonly verdict: Verdict
+  /** In words; `none` when its absence means nothing. */
+  readonly default: string
+  /** May be given several times; all values count. Else the last one does. */
+  readonly repeated?: true
+}
+
+type Rest = Partial<Pick<Parameter, 'default' | 'verdict' | 'repeated'>>
+const entry =
+  (origin: Origin, verdict: Verdict = 'honoured') =>
+  (form: string, meaning: string, rest: Rest = {}): Parameter => ({
+    form,
+    meaning,
+    origin,
+    verdict,
+    default: 'none',
+    ...rest,
+  })
+
+const alpine = entry('alpine')
+const ours = entry('diskless')
+const kernel = entry('kernel')
+const refused = (reason: string) => entry('alpine', { refused: reason })
+
+const notYetDisk =
+  'this version boots into RAM only; leave root= out, or use the distribution’s own initramfs'
+const notYetMedia = 'this version takes its sources from the network; give a URL'
+
+export const parameters = {
+  // The network
+  ip: kernel(
+    'ip=dhcp | ip=CLIENT:SERVER:GW:MASK:HOST:DEVICE:AUTOCONF:DNS0:DNS1:NTP | ip=off',
+    'How the network comes up: nfsroot.rst of the kernel. `dhcp`, `on` and `any` ask every card that has a carrier; a device names one; an address is set as it is; `off` and `none` leave the network alone.',
+    { default: 'dhcp where a source needs the network', repeated: true },
+  ),
+  BOOTIF: alpine(
+    'BOOTIF=01-aa-bb-cc-dd-ee-ff',
+    'The card that the firmware booted from, as pxelinux and iPXE write it, in either case, with - or :. Only this card is used.',
+    { default: 'every card' },
+  ),
+  nameserver: ours(
+    'nameserver=ADDRESS',
+    'A resolver besides those of the lease; also dracut’s name for it.',
+    { repeated: true },
+  ),
+
+  // Where the system comes from
+  apkovl: alpine(
+    'apkovl=URL',
+    'The overlay: a tar.gz of what differs from the packages. Every {MAC} and {UUID} is replaced.',
+    { default: 'none: Alpine’s default services' },
+  ),
+  alpine_repo: alpine(
+    'alpine_repo=URL[,URL…]',
+    'Repositories to install from, with or without the architecture at the end. Over the overlay’s own etc/apk/repositories.',
+    { default: 'the overlay’s etc/apk/repositories' },
+  ),
+  pkgs: alpine('pkgs=NAME[,NAME…]', 'Packages to install besides the overlay’s etc/apk/world.', {
+    repeated: true,
+  }),
+  keep_apk_new: alpine(
+    'keep_apk_new',
+    'Where the overlay and a package both have a protected file, keep the package’s as NAME.apk-new.',
+    { default: 'no' },
+  ),
+  rootflags: alpine('rootflags=OPTION[,…]', 'Mount options of the root’s tmpfs, such as size=2G.', {
+    default: 'size: the memory that is free, less a reserve',
+  }),
+  root_size: alpine('root_size=SIZE', 'The old way of saying rootflags=size=SIZE.'),
+  bootstrap_usr_merged: alpine(
+    'bootstrap_usr_merged',
+    'Make /bin, /sbin and /lib symlinks into /usr before installing.',
+    { default: 'no' },
+  ),
+  ssh_key: alpine(
+    'ssh_key=KEY|URL',
+    'Without an overlay: install openssh, start sshd, and let this key in as root.',
+  ),
+
+  // Drivers
+  modules: alpine(
+    'modules=NAME[,NAME…]',
+    'Kernel modules to load at once, besides those that the hardware asks for.',
+    { repeated: true },
+  ),
+  blacklist: alpine('blacklist=NAME[,NAME…]', 'Kernel modules never to load for hardware.', {
+    repeated: true,
+  }),
+
+  // What a person sees
+  console: kernel(
+    'console=DEVICE[,OPTIONS]',
+    'Where init talks, and gives a shell; in the new system each gets a login.',
+    { repeated: true, default: 'the kernel’s own choice' },
+  ),
+  quiet: kernel('quiet', 'Only failures and warnings are printed.', { default: 'no' }),
+  single: alpine('single | s | 1', 'A shell before the root is built; leaving it goes on.', {
+    default: 'no',
+  }),
+  debug_init: alpine('debug_init', 'Every operation with its outcome, and stack traces in errors.', {
+    default: 'no',
+  }),
+  panic: kernel('panic=N', 'When the boot fails: no shell, reboot after N seconds.', { default: 'a shell' }),
+  autodetect_serial: alpine(
+    'autodetect_serial=no',
+    'Serial lines that something is connected to get a login too, unless `no`.',
+    { default: 'yes, without an overlay' },
+  ),
+
+  // The hand-over
+  init: kernel(
+    'init=PATH',
+    'What to start in the new root. /linuxrc together with root=/dev/ram0 is Gentoo’s name of its own initramfs program and means /sbin/init.',
+    { default: '/sbin/init' },
+  ),
+  init_args: alpine(
+    'init_args=ARGUMENTS',
+    'Arguments for it, separated by spaces (quote the whole), besides those after `--`.',
+  ),
+  modloop: entry('openrc', { passed: 'the new system’s modloop service reads it' })(
+    'modloop=URL|PATH|none',
+    'The squashfs with the kernel’s modules.',
+  ),
+  modloop_verify: entry('openrc', { passed: 'the new system’s modloop service reads it' })(
+    'modloop_verify=no',
+    'Whether that service checks the signature.',
+  ),
+  rootfstype: kernel(
+    'rootfstype=ramfs|tmpfs',
+    'Of the initramfs itself: ramfs lifts the kernel’s limit of half the memory. Never the root’s type here.',
+  ),
+  usbdelay: alpine('usbdelay=SECONDS', 'Not needed: what is late is waited for by its event.', {
+    verdict: { passed: 'init waits for the device’s event instead' },
+  }),
+  uevent_buf_size: alpine(
+    'uevent_buf_size=BYTES',
+    'Not needed: the buffer is large enough, and an overflow is noticed.',
+    { verdict: { passed: 'the host’s buffer is large, and it rescans when it overflows' } },
+  ),
+  splash: alpine('splash', 'A picture while booting.', {
+    verdict: { passed: 'there is no bootsplash here; the phases are printed' },
+  }),
+  chart: alpine('chart', 'Alpine’s bootchart.', {
+    verdict: { passed: 'the timeline in /run/diskless/ is always written' },
+  }),
+
+  // Ours
+  'diskless.onfail': ours(
+    'diskless.onfail=shell|retry|reboot',
+    'What a failed boot does: a shell on each console, another try after a pause, or a reboot.',
+    { default: 'shell; reboot with panic=' },
+  ),
+  'diskless.idle': ours(
+    'diskless.idle=SECONDS',
+    'A shell in which nobody types for so long tries the boot again; 0: never.',
+    { default: '120' },
+  ),
+  'diskless.apkovl': ours(
+    'diskless.apkovl=optional',
+    'An overlay that cannot be had does not stop the boot.',
+    { default: 'required' },
+  ),
+  'diskless.apkovl_sha256': ours('diskless.apkovl_sha256=HEX', 'The digest that the overlay must have.'),
+  'diskless.world': ours(
+    'diskless.world=strict',
+    'A package of the world that cannot be had stops the boot.',
+    { default: 'goes on without it, loudly, as Alpine does' },
+  ),
+  'diskless.debug': ours('diskless.debug', 'The same as debug_init.', { default: 'no' }),
+  'diskless.dhcp_timeout': ours('diskless.dhcp_timeout=SECONDS', 'How long to go on asking for a lease.', {
+    default: '120',
+  }),
+  'diskless.carrier_timeout': ours(
+    'diskless.carrier_timeout=SECONDS',
+    'How long to wait for any card to have a carrier.',
+    { default: '60' },
+  ),
+  'diskless.crash': ours(
+    'diskless.crash=exception|rejection|panic|stack|memory|kill',
+    'For tests: fail in one of the ways in which an engine can.',
+  ),
+
+  // Refused by name
+  root: kernel('root=DEVICE|…', 'A root that is not in RAM.', { verdict: { refused: notYetDisk } }),
+  alpine_dev: entry('alpine, dropped since', { refused: notYetMedia })(
+    'alpine_dev=nfs:SERVER:/PATH',
+    'Media with repositories, over NFS or on a device.',
+  ),
+  ovl_dev: entry('alpine, dropped since', { refused: 'use apkovl=URL' })(
+    'ovl_dev=DEVICE|URL',
+    'The overlay, in Alpine 2.6’s words.',
+  ),
+  overlaytmpfs: refused(notYetDisk)('overlaytmpfs', 'A tmpfs over a disk root.'),
+  overlaytmpfsflags: refused(notYetDisk)('overlaytmpfsflags=OPTIONS', 'Its options.'),
+  usrflags: refused(notYetDisk)('usrflags=OPTIONS', 'Mount options of /usr.'),
+  resume: refused('a machine without a disk has nothing to resume from')(
+    'resume=DEVICE',
+    'Resume from hibernation.',
+  ),
+  resume_offset: refused('a machine without a disk has nothing to resume from')(
+    'resume_offset=N',
+    'Where on it.',
+  ),
+  cryptroot: refused('an encrypted disk root needs cryptsetup, which is not in this initrd')(
+    'cryptroot=DEVICE',
+    'An encrypted root.',
+  ),
+  cryptdm: refused('see cryptroot')('cryptdm=NAME', 'Its name.'),
+  cryptkey: refused('see cryptroot')('cryptkey', 'Its key file.'),
+  cryptheader: refused('see cryptroot')('cryptheader=FILE', 'Its header.'),
+  cryptoffset: refused('see cryptroot')('cryptoffset=N', 'Its offset.'),
+  cryptdiscards: refused('see cryptroot')('cryptdiscards', 'Discards on it.'),
+  nbd: refused('network block devices are not supported; use apkovl= and alpine_repo= by HTTP')(
+    'nbd=SERVER:PORT',
+    'A network block device.',
+  ),
+  aoe: refused('ATA over Ethernet is not supported')('aoe[=TARGETS]', 'ATA over Ethernet.'),
+  aoe_iflist: refused('see aoe')('aoe_iflist=IFACES', 'Its interfaces.'),
+  aoe_mtu: refused('see aoe')('aoe_mtu=N', 'Their MTU.'),
+  wireguard: refused('a tunnel before the boot is not supported')('wireguard=IF;IPS[;CONF]', 'A tunnel.'),
+  zfcp: refused('s390x is not supported')('zfcp=…', 'FCP devices of s390x.'),
+  dasd: refused('s390x is not supported')('dasd=…', 'DASD devices of s390x.'),
+  s390x_net: refused('s390x is not supported')('s390x_net=…', 'The network card of s390x.'),
+  zfs_force: refused('ZFS is not supported')('zfs_force=1', 'Import a foreign pool.'),
+  memdisk: refused('a memdisk is not looked for; serve the files by HTTP')('memdisk', 'Syslinux’s memdisk.'),
+  ds: refused('cloud data sources are not supported; put the configuration into an overlay')(
+    'ds=…',
+    'tiny-cloud’s data source.',
+  ),
+  tinycloud: refused('cloud data sources are not supported; put the configuration into an overlay')(
+    'tinycloud',
+    'tiny-cloud.',
+  ),
+} as const satisfies Readonly<Record<string, Parameter>>
+
+export type ParameterName = keyof typeof parameters
+
+export function isParameter(name: string): name is ParameterName {
+  return Object.hasOwn(parameters, name)
+}
+
+/** The table's rows with their names, in its order. */
+export function parameterRows(): readonly (readonly [ParameterName, Parameter])[] {
+  const rows: (readonly [ParameterName, Parameter])[] = []
+  for (const name of Object.keys(parameters)) if (isParameter(name)) rows.push([name, parameters[name]])
+  return rows
+}

@@ -1,0 +1,213 @@
+/** What is going to be done: the command line and the machine's facts as one typed, printable plan. Pure. */
+import { BootError } from '../sys/error.ts'
+import type { Mac } from '../sys/network.ts'
+import type { EndAction } from '../sys/sys.ts'
+import type { CommandLine } from './command-line.ts'
+import type { Identity } from './identity.ts'
+import { type IpConfiguration, parseBootInterface, parseIpParameters } from './ip-parameter.ts'
+import { readSettings, type Settings } from './settings.ts'
+
+export interface BootPlan {
+  readonly machine: Identity
+  readonly quiet: boolean
+  readonly debug: boolean
+  /** A shell before the root is built. */
+  readonly single: boolean
+  /** Devices named by console=, without /dev/, in order. */
+  readonly consoles: readonly string[]
+  readonly onFailure: FailurePlan
+  readonly modules: readonly string[]
+  readonly blacklist: readonly string[]
+  readonly network: NetworkPlan
+  readonly root: RamRootPlan
+  readonly init: { readonly path: string; readonly arguments: readonly string[] }
+  /** For tests: the way to fail on purpose. */
+  readonly crash: string | undefined
+  /** To be said aloud before anything is done. */
+  readonly warnings: readonly string[]
+}
+
+export interface FailurePlan {
+  readonly action: EndAction
+  /** Before the reboot or the next try, milliseconds. */
+  readonly delayMs: number
+  /** A shell that is idle for so long tries again; undefined: never. */
+  readonly idleMs: number | undefined
+}
+
+export type NetworkPlan =
+  | { readonly kind: 'none' }
+  | {
+      readonly kind: 'join'
+      readonly ip: IpConfiguration
+      readonly bootInterface: Mac | undefined
+      readonly nameservers: readonly string[]
+      readonly dhcpTimeoutMs: number
+      readonly carrierTimeoutMs: number
+    }
+
+export interface RamRootPlan {
+  readonly kind: 'ram'
+  readonly overlay: OverlayPlan
+  /** alpine_repo=; empty: those of the overlay. */
+  readonly repositories: readonly string[]
+  /** pkgs= */
+  readonly packages: readonly string[]
+  readonly tmpfsOptions: readonly string[]
+  readonly mergedUsr: boolean
+  readonly keepApkNew: boolean
+  readonly strictWorld: boolean
+  readonly sshKey: string | undefined
+  /** Whether serial lines that something is connected to get a login. */
+  readonly autodetectSerial: boolean
+}
+
+export type OverlayPlan =
+  | { readonly kind: 'none' }
+  | {
+      readonly kind: 'url'
+      /** With {MAC} and {UUID} still in it. */
+      readonly url: string
+      readonly sha256: string | undefined
+      readonly optional: boolean
+    }
+
+/** Throws a BootError that names every parameter that is refused or cannot be understood. */
+export function makePlan(line: CommandLine, machine: Identity): BootPlan {
+  const settings = readSettings(line)
+  refuse(settings)
+  const root = planRoot(settings)
+  return {
+    machine,
+    quiet: settings.flag('quiet'),
+    debug: settings.flag('debug_init') || settings.flag('diskless.debug'),
+    single: settings.flag('single'),
+    consoles: settings.all('console').map((value) => value.split(',')[0] ?? value),
+    onFailure: planFailure(settings),
+    modules: settings.list('modules'),
+    blacklist: settings.list('blacklist'),
+    network: planNetwork(settings, root),
+    root,
+    init: planInit(settings, line),
+    crash: settings.text('diskless.crash'),
+    warnings: settings.typos.map(({ typed, meant }) =>
+      meant === undefined
+        ? `${typed} is not a parameter of diskless`
+        : `${typed} is not a parameter: did you mean ${meant}?`,
+    ),
+  }
+}
+
+/** The failure plan alone: what to do when even the plan cannot be made. */
+export function planFailure(settings: Settings): FailurePlan {
+  const panic = settings.text('panic')
+  const asked = settings.text('diskless.onfail')
+  const fallback: EndAction = panic === undefined ? 'shell' : 'reboot'
+  const action = asked === 'shell' || asked === 'retry' || asked === 'reboot' ? asked : fallback
+  // The kernel's panic=0 means "wait for ever" and a negative number "at once"; a reboot that never comes helps nobody.
+  const seconds = Number.parseInt(panic ?? '', 10)
+  const idle = secondsOf(settings, 'diskless.idle', 120)
+  return {
+    action,
+    delayMs: Number.isFinite(seconds) && seconds !== 0 ? Math.max(seconds, 0) * 1000 : 10_000,
+    idleMs: idle === 0 ? undefined : idle * 1000,
+  }
+}
+
+function refuse(settings: Settings): void {
+  if (settings.refusals.length === 0) return
+  throw new BootError(
+    `the kernel command line asks for what diskless refuses: ${settings.refusals.map((each) => each.parameter).join(', ')}`,
+    { advice: settings.refusals.map(({ parameter, reason }) => `${parameter}: ${reason}`) },
+  )
+}
+
+function planNetwork(settings: Settings, root: RamRootPlan): NetworkPlan {
+  const asked = settings.all('ip')
+  const bootif = settings.text('BOOTIF')
+  const needed = root.overlay.kind === 'url' || root.repositories.some(isUrl) || isUrl(root.sshKey ?? '')
+  if (asked.length === 0 && !needed) return { kind: 'none' }
+  const ip = parseIpParameters(asked)
+  if (ip.kind === 'refused') throw new BootError(`ip=${asked.join(' ip=')} cannot be done: ${ip.reason}`)
+  if (ip.kind === 'off') return { kind: 'none' }
+  return {
+    kind: 'join',
+    ip,
+    bootInterface: bootif === undefined ? undefined : readBootInterface(bootif),
+    nameservers: settings.all('nameserver'),
+    dhcpTimeoutMs: secondsOf(settings, 'diskless.dhcp_timeout', 120) * 1000,
+    carrierTimeoutMs: secondsOf(settings, 'diskless.carrier_timeout', 60) * 1000,
+  }
+}
+
+function readBootInterface(text: string): Mac {
+  const mac = parseBootInterface(text)
+  if (mac !== undefined) return mac
+  throw new BootError(`BOOTIF=${text} is not a hardware address`, {
+    advice: ['it looks like BOOTIF=01-52-54-00-12-34-56'],
+  })
+}
+
+function planRoot(settings: Settings): RamRootPlan {
+  const repositories = settings.list('alpine_repo').filter((each) => each !== 'auto')
+  const size = settings.text('root_size')
+  return {
+    kind: 'ram',
+    overlay: planOverlay(settings),
+    repositories,
+    packages: settings.list('pkgs'),
+    tmpfsOptions: [...(size === undefined ? [] : [`size=${size}`]), ...settings.list('rootflags')],
+    mergedUsr: settings.flag('bootstrap_usr_merged'),
+    keepApkNew: settings.flag('keep_apk_new'),
+    strictWorld: settings.text('diskless.world') === 'strict',
+    sshKey: settings.text('ssh_key'),
+    autodetectSerial: settings.text('autodetect_serial') !== 'no',
+  }
+}
+
+function planOverlay(settings: Settings): OverlayPlan {
+  const url = settings.text('apkovl')
+  if (url === undefined) return { kind: 'none' }
+  if (!isUrl(url) && !url.startsWith('/')) {
+    throw new BootError(`apkovl=${url} is neither a URL nor a path`, {
+      advice: [
+        'this version takes the overlay by http://, https:// or tftp://, or as a file that the initrd brings',
+      ],
+    })
+  }
+  const sha256 = settings.text('diskless.apkovl_sha256')?.toLowerCase()
+  if (sha256 !== undefined && !/^[0-9a-f]{64}$/.test(sha256)) {
+    throw new BootError(`diskless.apkovl_sha256=${sha256} is not a SHA-256 digest`, {
+      advice: ['it has 64 hex digits: sha256sum prints it'],
+    })
+  }
+  return { kind: 'url', url, sha256, optional: settings.text('diskless.apkovl') === 'optional' }
+}
+
+function planInit(settings: Settings, line: CommandLine): BootPlan['init'] {
+  const asked = settings.text('init')
+  // Gentoo's `root=/dev/ram0 init=/linuxrc` names its own initramfs program, not a file of the new root.
+  const gentoo = asked === '/linuxrc' && settings.text('root') === '/dev/ram0'
+  const single = settings.flag('single') ? ['single'] : []
+  return {
+    path: asked === undefined || gentoo ? '/sbin/init' : asked,
+    arguments: [...(settings.text('init_args')?.split(/\s+/) ?? []), ...line.initArguments, ...single].filter(
+      (each) => each !== '',
+    ),
+  }
+}
+
+function secondsOf(
+  settings: Settings,
+  name: 'diskless.idle' | 'diskless.dhcp_timeout' | 'diskless.carrier_timeout',
+  fallback: number,
+): number {
+  const text = settings.text(name)
+  if (text === undefined) return fallback
+  if (!/^\d{1,6}$/.test(text)) throw new BootError(`${name}=${text} is not a number of seconds`)
+  return Number(text)
+}
+
+export function isUrl(text: string): boolean {
+  return /^(https?|ftp|tftp):\/\//.test(text)
+}

@@ -1,0 +1,84 @@
+/** The command line read through the table of parameters: typed look-ups, and what is unknown, mistyped or refused. */
+import { closest } from './closest.ts'
+import type { CommandLine } from './command-line.ts'
+import { isParameter, type Parameter, type ParameterName, parameterRows, parameters } from './parameters.ts'
+
+export interface Settings {
+  /** The last value given; undefined when the parameter is absent. A parameter without `=` reads as `yes`. */
+  text(name: ParameterName): string | undefined
+  /** Every value given, in order. */
+  all(name: ParameterName): readonly string[]
+  /** Values split at commas, empty ones dropped. */
+  list(name: ParameterName): readonly string[]
+  flag(name: ParameterName): boolean
+  /** Words that mean nothing to us and look like a typo of one that does. */
+  readonly typos: readonly { readonly typed: string; readonly meant: string | undefined }[]
+  readonly refusals: readonly { readonly parameter: string; readonly reason: string }[]
+}
+
+const singleWords = new Set(['s', '1', 'S'])
+
+export function readSettings(line: CommandLine): Settings {
+  const values = new Map<ParameterName, string[]>()
+  const typos: { typed: string; meant: string | undefined }[] = []
+  const add = (name: ParameterName, value: string) => values.set(name, [...(values.get(name) ?? []), value])
+
+  for (const { name, value } of line.words) {
+    if (isParameter(name)) add(name, value ?? 'yes')
+    else if (value === undefined && singleWords.has(name)) add('single', 'yes')
+    else if (value === undefined && name.startsWith('no') && isParameter(name.slice(2)))
+      addNegation(name.slice(2))
+    else if (name.toLowerCase() === 'bootif' && value !== undefined) add('BOOTIF', value)
+    else noteTypo(name, typos)
+  }
+  function addNegation(name: string) {
+    if (isParameter(name)) add(name, 'no')
+  }
+
+  const all = (name: ParameterName) => values.get(name) ?? []
+  return {
+    text: (name) => all(name).at(-1),
+    all,
+    list: (name) =>
+      all(name)
+        .flatMap((value) => value.split(','))
+        .filter((part) => part !== ''),
+    flag: (name) => !['no', '0', undefined].includes(all(name).at(-1)),
+    typos,
+    refusals: refusalsAmong(values),
+  }
+}
+
+function refusalsAmong(values: ReadonlyMap<ParameterName, readonly string[]>) {
+  const refusals: { parameter: string; reason: string }[] = []
+  for (const [name, given] of values) {
+    const { verdict }: Parameter = parameters[name]
+    const value = given.at(-1) ?? ''
+    if (typeof verdict !== 'object' || !('refused' in verdict) || value === 'no') continue
+    // Gentoo's and older boot loaders' way of saying "the root is in RAM", which is what happens here anyway.
+    if (name === 'root' && /^\/dev\/ram\d*$/.test(value)) continue
+    refusals.push({ parameter: value === 'yes' ? name : `${name}=${value}`, reason: verdict.refused })
+  }
+  return refusals
+}
+
+/** The command line is full of words for the kernel and for others; only near misses of ours are worth a remark. */
+function noteTypo(name: string, typos: { typed: string; meant: string | undefined }[]) {
+  const honoured = parameterRows()
+    .filter(([, parameter]) => parameter.verdict === 'honoured')
+    .map(([known]) => known)
+  const meant = name.length >= 4 && !kernelWords.has(name) ? closest(name, honoured) : undefined
+  if (meant !== undefined || name.startsWith('diskless.')) typos.push({ typed: name, meant })
+}
+
+/** Parameters of the kernel that are within two edits of one of ours and are not typos. */
+const kernelWords = new Set([
+  'initrd',
+  'noinitrd',
+  'loglevel',
+  'rootwait',
+  'rootdelay',
+  'nomodules',
+  'init',
+  'BOOT_IMAGE',
+])

@@ -1,0 +1,50 @@
+/**
+ * The last phase before PID 1 takes over: is there an init to start, and everything that is mounted moved to where the
+ * new system will look for it.
+ */
+import type { BootPlan } from '../boot/plan.ts'
+import { sysroot } from '../root/ram.ts'
+import { BootError, type Handoff, type Sys } from '../sys/index.ts'
+import type { Report } from './story.ts'
+
+export async function prepareHandoff(sys: Sys, plan: BootPlan, report: Report): Promise<Handoff> {
+  await checkInit(sys, plan.init.path)
+  report.detail(plan.init.path)
+  return { root: sysroot, init: plan.init.path, arguments: plan.init.arguments, console: consoleOf(plan) }
+}
+
+/** Nothing can fail after this but the kernel: it is done last, when there is nothing left to say. */
+export async function moveMounts(sys: Sys): Promise<void> {
+  const moved: string[] = []
+  for (const { target } of await sys.mounts.list()) {
+    const inside = moved.some((parent) => target.startsWith(`${parent}/`))
+    if (target === '/' || target === sysroot || target.startsWith(`${sysroot}/`) || inside) continue
+    await sys.files.makeDirectory(`${sysroot}${target}`)
+    await sys.mounts.move(target, `${sysroot}${target}`)
+    moved.push(target)
+  }
+}
+
+/** Alpine's switch_root -c: the last console= of the command line. */
+function consoleOf(plan: BootPlan): string {
+  return `/dev/${plan.consoles.at(-1) ?? 'console'}`
+}
+
+async function checkInit(sys: Sys, path: string): Promise<void> {
+  const found = path.startsWith('/') ? await sys.files.resolveIn(sysroot, path) : undefined
+  const status = found === undefined ? undefined : await sys.files.status(found)
+  if (status?.kind === 'file' && (status.mode & 0o111) !== 0) return
+  const why =
+    status === undefined
+      ? 'is not there'
+      : status.kind === 'file'
+        ? 'is not executable'
+        : `is a ${status.kind}, not a program`
+  throw new BootError(`${path} ${why} in the new root`, {
+    advice: [
+      path === '/sbin/init'
+        ? 'no package of the world brings an init: add alpine-base (or openrc, busybox) to etc/apk/world'
+        : `the kernel command line says init=${path}: correct it, or leave it out for /sbin/init`,
+    ],
+  })
+}

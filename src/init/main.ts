@@ -1,0 +1,55 @@
+/** The story of a boot. */
+import type { Handoff, Sys } from '../sys/index.ts'
+import { loadDrivers } from './drivers.ts'
+import { prepareHandoff } from './handoff.ts'
+import { fetchIndexes } from './indexes.ts'
+import { meetMachine } from './machine.ts'
+import { comeOnline } from './network.ts'
+import { fetchOverlay } from './overlay.ts'
+import { installPackages } from './packages.ts'
+import { makeRoot } from './root.ts'
+import type { Screen } from './screen.ts'
+import type { Story } from './story.ts'
+
+/** What is learned about the machine stays when the boot is tried again; what is built in the root is built again. */
+export function prepareBoot(sys: Sys, story: Story, screen: Screen) {
+  const { phase, once } = story
+
+  const machine = once(
+    'machine',
+    () => [],
+    (report) => meetMachine(sys, screen, report),
+  )
+
+  const drivers = once(
+    'drivers',
+    () => [machine()],
+    (report, [plan]) => loadDrivers(sys, plan, report),
+  )
+
+  const network = once(
+    'network',
+    () => [machine()],
+    (report, [plan]) => comeOnline(sys, plan, drivers(), report),
+  )
+
+  async function boot(): Promise<Handoff> {
+    const root = phase('root', [machine(), drivers()], (report, [plan]) => makeRoot(sys, plan, report))
+
+    const overlay = phase('overlay', [machine(), network(), root], (report, [plan, online]) =>
+      fetchOverlay(sys, plan, online, report),
+    )
+
+    const indexes = phase('index', [machine(), network()], (report, [plan]) =>
+      fetchIndexes(sys, plan, overlay, report),
+    )
+
+    const system = phase('packages', [machine(), overlay, indexes], (report, [plan, overlay, indexes]) =>
+      installPackages(sys, plan, overlay, indexes, report),
+    )
+
+    return phase('handoff', [machine(), system], (report, [plan]) => prepareHandoff(sys, plan, report))
+  }
+
+  return { machine, boot }
+}

@@ -1,0 +1,262 @@
+/**
+ * The story of a boot: its phases with their times, told on the consoles and to whoever listens for events, kept for
+ * the timeline and for the next try.
+ *
+ * A phase is a function, so that it can be run again. What a phase learned about the machine is remembered between
+ * tries; what it built in the root is built again.
+ */
+import type { FetchOptions } from '../network/fetch.ts'
+import { BootError, chainOf, type Sys } from '../sys/index.ts'
+import type { EventPort } from './events.ts'
+import { duration } from './format.ts'
+import type { Screen } from './screen.ts'
+import type { PhaseSpan, Timeline } from './timeline.ts'
+
+export type PhaseName =
+  | 'machine'
+  | 'drivers'
+  | 'network'
+  | 'root'
+  | 'overlay'
+  | 'index'
+  | 'packages'
+  | 'handoff'
+
+/** What a phase may say while it runs. */
+export interface Report {
+  /** Fires when another phase failed: there is no point in going on. */
+  readonly signal: AbortSignal
+  /** What the phase's line says beside its name; the last word counts. */
+  detail(text: string): void
+  /** Something a person should know now: a retry, a wait. */
+  notice(text: string): void
+  /** Something that will be wrong in the system that comes up: also repeated at the end. */
+  warn(text: string): void
+  progress(state: Bar): void
+  /** Goes on beside the phases until the hand-over. Should it end with an error, that is a warning. */
+  meanwhile(what: string, run: (signal: AbortSignal) => Promise<void>): void
+}
+
+export interface Bar {
+  readonly done: number
+  readonly total: number
+  /** Bytes or other units a second are computed from `done`. */
+  readonly text: string
+}
+
+export interface Failure {
+  readonly phase: PhaseName
+  readonly error: unknown
+}
+
+export type Phase<N extends readonly unknown[], T> = (report: Report, needed: N) => Promise<T>
+
+export type Promises<N extends readonly unknown[]> = { readonly [K in keyof N]: Promise<N[K]> }
+
+export interface Story {
+  /**
+   * Runs once what it needs is there, and is timed from then on. Rejects with the error of what it needs, which is
+   * told where it arose.
+   */
+  phase<N extends readonly unknown[], T>(name: PhaseName, needs: Promises<N>, run: Phase<N, T>): Promise<T>
+  /** A phase that runs when first asked for, and again only if it failed: what it learned stays between tries. */
+  once<N extends readonly unknown[], T>(
+    name: PhaseName,
+    needs: () => Promises<N>,
+    run: Phase<N, T>,
+  ): () => Promise<T>
+  /** Begins another try. */
+  tryAgain(why: string): void
+  /** Ends what goes on meanwhile. */
+  close(): void
+  /** Resolves when no phase is running any more. */
+  settled(): Promise<void>
+  say(text: string): void
+  warn(text: string): void
+  /** The first phase that failed in this try, with its own error (not the ABORTED of those after it). */
+  readonly failure: Failure | undefined
+  readonly warnings: readonly string[]
+  readonly log: readonly string[]
+  timeline(): Timeline
+}
+
+/** Lines kept for `log`. */
+const longestLog = 2000
+
+export function tellStory(sys: Sys, screen: Screen, events: EventPort): Story {
+  const spans: PhaseSpan[] = []
+  const log: string[] = []
+  const warnings: string[] = []
+  const running = new Set<Promise<unknown>>()
+  let attempt = 1
+  let abort = new AbortController()
+  let failure: Failure | undefined
+  const over = new AbortController()
+
+  function record(text: string): void {
+    log.push(`${(sys.clock.now() / 1000).toFixed(3)} ${text}`)
+    if (log.length > longestLog) log.shift()
+  }
+
+  function say(text: string): void {
+    record(text)
+    screen.line(text)
+  }
+
+  function warn(text: string): void {
+    record(`warning: ${text}`)
+    screen.important(`warning: ${text}`)
+    events.send({ event: 'warning', at: sys.clock.now(), text })
+    if (!warnings.includes(text)) warnings.push(text)
+  }
+
+  /** For PID 1, to say what was being done if the engine dies. */
+  function note(text: string): void {
+    sys.supervisor
+      .note(text)
+      .catch((error: unknown) => record(`the supervisor was not told: ${String(error)}`))
+  }
+
+  function reportOf(name: PhaseName, span: PhaseSpan): Report {
+    return {
+      signal: abort.signal,
+      detail: (text) => {
+        span.detail = text
+      },
+      notice: (text) => {
+        record(`${name}: ${text}`)
+        screen.line(`  ${name}: ${text}`)
+        events.send({ event: 'notice', at: sys.clock.now(), phase: name, text })
+      },
+      warn,
+      progress: (bar) => screen.progress(name, span.start, bar),
+      meanwhile: (what, run) => {
+        run(over.signal).catch((error: unknown) => {
+          if (!over.signal.aborted) warn(`${what} ended: ${chainOf(error).join(': ')}`)
+        })
+      },
+    }
+  }
+
+  async function runPhase<N extends readonly unknown[], T>(
+    name: PhaseName,
+    needs: Promises<N>,
+    run: Phase<N, T>,
+  ): Promise<T> {
+    const asked = sys.clock.now()
+    const aborted = abort
+    const needed = await Promise.all(needs)
+    const span: PhaseSpan = {
+      name,
+      attempt,
+      asked,
+      start: sys.clock.now(),
+      end: undefined,
+      state: 'running',
+      detail: '',
+    }
+    spans.push(span)
+    record(`${name} begins`)
+    note(`the phase ${name}`)
+    events.send({ event: 'phase', at: span.start, name, state: 'start', attempt })
+    try {
+      aborted.signal.throwIfAborted()
+      const result = await run(reportOf(name, span), needed)
+      span.end = sys.clock.now()
+      span.state = 'done'
+      screen.endProgress(name)
+      const line =
+        `  ${name.padEnd(9)} ${duration(span.end - span.start).padStart(8)}  ${span.detail}`.trimEnd()
+      record(line.trim())
+      screen.line(line)
+      events.send({ event: 'phase', at: span.end, name, state: 'done', attempt, detail: span.detail })
+      await events.open()
+      return result
+    } catch (error) {
+      span.end = sys.clock.now()
+      screen.endProgress(name)
+      // What fails after the first failure fails because of it.
+      span.state = failure === undefined ? 'failed' : 'given up'
+      record(`${name} ${span.state}: ${chainOf(error).join(': ')}`)
+      events.send({ event: 'phase', at: span.end, name, state: span.state, attempt })
+      failure ??= { phase: name, error }
+      aborted.abort()
+      throw error
+    }
+  }
+
+  function phase<N extends readonly unknown[], T>(
+    name: PhaseName,
+    needs: Promises<N>,
+    run: Phase<N, T>,
+  ): Promise<T> {
+    const promise = runPhase(name, needs, run)
+    running.add(promise)
+    // Somebody awaits it where its result is needed; until then a failure must not count as unhandled.
+    const ended = () => running.delete(promise)
+    promise.then(ended, ended)
+    return promise
+  }
+
+  function once<N extends readonly unknown[], T>(
+    name: PhaseName,
+    needs: () => Promises<N>,
+    run: Phase<N, T>,
+  ): () => Promise<T> {
+    let known: Promise<T> | undefined
+    return () => {
+      known ??= phase(name, needs(), run)
+      known.catch(() => {
+        known = undefined
+      })
+      return known
+    }
+  }
+
+  return {
+    phase,
+    once,
+    tryAgain(why) {
+      attempt++
+      abort = new AbortController()
+      failure = undefined
+      say(`Trying again: ${why}`)
+      events.send({ event: 'retry', at: sys.clock.now(), attempt, why })
+    },
+    close: () => over.abort(),
+    async settled() {
+      while (running.size > 0) await Promise.allSettled([...running])
+    },
+    say,
+    warn,
+    get failure() {
+      return failure
+    },
+    warnings,
+    log,
+    timeline: () => ({ version: 1, attempts: attempt, warnings, phases: spans.map((span) => ({ ...span })) }),
+  }
+}
+
+/** An error as it is shown: what was tried, what came back, what to do. */
+export function explain(error: unknown): {
+  readonly chain: readonly string[]
+  readonly advice: readonly string[]
+} {
+  const advice: string[] = []
+  for (let at: unknown = error; at instanceof Error; at = at.cause)
+    if (at instanceof BootError) advice.push(...at.advice)
+  return { chain: chainOf(error), advice }
+}
+
+/** How a phase's download tells of its retries and its progress. */
+export function fetchOptions(report: Report, what: string): FetchOptions {
+  return {
+    signal: report.signal,
+    onRetry: ({ attempt, of, url, error, waitMs }) =>
+      report.notice(
+        `${what}: try ${attempt} of ${of} failed (${url}: ${error.message.replace(`${error.subject}: `, '')}); again in ${duration(waitMs)}`,
+      ),
+    onProgress: ({ bytes, total }) => report.progress({ done: bytes, total: total ?? 0, text: '' }),
+  }
+}

@@ -1,0 +1,46 @@
+/** What a boot spent its time on: the JSON file in the new root's /run/diskless/, and the table of it. */
+import { duration } from './format.ts'
+import type { PhaseName } from './story.ts'
+
+export interface PhaseSpan {
+  readonly name: PhaseName
+  /** From 1; each retry of the boot is one more. */
+  readonly attempt: number
+  /** Milliseconds since the kernel started: when it was asked for, and when all that it needs was there. */
+  readonly asked: number
+  readonly start: number
+  end: number | undefined
+  state: 'running' | 'done' | 'failed' | 'given up'
+  detail: string
+}
+
+export interface Timeline {
+  readonly version: 1
+  readonly attempts: number
+  readonly warnings: readonly string[]
+  readonly phases: readonly Readonly<PhaseSpan>[]
+}
+
+export const timelinePath = '/run/diskless/timeline.json'
+
+/** One row a phase: when it began, how long it took, a bar of where in the boot that was. */
+export function timelineTable({ phases, warnings }: Timeline, now: number): string {
+  const first = Math.min(...phases.map(({ start }) => start))
+  const last = Math.max(...phases.map(({ end }) => end ?? now))
+  const width = 30
+  const at = (time: number) => Math.round(((time - first) / Math.max(last - first, 1)) * width)
+  const rows = phases.map(({ name, attempt, start, end = now, state, detail }) => {
+    const bar = `${' '.repeat(at(start))}${'='.repeat(Math.max(at(end) - at(start), 1))}`
+      .slice(0, width)
+      .padEnd(width)
+    const what = [state === 'done' ? '' : state, attempt > 1 ? `try ${attempt}` : '', detail].filter(
+      (text) => text !== '',
+    )
+    return `${name.padEnd(9)} ${duration(start).padStart(9)} ${duration(end - start).padStart(9)} |${bar}| ${what.join(', ')}`.trimEnd()
+  })
+  return [
+    `${'phase'.padEnd(9)} ${'began at'.padStart(9)} ${'took'.padStart(9)} |${' '.repeat(width)}|`,
+    ...rows,
+    ...warnings.map((text) => `warning: ${text}`),
+  ].join('\n')
+}
