@@ -165,8 +165,9 @@ export interface Packages {
    */
   lookup(index: number, names: readonly string[]): Promise<readonly string[]>
   /**
-   * Stanzas whose install_if (`i:`) names nothing but what is among `names`, conflicts (`!name`) aside: only these
-   * can come in by it. In index order. More than these is no error, only slower.
+   * Of the stanzas with an install_if (`i:`), those that can matter when `names` are in reach: every name in it,
+   * conflicts (`!name`) aside, is among them, or the package provides one of them. In index order. More than these
+   * is no error, only slower.
    */
   installIf(index: number, names: readonly string[]): Promise<readonly string[]>
   closeIndex(index: number): Promise<void>
