@@ -13,6 +13,8 @@ export const FUZZY = 8
 const ANY = LESS | EQUAL | GREATER | FUZZY
 const CHECKSUM = LESS | GREATER
 
+const OPERATOR_SIGNS = ['<', '=', '>', '~']
+
 export interface Dependency {
   readonly name: string
   /** `!name`: must not be there. */
@@ -26,11 +28,12 @@ export interface Dependency {
 }
 
 function firstOperator(text: string): number {
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    if ((code >= 60 && code <= 62) || code === 126) return i
+  let first = -1
+  for (const sign of OPERATOR_SIGNS) {
+    const at = text.indexOf(sign)
+    if (at >= 0 && (first < 0 || at < first)) first = at
   }
-  return -1
+  return first
 }
 
 function operatorBits(text: string): number {
@@ -44,8 +47,13 @@ function operatorBits(text: string): number {
   return bits
 }
 
-/** One dependency; undefined when apk would refuse it. */
-export function parseDependency(text: string): Dependency | undefined {
+/**
+ * One dependency; undefined when apk would refuse it. `as it is`: of an index, whose maker looked at its versions.
+ */
+export function parseDependency(
+  text: string,
+  versions: 'checked' | 'as it is' = 'checked',
+): Dependency | undefined {
   const conflict = text.startsWith('!')
   const start = conflict ? 1 : 0
   const at = firstOperator(text)
@@ -54,10 +62,11 @@ export function parseDependency(text: string): Dependency | undefined {
   let version: string | undefined
   if (at >= 0) {
     let end = at + 1
-    while (end < text.length && '<=>~'.includes(text.charAt(end))) end++
+    while (end < text.length && OPERATOR_SIGNS.includes(text.charAt(end))) end++
     operator = operatorBits(text.slice(at, end))
     version = text.slice(end)
-    if (version === '' || ((operator & CHECKSUM) !== CHECKSUM && !isVersion(version))) return undefined
+    const checked = versions === 'checked' && (operator & CHECKSUM) !== CHECKSUM
+    if (version === '' || (checked && !isVersion(version))) return undefined
     name = text.slice(start, at)
   } else if (conflict) name = text.slice(1)
   let tag: string | undefined

@@ -1,0 +1,149 @@
+/**
+ * From a world to a list of packages in the order of their installation, as `apk add --force-broken-world` makes it:
+ * an entry that cannot be had is left out, and said.
+ */
+
+import { BootError } from '../sys/index.ts'
+import type { Blame } from './blame.ts'
+import { blame } from './blame.ts'
+import { installOrder } from './changeset.ts'
+import type { Dependency } from './dependency.ts'
+import { formatDependency } from './dependency.ts'
+import type { WorldEntry } from './solver.ts'
+import { chosenPackage, isFulfilled, Solver } from './solver.ts'
+import type { PackageSource } from './source.ts'
+import { numberField } from './stanza.ts'
+import type { Tags } from './tags.ts'
+import { makeTags } from './tags.ts'
+import type { Package, Universe } from './universe.ts'
+import { loadUniverse } from './universe.ts'
+import type { World } from './world.ts'
+
+export interface SelectedPackage {
+  readonly name: string
+  readonly version: string
+  /** `C:` of its index. */
+  readonly checksum: string
+  readonly stanza: string
+  /** Indexes of the source's repositories that have this very package, the one that apk takes first. */
+  readonly repositories: readonly number[]
+  /** The tag that it was had by. */
+  readonly tag: string | undefined
+  /** Bytes of the package file. */
+  readonly size: number
+  /** Bytes that its files take. */
+  readonly installedSize: number
+}
+
+/** An entry of the world that the system will not have. */
+export interface DroppedEntry {
+  readonly entry: string
+  /** From the entry to what is missing, a line each. */
+  readonly chain: readonly string[]
+  /** What there is instead: other versions, similar names. */
+  readonly nearMisses: readonly string[]
+}
+
+export interface Selection {
+  /** In the order of installation. */
+  readonly packages: readonly SelectedPackage[]
+  readonly dropped: readonly DroppedEntry[]
+}
+
+export async function selectPackages(source: PackageSource, world: World): Promise<Selection> {
+  const universe = await loadUniverse(source, world.entries)
+  const tags = makeTags(source.repositories, world.entries)
+  const { order, broken } = solveWithout(universe, tags, entriesOf(universe, world))
+  const dropped: DroppedEntry[] = world.invalid.map((entry) => ({
+    entry,
+    chain: [`${JSON.stringify(entry)} is no package name: name, name=1.2, name~1, name@tag`],
+    nearMisses: [],
+  }))
+  for (const [entry, why] of broken) {
+    // It came in for another's sake, or nothing that it forbids did.
+    if (isFulfilled(entry.dependency, entry.name.state.chosen)) continue
+    dropped.push({
+      entry: formatDependency(entry.dependency, 'tags'),
+      chain: why.chain,
+      nearMisses: why.missingName === undefined ? why.versions : await similarNames(source, why.missingName),
+    })
+  }
+  return { packages: order.map((pkg) => selected(pkg, source, tags)), dropped }
+}
+
+function entriesOf(universe: Universe, world: World): WorldEntry[] {
+  return world.entries.flatMap((dependency: Dependency) => {
+    const name = universe.names.get(dependency.name)
+    return name === undefined ? [] : [{ name, dependency }]
+  })
+}
+
+/** Solves again and again, each time without the entries that failed, until nothing does. */
+function solveWithout(universe: Universe, tags: Tags, world: readonly WorldEntry[]) {
+  const broken = new Map<WorldEntry, Blame>()
+  for (;;) {
+    const kept = world.filter((entry) => !broken.has(entry))
+    const solver = new Solver(universe, tags)
+    solver.solve(
+      kept,
+      world.map(({ name }) => name),
+    )
+    // What was left out may come in for another's sake: it then has its place in the order all the same.
+    const order = installOrder(solver, world)
+    if (solver.errors === 0) return { order, broken }
+    const failed = kept.filter(({ name }) => {
+      const pkg = chosenPackage(name.state)
+      return pkg === undefined || pkg.state.error !== undefined
+    })
+    if (failed.length === 0) {
+      throw new BootError(
+        'The packages of the world cannot be chosen: nothing that is asked for is at fault alone',
+        {
+          advice: ['Ask for fewer packages in etc/apk/world, and for one version of each.'],
+        },
+      )
+    }
+    for (const entry of failed) broken.set(entry, blame(universe, entry, kept))
+  }
+}
+
+function selected(pkg: Package, source: PackageSource, tags: Tags): SelectedPackage {
+  const having = source.repositories.flatMap((repository, n) =>
+    (pkg.repositories >> n) & 1 ? [{ n, repository }] : [],
+  )
+  having.sort((a, b) => Number(b.repository.local) - Number(a.repository.local))
+  return {
+    name: pkg.name.text,
+    version: pkg.version,
+    checksum: pkg.checksum,
+    stanza: pkg.stanza,
+    repositories: having.map(({ n }) => n),
+    tag: tags.tagOf(pkg),
+    size: numberField(pkg.stanza, 'S'),
+    installedSize: numberField(pkg.stanza, 'I'),
+  }
+}
+
+/** Names like this one that the repositories do have. */
+async function similarNames(source: PackageSource, name: string): Promise<string[]> {
+  const plain = name.toLowerCase()
+  const guesses = new Set([
+    plain,
+    plain.replaceAll('_', '-'),
+    plain.replaceAll('-', '_'),
+    plain.replaceAll('-', ''),
+    plain.replace(/[-_.\d]+$/, ''),
+    plain.replace(/-(server|client|daemon|utils|tools)$/, ''),
+    plain.replace(/^(python3?|py)-/, 'py3-'),
+    `${plain}-server`,
+    `cmd:${plain}`,
+    `lib${plain}`,
+    plain.replace(/^lib/, ''),
+    plain.replace(/d$/, ''),
+  ])
+  guesses.delete(name)
+  guesses.delete('')
+  const stanzas = (await source.lookup([...guesses])).flat()
+  const names = stanzas.flatMap((stanza) => /(?:^|\n)P:(.*)/.exec(stanza)?.[1] ?? [])
+  return [...new Set(names)].slice(0, 5)
+}

@@ -1,0 +1,264 @@
+/**
+ * The part of the repositories that a world can reach: its names, whatever provides them, what those depend on, and
+ * the packages that install_if could bring in. Loaded before the solver starts, so that the solver never waits.
+ */
+
+import { BootError } from '../sys/index.ts'
+import type { Dependency } from './dependency.ts'
+import { parseDependency } from './dependency.ts'
+import { inHashOrder } from './hash.ts'
+import type { NameState, PackageState } from './solver-state.ts'
+import { newNameState, newPackageState } from './solver-state.ts'
+import type { PackageSource } from './source.ts'
+import { field, numberField } from './stanza.ts'
+
+/** A name that can be asked for: a package's own, or one that it provides. */
+export interface Name {
+  readonly text: string
+  readonly providers: Provider[]
+  /** Names of which a provider depends on this one, in apk's order. */
+  readonly rdepends: Name[]
+  /** Names of which a provider has this one in its install_if, in apk's order. */
+  readonly rinstallIf: Name[]
+  /** 0: every provider is a package of this name; 2: none is; 1: some are. */
+  virtuality: 0 | 1 | 2
+  /** Number of the batch in which the source was asked for it; 0: not asked. */
+  asked: number
+  /** What the solver knows of it so far. */
+  state: NameState
+}
+
+/** Something that answers to a name, in this version or without one. */
+export interface Provider {
+  readonly package: Package
+  readonly version: string | undefined
+}
+
+export interface Requirement {
+  readonly name: Name
+  readonly dependency: Dependency
+}
+
+export interface Package {
+  readonly stanza: string
+  /** `C:`, which identifies it. */
+  readonly checksum: string
+  readonly name: Name
+  readonly version: string
+  readonly depends: readonly Requirement[]
+  readonly installIf: readonly Requirement[]
+  readonly provides: readonly { readonly name: Name; readonly version: string | undefined }[]
+  readonly providerPriority: number
+  readonly empty: boolean
+  /** Bit n: repository n has it. */
+  repositories: number
+  batch: number
+  discovered: boolean
+  state: PackageState
+}
+
+export interface Universe {
+  readonly names: ReadonlyMap<string, Name>
+  readonly packages: readonly Package[]
+}
+
+class Loader {
+  readonly #source: PackageSource
+  readonly names = new Map<string, Name>()
+  readonly packages = new Map<string, Package>()
+  /** A dependency's text is shared by many packages. */
+  readonly #requirements = new Map<string, Requirement>()
+  /** Names that can trigger an install_if. */
+  readonly #triggers = new Set<string>()
+  #pending: Name[] = []
+  #batch = 0
+
+  constructor(source: PackageSource) {
+    this.#source = source
+  }
+
+  async load(world: readonly Dependency[]): Promise<Universe> {
+    for (const { name } of world) this.#ask(this.#name(name))
+    for (let triggers = -1; this.#pending.length > 0; ) {
+      while (this.#pending.length > 0) await this.#lookup()
+      if (this.#triggers.size === triggers) break
+      triggers = this.#triggers.size
+      await this.#lookupInstallIf()
+    }
+    this.#completeProviders()
+    this.#link()
+    return { names: this.names, packages: [...this.packages.values()] }
+  }
+
+  #name(text: string): Name {
+    let name = this.names.get(text)
+    if (name === undefined) {
+      name = {
+        text,
+        providers: [],
+        rdepends: [],
+        rinstallIf: [],
+        virtuality: 0,
+        asked: 0,
+        state: newNameState(),
+      }
+      this.names.set(text, name)
+    }
+    return name
+  }
+
+  #ask(name: Name): void {
+    if (name.asked > 0) return
+    name.asked = this.#batch + 1
+    this.#pending.push(name)
+  }
+
+  async #lookup(): Promise<void> {
+    const asked = this.#pending
+    this.#pending = []
+    this.#batch++
+    const batch = this.#batch
+    const answers = await this.#source.lookup(asked.map(({ text }) => text))
+    const found: Package[] = []
+    for (const [repository, stanzas] of answers.entries()) {
+      for (const stanza of stanzas) {
+        const pkg = this.#register(stanza, repository)
+        if (pkg.batch === batch) continue
+        pkg.batch = batch
+        found.push(pkg)
+        if (pkg.name.asked === batch) pkg.name.providers.push({ package: pkg, version: pkg.version })
+        for (const { name, version } of pkg.provides) {
+          if (name.asked === batch) name.providers.push({ package: pkg, version })
+        }
+      }
+    }
+    for (const pkg of found) this.#discover(pkg)
+  }
+
+  #discover(pkg: Package): void {
+    if (pkg.discovered) return
+    pkg.discovered = true
+    this.#triggers.add(pkg.name.text)
+    for (const { name } of pkg.provides) this.#triggers.add(name.text)
+    for (const { name } of pkg.depends) this.#ask(name)
+  }
+
+  async #lookupInstallIf(): Promise<void> {
+    const answers = await this.#source.installIf([...this.#triggers])
+    for (const [repository, stanzas] of answers.entries()) {
+      for (const stanza of stanzas) {
+        if (!this.#mayTrigger(stanza)) continue
+        const pkg = this.#register(stanza, repository)
+        this.#ask(pkg.name)
+        for (const { name } of pkg.provides) this.#ask(name)
+      }
+    }
+  }
+
+  /**
+   * It can come in; or a name that it provides can get an install_if by it, which has a say in the order although
+   * another package is chosen for that name.
+   */
+  #mayTrigger(stanza: string): boolean {
+    const wanted = namesIn(field(stanza, 'i')).filter((name) => !name.startsWith('!'))
+    if (wanted.every((name) => this.#triggers.has(name))) return true
+    return (
+      wanted.some((name) => this.#triggers.has(name)) &&
+      namesIn(field(stanza, 'p')).some((name) => this.#triggers.has(name))
+    )
+  }
+
+  #register(stanza: string, repository: number): Package {
+    const checksum = field(stanza, 'C') ?? ''
+    let pkg = this.packages.get(checksum)
+    if (pkg === undefined) {
+      const name = field(stanza, 'P')
+      const version = field(stanza, 'V')
+      if (checksum === '' || name === undefined || version === undefined)
+        throw new BootError('A package in the repository index has no name, no version or no checksum', {
+          advice: ['Make the index again with apk index.'],
+        })
+      pkg = {
+        stanza,
+        checksum,
+        name: this.#name(name),
+        version,
+        depends: this.#requireAll(field(stanza, 'D')),
+        installIf: this.#requireAll(field(stanza, 'i')),
+        provides: this.#requireAll(field(stanza, 'p')).map((r) => ({
+          name: r.name,
+          version: r.dependency.version,
+        })),
+        providerPriority: numberField(stanza, 'k'),
+        empty: numberField(stanza, 'I') === 0,
+        repositories: 0,
+        batch: 0,
+        discovered: false,
+        state: newPackageState(),
+      }
+      this.packages.set(checksum, pkg)
+    }
+    pkg.repositories |= 1 << repository
+    return pkg
+  }
+
+  #requireAll(value: string | undefined): Requirement[] {
+    if (value === undefined) return []
+    const requirements: Requirement[] = []
+    for (const word of value.split(' ')) if (word !== '') requirements.push(this.#require(word))
+    return requirements
+  }
+
+  #require(word: string): Requirement {
+    let requirement = this.#requirements.get(word)
+    if (requirement === undefined) {
+      const dependency = parseDependency(word, 'as it is')
+      if (dependency === undefined)
+        throw new BootError(
+          `A package in the repository index names ${JSON.stringify(word)}, which is no dependency`,
+          {
+            advice: ['Make the index again with apk index.'],
+          },
+        )
+      requirement = { name: this.#name(dependency.name), dependency }
+      this.#requirements.set(word, requirement)
+    }
+    return requirement
+  }
+
+  /** Names that nobody asked for have providers too: two of them cannot both be there. */
+  #completeProviders(): void {
+    for (const pkg of this.packages.values()) {
+      if (pkg.name.asked === 0) pkg.name.providers.push({ package: pkg, version: pkg.version })
+      for (const { name, version } of pkg.provides) {
+        if (name.asked === 0) name.providers.push({ package: pkg, version })
+      }
+    }
+  }
+
+  #link(): void {
+    const asked = [...this.names.values()].filter((name) => name.asked > 0)
+    for (const name of inHashOrder(asked, ({ text }) => text)) {
+      let virtual = 0
+      for (const { package: pkg } of name.providers) {
+        if (pkg.name !== name) virtual++
+        for (const { name: other } of pkg.depends) {
+          if (other.rdepends.at(-1) !== name) other.rdepends.push(name)
+        }
+        for (const { name: other } of pkg.installIf) {
+          if (other.rinstallIf.at(-1) !== name) other.rinstallIf.push(name)
+        }
+      }
+      name.virtuality = virtual === 0 ? 0 : virtual === name.providers.length ? 2 : 1
+    }
+  }
+}
+
+function namesIn(value: string | undefined): string[] {
+  return value === undefined ? [] : value.split(' ').map((word) => word.replace(/[<=>~].*/, ''))
+}
+
+/** Everything that the world may need. Asks the source in as many batches as dependencies are deep. */
+export function loadUniverse(source: PackageSource, world: readonly Dependency[]): Promise<Universe> {
+  return new Loader(source).load(world)
+}
