@@ -1,0 +1,21 @@
+/** What other programs read of the network, in the form that they read it. */
+
+import type { IpAddress } from '../sys/index.ts'
+import type { NetworkUp } from './join.ts'
+
+/** resolv.conf(5): one `search` line, then a line a server; empty when there is neither. */
+export function formatResolvConf(names: {
+  readonly dns: readonly IpAddress[]
+  readonly search: readonly string[]
+}): string {
+  const search = names.search.length > 0 ? [`search ${names.search.join(' ')}`] : []
+  return [...search, ...names.dns.map((server) => `nameserver ${server}`)].map((line) => `${line}\n`).join('')
+}
+
+/** /run/diskless/lease.json: how the network came up; times in seconds, `obtainedAt` in ms of CLOCK_BOOTTIME. */
+export function formatLease(up: NetworkUp): string {
+  const { source, ...common } = up
+  const { raw: _, ...lease } = source.kind === 'lease' ? source.lease : { raw: undefined }
+  const given = source.kind === 'lease' ? { lease } : { static: source.configuration }
+  return `${JSON.stringify({ ...common, ...given }, null, 2)}\n`
+}
