@@ -129,7 +129,7 @@ export function beacon(): Entry {
     'Tells which user it runs as',
     `start() {
 	ebegin "Starting the beacon"
-	start-stop-daemon -S -q -c beacon -x /bin/sh -- -c 'id -un > /var/lib/beacon/ran-as'
+	su -s /bin/sh beacon -c 'id -un > /var/lib/beacon/ran-as'
 	eend $?
 }
 `,

@@ -1,0 +1,86 @@
+/** What a guest said, kept whole, and waiting for it to say something: by event, with a deadline, never by polling. */
+
+import { EventEmitter, once } from 'node:events'
+
+export class DeadlinePassed extends Error {
+  override readonly name = 'DeadlinePassed'
+}
+
+/** Waits for `find` to find something, looking again at each `change`. `describe` says what there was instead. */
+export async function waitUntil<T>(
+  source: EventEmitter,
+  find: () => T | undefined,
+  deadlineMs: number,
+  describe: () => string,
+): Promise<T> {
+  const timeout = AbortSignal.timeout(deadlineMs)
+  for (;;) {
+    const found = find()
+    if (found !== undefined) return found
+    if (timeout.aborted) throw new DeadlinePassed(`not within ${deadlineMs / 1000} s: ${describe()}`)
+    // 'error' is what a guest that ended emits: `once` rejects with it.
+    await once(source, 'change', { signal: timeout }).catch((error: unknown) => {
+      if (!timeout.aborted) throw error
+    })
+  }
+}
+
+/** A console's text, without the escape sequences of terminals. */
+export class Transcript extends EventEmitter {
+  #raw = ''
+  /** Where the next `waitFor` begins: each looks only at what came after the last one's match. */
+  #read = 0
+
+  add(bytes: string): void {
+    this.#raw += bytes
+    this.emit('change')
+  }
+
+  /** All of it. */
+  get text(): string {
+    return plain(this.#raw)
+  }
+
+  /** What came after the last match. */
+  get rest(): string {
+    return plain(this.#raw.slice(this.#read))
+  }
+
+  /** The last lines, for a message. */
+  end(lines = 40): string {
+    return this.text.trimEnd().split('\n').slice(-lines).join('\n')
+  }
+
+  /** Resolves with the match; the text up to its end counts as read. */
+  async waitFor(pattern: RegExp, deadlineMs: number): Promise<RegExpExecArray> {
+    return waitUntil(
+      this,
+      () => this.#take(pattern),
+      deadlineMs,
+      () => `${pattern} on the console, which ends:\n${this.end()}`,
+    )
+  }
+
+  #take(pattern: RegExp): RegExpExecArray | undefined {
+    const rest = this.rest
+    const match = pattern.exec(rest)
+    if (match === null) return undefined
+    // In the raw text the match ends where as much plain text has gone by.
+    const wanted = match.index + match[0].length
+    let end = this.#read
+    while (end < this.#raw.length && plain(this.#raw.slice(this.#read, end)).length < wanted) {
+      end = Math.min(
+        end + Math.max(1, wanted - plain(this.#raw.slice(this.#read, end)).length),
+        this.#raw.length,
+      )
+    }
+    this.#read = end
+    return match
+  }
+}
+
+/** Without CSI sequences, other two-byte escapes, and carriage returns. */
+function plain(raw: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+  return raw.replace(/\u001b\[[0-9;?]*[A-Za-z]|\u001b[^[]|\r/g, '')
+}
