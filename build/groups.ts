@@ -43,7 +43,7 @@ export const groups = {
   },
   screen: {
     about: "the firmware's framebuffer as a console",
-    names: ['simpledrm', 'efifb', 'vesafb', 'simplefb', 'fbcon'],
+    names: ['simpledrm'],
   },
   virtio: {
     about: 'the devices of QEMU, KVM and their like',
@@ -61,22 +61,15 @@ export const groups = {
     ],
   },
   'common-ethernet': {
-    about: 'ten drivers for most wired cards: Intel, Realtek, Broadcom, Aquantia, VMware',
-    names: ['e1000', 'e1000e', 'igb', 'igc', 'ixgbe', 'r8169', 'tg3', 'bnx2', 'atlantic', 'vmxnet3'],
+    about: 'ten drivers for most wired cards, all of which work without firmware files',
+    names: ['e1000', 'e1000e', 'igb', 'igc', 'ixgbe', 'r8169', '8139cp', 'tg3', 'atlantic', 'vmxnet3'],
   },
   ethernet: {
-    about: 'every wired PCI card that this kernel drives',
-    names: [
-      'virtio_net',
-      'vmxnet3',
-      'hv_netvsc',
-      'xen_netfront',
-      'realtek',
-      'broadcom',
-      'marvell',
-      'intel_xway',
-    ],
-    where: (module) => module.path.startsWith('kernel/drivers/net/ethernet/') && hasAlias(module, 'pci'),
+    about: 'every wired PCI card that this kernel drives, and the PHYs on them',
+    names: ['virtio_net', 'vmxnet3', 'hv_netvsc', 'xen_netfront'],
+    where: (module) =>
+      (module.path.startsWith('kernel/drivers/net/ethernet/') && hasAlias(module, 'pci')) ||
+      (module.path.startsWith('kernel/drivers/net/phy/') && hasAlias(module, 'mdio')),
   },
   'usb-ethernet': {
     about: 'wired USB adapters and docks',

@@ -69,6 +69,8 @@ export interface BuildResult {
   readonly report: Report
   /** False when the initrd was there already, from the same input. */
   readonly changed: boolean
+  /** Firmware that the modules name and that was not found: its name, and a module that names it. */
+  readonly missingFirmware: readonly { readonly name: string; readonly module: string }[]
   /** What a person should know: modules and firmware that are not there, no key at all. */
   readonly warnings: readonly string[]
 }
@@ -122,11 +124,19 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   return {
     ...{ out, kernel, image, initrd, report, changed },
     script: join(out, 'boot.ipxe'),
+    missingFirmware: [...firmware.missing].map(([name, module]) => ({ name, module })),
     warnings: [
       ...(keys.size === 0 ? ['no repository key is in the initrd: no signed index will be accepted'] : []),
-      ...[...firmware.missing].map(([name, module]) => `firmware not found: ${name} (${module})`),
+      ...(selection.absent.length === 0 ? [] : [`not in this kernel: ${selection.absent.join(', ')}`]),
+      ...describeMissing(firmware.missing),
     ],
   }
+}
+
+function describeMissing(missing: ReadonlyMap<string, string>): string[] {
+  if (missing.size === 0) return []
+  const modules = [...new Set(missing.values())].sort().join(', ')
+  return [`${missing.size} firmware files that modules name were not found (${modules}): see --firmware`]
 }
 
 function chooseShell(option: ShellOption, keys: ReadonlyMap<string, Buffer>): Shell {

@@ -46,16 +46,12 @@ export async function findKernel(
   const found = image === undefined ? findImage(tree, modules, version, given) : resolve(image)
   if (!existsSync(found)) throw new BuildError(`there is no kernel image at ${found}`)
   checkImage(found, version)
-  const beside = [join(tree, 'lib/firmware'), join(tree, 'usr/lib/firmware'), join(tree, 'modules/firmware')]
-  const besideModules = join(dirname(dirname(modules)), 'firmware')
-  return {
-    version,
-    image: found,
-    modules,
-    firmware: [...firmware.map((path) => resolve(path)), ...new Set([...beside, besideModules])].filter(
-      (path) => existsSync(path),
-    ),
-  }
+  const beside = [
+    ...['lib/firmware', 'usr/lib/firmware', 'modules/firmware'].map((place) => join(tree, place)),
+    join(dirname(dirname(modules)), 'firmware'),
+  ]
+  const places = new Set([...firmware.map((path) => resolve(path)), ...beside])
+  return { version, image: found, modules, firmware: [...places].filter((path) => existsSync(path)) }
 }
 
 function isModules(directory: string): boolean {
@@ -84,28 +80,25 @@ function findModules(tree: string): string {
   return only
 }
 
+/** The image whose own words name this version; one that does not say (arm64) by its file name. */
 function findImage(tree: string, modules: string, version: string, given: string): string {
-  const names = [`vmlinuz-${version}`, 'vmlinuz']
-  // Alpine names its images by flavour: vmlinuz-lts beside modloop-lts, the version ending in -lts.
-  const flavour = /-([a-z]+)$/.exec(version)?.[1]
-  if (flavour !== undefined) names.push(`vmlinuz-${flavour}`)
   const root = dirname(dirname(dirname(modules)))
-  const places = [
-    modules,
-    tree,
-    join(tree, 'boot'),
-    join(root, 'boot'),
-    dirname(given),
-    join(dirname(given), 'boot'),
-  ]
+  const places = new Set([
+    ...[modules, tree, join(tree, 'boot'), join(root, 'boot')],
+    ...[dirname(given), join(dirname(given), 'boot')],
+  ])
+  // Alpine names its images by flavour alone: vmlinuz-lts.
+  const names = [`vmlinuz-${version}`, 'vmlinuz', `vmlinuz-${version.split('-').at(-1)}`]
   for (const place of places) {
-    for (const name of names) if (existsSync(join(place, name))) return join(place, name)
+    if (!existsSync(place)) continue
+    for (const name of readdirSync(place).filter((file) => file.startsWith('vmlinuz'))) {
+      const path = join(place, name)
+      const claimed = statSync(path).isFile() ? imageVersion(path) : 'no image'
+      if (claimed === version || (claimed === undefined && names.includes(name))) return path
+    }
   }
   throw new BuildError(`no kernel image of ${version} was found`, {
-    advice: [
-      `Looked for ${names.join(', ')} in ${[...new Set(places)].join(', ')}.`,
-      'Name it: --vmlinuz FILE',
-    ],
+    advice: [`Looked for vmlinuz* of that version in ${[...places].join(', ')}.`, 'Name it: --vmlinuz FILE'],
   })
 }
 

@@ -45,12 +45,14 @@ export async function measure(
   )
   const sum = alone.reduce((total, { size }) => total + size, 0)
   return {
-    rows: alone.map((row) => ({
-      part: row.part,
-      files: row.files,
-      raw: row.raw,
-      compressed: Math.round((row.size / sum) * compressed),
-    })),
+    rows: alone
+      .sort((a, b) => b.size - a.size)
+      .map((row) => ({
+        part: row.part,
+        files: row.files,
+        raw: row.raw,
+        compressed: Math.round((row.size / sum) * compressed),
+      })),
     raw,
     compressed,
   }
