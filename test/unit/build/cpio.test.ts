@@ -48,7 +48,7 @@ describe('the cpio writer', () => {
     // busybox's listing leaves the device's numbers out: rdevmajor and rdevminor, the header's fields 10 and 11.
     const header = archive.toString('latin1').indexOf('dev/console') - 110
     expect(archive.toString('latin1', header + 6 + 9 * 8, header + 6 + 11 * 8)).toBe('0000000500000001')
-    cpio(archive, ['-i', 'init', 'etc/deep/er/odd'], directory)
+    cpio(archive, ['-id', 'init', 'etc/deep/er/odd'], directory)
     expect(readFileSync(join(directory, 'init'), 'utf8')).toBe('#!program\n')
     expect(readFileSync(join(directory, 'etc/deep/er/odd'), 'utf8')).toBe('12345')
   })
