@@ -268,9 +268,13 @@ class Race<T> {
       for (const link of this.#links.values()) await this.#join(link, false)
     }
     const ends = [...this.#cards.values()].map((card) => endOf(card, now, carrierMs))
-    const isHopeless = elapsed >= cardMs && ends.every((end) => end !== undefined)
-    if (!isHopeless && elapsed < totalMs) return
-    throw noNetworkError(ends.filter((end) => end !== undefined))
+    const known = ends.filter((end) => end !== undefined)
+    if (elapsed >= cardMs && known.length === ends.length) throw noNetworkError(known)
+    if (elapsed < totalMs) return
+    // Each run has a deadline of its own: whatever is still going on was begun anew again and again.
+    throw noNetworkError(
+      [...this.#cards.values()].map(({ link, end }) => end ?? { kind: 'carrier-lost', link }),
+    )
   }
 
   #forwardLinks(): void {

@@ -27,12 +27,14 @@ export class FakeSocket implements DhcpSocket {
     const now = this.#clock.now()
     if (this.#arrived.length === 0 && now < deadlineMs) {
       await new Promise<void>((resolve) => {
-        const cancel = this.#clock.after(deadlineMs - now, resolve)
-        this.#wake = () => {
+        const wake = () => {
           cancel()
+          signal?.removeEventListener('abort', wake)
           resolve()
         }
-        signal?.addEventListener('abort', this.#wake, { once: true })
+        const cancel = this.#clock.after(deadlineMs - now, wake)
+        this.#wake = wake
+        signal?.addEventListener('abort', wake, { once: true })
       })
       this.#wake = undefined
     }
