@@ -205,7 +205,9 @@ function device(card: Card, at: number): string {
 /** QEMU connects to us, so that there is no moment in which its socket is not there yet. */
 async function listen(path: string): Promise<{ readonly server: Server; readonly socket: Promise<Socket> }> {
   const server = createServer()
-  const socket = once(server, 'connection').then(([connection]: [Socket]) => connection)
+  const socket = new Promise<Socket>((resolve) => {
+    server.once('connection', resolve)
+  })
   server.listen(path)
   await once(server, 'listening')
   return { server, socket }

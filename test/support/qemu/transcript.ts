@@ -27,28 +27,34 @@ export async function waitUntil<T>(
 
 /** A console's text, without the escape sequences of terminals. */
 export class Transcript extends EventEmitter {
-  #raw = ''
+  #text = ''
+  /** The beginning of an escape sequence whose end has not come yet. */
+  #partial = ''
   /** Where the next `waitFor` begins: each looks only at what came after the last one's match. */
   #read = 0
 
   add(bytes: string): void {
-    this.#raw += bytes
+    const raw = this.#partial + bytes
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: that is how an escape sequence begins
+    const cut = /\u001b(\[[0-9;?]*)?$/.exec(raw)?.index ?? raw.length
+    this.#partial = raw.slice(cut)
+    this.#text += plain(raw.slice(0, cut))
     this.emit('change')
   }
 
   /** All of it. */
   get text(): string {
-    return plain(this.#raw)
+    return this.#text
   }
 
   /** What came after the last match. */
   get rest(): string {
-    return plain(this.#raw.slice(this.#read))
+    return this.#text.slice(this.#read)
   }
 
   /** The last lines, for a message. */
   end(lines = 40): string {
-    return this.text.trimEnd().split('\n').slice(-lines).join('\n')
+    return this.#text.trimEnd().split('\n').slice(-lines).join('\n')
   }
 
   /** Resolves with the match; the text up to its end counts as read. */
@@ -62,19 +68,9 @@ export class Transcript extends EventEmitter {
   }
 
   #take(pattern: RegExp): RegExpExecArray | undefined {
-    const rest = this.rest
-    const match = pattern.exec(rest)
+    const match = pattern.exec(this.rest)
     if (match === null) return undefined
-    // In the raw text the match ends where as much plain text has gone by.
-    const wanted = match.index + match[0].length
-    let end = this.#read
-    while (end < this.#raw.length && plain(this.#raw.slice(this.#read, end)).length < wanted) {
-      end = Math.min(
-        end + Math.max(1, wanted - plain(this.#raw.slice(this.#read, end)).length),
-        this.#raw.length,
-      )
-    }
-    this.#read = end
+    this.#read += match.index + match[0].length
     return match
   }
 }
