@@ -1,0 +1,142 @@
+#!/usr/bin/env node
+/**
+ * The door of every npm script: brings in what a fresh machine lacks, then runs the task with the Node that the
+ * package brings. Plain JavaScript for any Node from 18, as nothing is installed when it starts.
+ *
+ *   node scripts/setup.mjs TASK [ARGUMENTS]
+ */
+
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { constants } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const vitest = 'node_modules/vitest/vitest.mjs'
+
+/** What runs, and which of the tools below it needs. */
+const tasks = {
+  start: { run: ['scripts/demo.ts'], needs: ['rust', 'guest'] },
+  test: { run: ['scripts/test.ts'], needs: ['rust', 'guest', 'network'] },
+  dev: { run: ['scripts/dev.ts'], needs: ['rust', 'guest'] },
+  check: { run: ['scripts/check.ts'], needs: ['rust'] },
+  docs: { run: ['scripts/docs.ts'], needs: [] },
+  unit: { run: [vitest, 'run', '--project', 'unit'], needs: [] },
+  engine: { run: [vitest, 'run', '--project', 'engine'], needs: [] },
+  runtime: { run: ['scripts/test.ts', 'runtime'], needs: ['rust'] },
+  e2e: { run: ['scripts/test.ts', 'e2e'], needs: ['rust', 'guest', 'network'] },
+  'e2e-all': { run: ['scripts/test.ts', 'e2e-all'], needs: ['rust', 'guest', 'network'] },
+  cli: { run: [join(root, 'src/cli/main.ts')], needs: [] },
+}
+
+/** Debian packages by what shows that they are there: a program, or a file. */
+const debian = {
+  rust: { cc: 'gcc', '/usr/include/stdio.h': 'libc6-dev' },
+  guest: {
+    'qemu-system-x86_64': 'qemu-system-x86',
+    '/usr/lib/ipxe/qemu/efi-virtio.rom': 'ipxe-qemu',
+    'dpkg-deb': 'dpkg',
+  },
+  network: { dnsmasq: 'dnsmasq-base', ip: 'iproute2' },
+}
+
+const [name = '', ...extra] = process.argv.slice(2)
+const task = Object.hasOwn(tasks, name) ? tasks[name] : undefined
+if (task === undefined) stop(`there is no task '${name}': ${Object.keys(tasks).join(', ')}`)
+
+installNodePackages()
+installDebianPackages(task.needs.flatMap((need) => Object.entries(debian[need])))
+if (task.needs.includes('rust')) findRust()
+start(join(root, 'node_modules/.bin/node'), [...task.run, ...extra])
+
+function installNodePackages() {
+  if (nodePackagesAreCurrent()) return
+  console.error('Installing what package-lock.json names (npm ci) ...')
+  const npm = process.env.npm_execpath
+  const [program, options] = npm?.endsWith('.js') ? [process.execPath, [npm, 'ci']] : ['npm', ['ci']]
+  const { status } = spawnSync(program, [...options, '--no-audit', '--no-fund'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  })
+  if (status !== 0) stop('npm ci failed: see above. Is the npm registry in reach?')
+}
+
+/** npm writes what it installed into node_modules; what is optional and for another machine is not there. */
+function nodePackagesAreCurrent() {
+  const installed = join(root, 'node_modules/.package-lock.json')
+  if (!existsSync(installed) || !existsSync(join(root, 'node_modules/.bin/node'))) return false
+  const wanted = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages
+  const present = JSON.parse(readFileSync(installed, 'utf8')).packages
+  return Object.entries(wanted).every(([path, { version, optional }]) => {
+    return path === '' || present[path]?.version === version || (optional && present[path] === undefined)
+  })
+}
+
+function installDebianPackages(wanted) {
+  const missing = wanted.filter(([sign]) => !isThere(sign)).map(([, packageName]) => packageName)
+  if (missing.length === 0) return
+  const install = ['install', '-y', '--no-install-recommends', ...missing]
+  if (!isProgram('apt-get'))
+    stop(`${missing.join(', ')} are missing (names of Debian's packages): install them`)
+  if (process.getuid?.() !== 0) {
+    stop(
+      `some of Debian's packages are missing. Run this, and then again what you ran:\n  sudo apt-get ${install.join(' ')}`,
+    )
+  }
+  console.error(`Installing Debian's packages ${missing.join(' ')} ...`)
+  const apt = (options) => {
+    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+    return spawnSync('apt-get', ['-q', ...options], { stdio: ['ignore', 2, 2], env }).status === 0
+  }
+  // The first try fails where the lists are missing or old.
+  if (!apt(install) && !(apt(['update']) && apt(install))) stop('apt-get failed: see above')
+  const still = wanted.filter(([sign]) => !isThere(sign))
+  if (still.length > 0) stop(`installed, but not found: ${still.map(([sign]) => sign).join(', ')}`)
+}
+
+/** rustup puts cargo where a login shell finds it, and npm's may not. */
+function findRust() {
+  const home = process.env.CARGO_HOME ?? join(process.env.HOME ?? '/root', '.cargo')
+  if (!isProgram('cargo') && existsSync(join(home, 'bin/cargo'))) {
+    process.env.PATH = `${join(home, 'bin')}:${process.env.PATH}`
+  }
+  const wanted = /^rust-version = "(\d+)\.(\d+)"/m.exec(
+    readFileSync(join(root, 'runtime/Cargo.toml'), 'utf8'),
+  )
+  const [, major = '1', minor = '85'] = wanted ?? []
+  const advice = `/init is made with Rust ${major}.${minor} or newer. Install it with rustup (see rustup.rs), or from your distribution.`
+  if (!isProgram('cargo')) stop(`there is no cargo. ${advice}`)
+  const { stdout } = spawnSync('cargo', ['--version'], { encoding: 'utf8' })
+  const found = /(\d+)\.(\d+)/.exec(stdout ?? '')
+  if (found && Number(found[1]) * 1000 + Number(found[2]) < Number(major) * 1000 + Number(minor)) {
+    stop(`this is ${stdout.trim()}. ${advice}`)
+  }
+}
+
+function isThere(sign) {
+  return sign.startsWith('/') ? existsSync(sign) : isProgram(sign)
+}
+
+function isProgram(program) {
+  const path = `${process.env.PATH}:/usr/sbin:/sbin`
+  return path.split(':').some((directory) => directory !== '' && existsSync(join(directory, program)))
+}
+
+/** The task's end is ours: its status, or the signal that it died of. */
+function start(program, options) {
+  const path = `${process.env.PATH}:/usr/sbin:/sbin`
+  const child = spawn(program, options, {
+    cwd: name === 'cli' ? process.cwd() : root,
+    stdio: 'inherit',
+    env: { ...process.env, PATH: path },
+  })
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  child.on('error', (error) => stop(`${program} could not be started: ${error.message}`))
+  child.on('exit', (status, signal) => process.exit(status ?? 128 + (constants.signals[signal] ?? 1)))
+}
+
+function stop(message) {
+  console.error(`diskless: ${message}`)
+  process.exit(1)
+}
