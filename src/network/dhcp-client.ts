@@ -61,7 +61,8 @@ export async function acquireLease(
       }
     }
   } catch (error) {
-    if (state.phase === 'probing' || state.phase === 'bound') await release(sys, socket, config, state.lease)
+    if (state.phase === 'probing' || state.phase === 'bound')
+      await release(sys, socket, config, state.lease, events)
     throw error
   } finally {
     await socket.close()
@@ -69,23 +70,39 @@ export async function acquireLease(
 }
 
 /** Gives a lease back that is not going to be used. The link must still be up. */
-export async function releaseLease(sys: DhcpSys, config: DhcpConfig, lease: Lease): Promise<void> {
-  const socket = await sys.network.openDhcp(config.link)
+export async function releaseLease(
+  sys: DhcpSys,
+  config: DhcpConfig,
+  lease: Lease,
+  events: DhcpEvents,
+): Promise<void> {
   try {
-    await release(sys, socket, config, lease)
-  } finally {
-    await socket.close()
+    const socket = await sys.network.openDhcp(config.link)
+    await release(sys, socket, config, lease, events).finally(() => socket.close())
+  } catch (error) {
+    tellUnreleased(config, lease, events, error)
   }
 }
 
-async function release(sys: DhcpSys, socket: DhcpSocket, config: DhcpConfig, lease: Lease): Promise<void> {
+/** Broadcast: an address that was never configured cannot send to one server alone. */
+async function release(
+  sys: DhcpSys,
+  socket: DhcpSocket,
+  config: DhcpConfig,
+  lease: Lease,
+  events: DhcpEvents,
+): Promise<void> {
   const xid = Math.floor(sys.clock.random() * 2 ** 32)
   try {
-    await socket.send(releaseMessage(config, lease, xid), lease.serverId)
+    await socket.send(releaseMessage(config, lease, xid))
   } catch (error) {
-    // The link may be gone already. The server then keeps the address until its time is over, which harms nobody.
-    if (!(error instanceof SysError)) throw error
+    tellUnreleased(config, lease, events, error)
   }
+}
+
+/** No reason not to boot: the server keeps the address until its time is over. */
+function tellUnreleased(config: DhcpConfig, lease: Lease, events: DhcpEvents, error: unknown): void {
+  events.onNotice(`${config.link}: could not give ${lease.address} back: ${wordsOf(error)}`)
 }
 
 /** Does what a step asked for; what a probe found is the next event. */

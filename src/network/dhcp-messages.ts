@@ -51,7 +51,7 @@ export function declineMessage(config: DhcpConfig, lease: Lease, xid: number): D
   )
 }
 
-/** Gives back an address that is not used. Goes to the server alone. */
+/** Gives back an address that is not used. */
 export function releaseMessage(config: DhcpConfig, lease: Lease, xid: number): DhcpMessage {
   return {
     ...message(

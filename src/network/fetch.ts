@@ -6,7 +6,7 @@
 import type { Deadlines, Filter, PipelineOptions, Progress, Results, Sink, Sys } from '../sys/index.ts'
 import { BootError, hasCode, SysError } from '../sys/index.ts'
 import { adviceFor, verdictOn } from './fetch-errors.ts'
-import { redactUrl, sourceOf } from './url.ts'
+import { hostOf, redactUrl, sourceOf } from './url.ts'
 
 export { redactUrl } from './url.ts'
 
@@ -58,7 +58,12 @@ export interface FetchOptions {
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: Progress) => void
   readonly onRetry?: (notice: RetryNotice) => void
+  /** Shared by the downloads of a boot, so that a mirror that is down costs one of them a try, and not each. */
+  readonly memory?: HostMemory
 }
+
+/** By host, the clock.now before which another mirror is preferred. */
+export type HostMemory = Map<string, number>
 
 /** One mirror's state during a fetch. */
 interface Mirror {
@@ -87,7 +92,7 @@ export async function fetchPipeline<K extends Sink['kind']>(
   const started = sys.clock.now()
   // A URL that nothing can read is a mistake in the configuration: said before anything is fetched.
   const sources = new Map(request.urls.map((url) => [url, sourceOf(url, deadlines)]))
-  const mirrors = [...sources.keys()].map(newMirror)
+  const mirrors = [...sources.keys()].map((url) => newMirror(url, options.memory))
   const isOpen = (mirror: Mirror) => !mirror.hopeless && mirror.tries < limits.triesPerUrl
 
   for (let attempt = 1; ; attempt++) {
@@ -106,6 +111,7 @@ export async function fetchPipeline<K extends Sink['kind']>(
       const verdict = verdictOn(error)
       if (verdict === 'stop') throw failure(sys, request, mirrors, error, started)
       mirror.hopeless = verdict === 'elsewhere'
+      if (verdict === 'again') remember(options.memory, mirror.url, sys.clock.now())
       mirror.notBefore = sys.clock.now() + waitAfter(error, mirror.tries, sys.clock.random())
 
       const open = mirrors.filter(isOpen)
@@ -128,8 +134,17 @@ export async function fetchPipeline<K extends Sink['kind']>(
   }
 }
 
-function newMirror(url: string): Mirror {
-  return { url, tries: 0, notBefore: 0, lastError: undefined, hopeless: false }
+function newMirror(url: string, memory: HostMemory | undefined): Mirror {
+  const notBefore = memory?.get(hostOf(url) ?? '') ?? 0
+  return { url, tries: 0, notBefore, lastError: undefined, hopeless: false }
+}
+
+/** How long a host that did not answer comes after the others, for the downloads that begin meanwhile. */
+const REMEMBERED_MS = 60_000
+
+function remember(memory: HostMemory | undefined, url: string, now: number): void {
+  const host = hostOf(url)
+  if (host !== undefined) memory?.set(host, now + REMEMBERED_MS)
 }
 
 /** The mirror that may be asked first; of several, the one named first. */

@@ -132,7 +132,7 @@ function contestantFor(
       return { kind: 'won', value: { kind: 'lease', lease: outcome.lease } }
     },
     giveBack: async (link, source) => {
-      if (source.kind === 'lease') await releaseLease(sys, configFor(link), source.lease)
+      if (source.kind === 'lease') await releaseLease(sys, configFor(link), source.lease, events)
     },
   }
 }

@@ -140,14 +140,9 @@ class Race<T> {
     await Promise.all(
       losers.map(async ({ link, run }) => {
         const result = await run?.done
-        if (result?.kind === 'won') {
-          await this.#contestant
-            .giveBack(link, result.value)
-            .catch(this.#orTell(link, 'to give its lease back'))
-        }
+        if (result?.kind === 'won') await this.#contestant.giveBack(link, result.value)
         // After a failure they stay up: somebody may want to look, and the next try starts from there.
-        if (winner === undefined) return
-        await this.#sys.network.setLink(link.name, { up: false }).catch(this.#orTell(link, 'to take it down'))
+        if (winner !== undefined) await this.#takeDown(link)
       }),
     )
   }
@@ -240,11 +235,13 @@ class Race<T> {
     card.run = { controller, done }
   }
 
-  /** What a loser cannot do does not keep the winner from booting. */
-  #orTell(link: Link, what: string): (error: unknown) => void {
-    return (error) => {
+  /** A loser that stays up does not keep the winner from booting. */
+  async #takeDown(link: Link): Promise<void> {
+    try {
+      await this.#sys.network.setLink(link.name, { up: false })
+    } catch (error) {
       if (!(error instanceof SysError)) throw error
-      this.#request.onNotice(`${link.name}: failed ${what}: ${error.message}`)
+      this.#request.onNotice(`${link.name}: could not be taken down: ${error.message}`)
     }
   }
 

@@ -122,7 +122,19 @@ test('given up just after the grant: the lease goes back to its server', async (
   f.controller.abort()
   await expect(f.clock.run(outcome)).rejects.toMatchObject({ code: 'ABORTED' })
   expect(f.network.sent.at(-1)).toMatchObject({
-    to: '10.0.2.2',
     message: { ciaddr: '10.0.2.15', options: { messageType: 'release', serverId: '10.0.2.2' } },
   })
+  // To all: the address is not on the link, so nothing can be sent from it to one server.
+  expect(f.network.sent.at(-1)?.to).toBeUndefined()
+})
+
+test('a lease that cannot be given back is told, and the abort stays an abort', async () => {
+  const f = fixture(dhcpServer())
+  const outcome = f.acquire()
+  outcome.catch(() => {})
+  await f.clock.advance(50)
+  f.faults.order({ operation: 'network.dhcpSend', code: 'ENETDOWN' })
+  f.controller.abort()
+  await expect(f.clock.run(outcome)).rejects.toMatchObject({ code: 'ABORTED' })
+  expect(f.notices[0]).toContain('could not give 10.0.2.15 back')
 })

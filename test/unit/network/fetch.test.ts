@@ -10,6 +10,7 @@ import {
   type Pipelines,
   SysError,
 } from '../../../src/sys/index.ts'
+import { fakeMachine } from '../../support/machine/index.ts'
 
 type Answer = 'ok' | { code: ErrorCode; status?: number; retryAfter?: number; message?: string }
 
@@ -30,6 +31,8 @@ function fixture(servers: Record<string, readonly Answer[]>, random = 0, wall = 
     },
     random: () => random,
   }
+  const machine = fakeMachine({ files: { '/hello': 'hello' } })
+  const memory = new Map<string, number>()
   const given = new Map<string, number>()
   const pipelines: Pipelines = {
     async run(pipeline) {
@@ -39,11 +42,10 @@ function fixture(servers: Record<string, readonly Answer[]>, random = 0, wall = 
       const count = given.get(url) ?? 0
       given.set(url, count + 1)
       const answer = answers[Math.min(count, answers.length - 1)]
-      if (answer === 'ok' && pipeline.sink.kind === 'text') {
-        const result: unknown = { bytes: 5, text: 'hello' }
-        return result as never
+      if (answer === 'ok') {
+        return machine.pipelines.run({ ...pipeline, source: { kind: 'file', path: '/hello' } })
       }
-      const error = answer === undefined || answer === 'ok' ? { code: 'ENOENT' as const } : answer
+      const error = answer ?? { code: 'ENOENT' as const }
       throw new SysError({ operation: 'pipeline.http', subject: url, message: error.code, ...error })
     },
   }
@@ -51,7 +53,7 @@ function fixture(servers: Record<string, readonly Answer[]>, random = 0, wall = 
     fetchPipeline(
       { clock, pipelines },
       { what: 'the overlay', urls, sink: { kind: 'text', bytes: 100 }, limits },
-      { onRetry: (notice) => notices.push(notice), ...(signal ? { signal } : {}) },
+      { onRetry: (notice) => notices.push(notice), memory, ...(signal ? { signal } : {}) },
     )
   const urls = () => asked.map(({ url }) => url)
   const gaps = () => asked.slice(1).map(({ at }, i) => at - (asked[i]?.at ?? 0))
@@ -149,6 +151,15 @@ test('a mirror that is down: the next one is asked at once', async () => {
   expect(urls()).toEqual([A, B])
   expect(gaps()).toEqual([0])
   expect(notices[0]).toMatchObject({ attempt: 1, of: 20, url: A, nextUrl: B, waitMs: 0 })
+})
+
+test('a mirror that is down costs one download a try, not each; alone it is asked all the same', async () => {
+  const { fetch, urls } = fixture({ [A]: [{ code: 'TIMEOUT' }, 'ok'], [B]: ['ok'] })
+  await fetch([A, B])
+  await fetch([A, B])
+  expect(urls()).toEqual([A, B, B])
+  await fetch([A])
+  expect(urls()).toEqual([A, B, B, A])
 })
 
 test('a mirror without the file is left, one that is busy is asked again', async () => {
