@@ -8,9 +8,11 @@ mod error;
 mod failure;
 mod files;
 mod link;
+mod network;
 mod operations;
 mod ops;
 mod tree;
+mod wait;
 
 use std::path::Path;
 use std::process::exit;

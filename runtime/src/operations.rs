@@ -6,5 +6,6 @@ pub fn all() -> Ops {
     let mut ops = Ops::default();
     crate::clock::register(&mut ops);
     crate::files::register(&mut ops);
+    crate::network::register(&mut ops);
     ops
 }

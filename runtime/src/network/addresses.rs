@@ -1,0 +1,205 @@
+//! Addresses and routes of a link, IPv4 and IPv6 alike (RTM_NEWADDR, RTM_NEWROUTE of rtnetlink(7)).
+
+use super::links::link;
+use super::netlink::{self, Message, Refusal, Routing};
+use rustix::io::Errno;
+use serde::Deserialize;
+use std::net::IpAddr;
+
+/// RTNH_F_ONLINK of linux/rtnetlink.h.
+const ONLINK: u32 = 4;
+/// Set by whoever is not the kernel; `ip` writes the same.
+const PROTOCOL_BOOT: u8 = libc::RTPROT_BOOT;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Address {
+    address: IpAddr,
+    prefix_length: u8,
+    broadcast: Option<IpAddr>,
+}
+
+#[derive(Deserialize)]
+pub struct Route {
+    destination: Destination,
+    gateway: Option<IpAddr>,
+    metric: Option<u32>,
+    #[serde(default)]
+    onlink: bool,
+}
+
+/// `10.0.0.0/8`. Bits beyond the prefix are dropped, which the kernel would refuse and DHCP servers do send.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
+struct Destination(IpAddr, u8);
+
+impl TryFrom<String> for Destination {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let wrong = || format!("{text}: not a destination like 10.0.0.0/8");
+        let (address, length) = text.split_once('/').ok_or_else(wrong)?;
+        let address: IpAddr = address.parse().map_err(|_| wrong())?;
+        let length: u8 = length.parse().map_err(|_| wrong())?;
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        if length > bits {
+            return Err(wrong());
+        }
+        let empty = u32::from(bits - length);
+        Ok(Destination(
+            match address {
+                IpAddr::V4(v4) => IpAddr::V4(
+                    (v4.to_bits().checked_shr(empty).unwrap_or(0)).checked_shl(empty).unwrap_or(0).into(),
+                ),
+                IpAddr::V6(v6) => IpAddr::V6(
+                    (v6.to_bits().checked_shr(empty).unwrap_or(0)).checked_shl(empty).unwrap_or(0).into(),
+                ),
+            },
+            length,
+        ))
+    }
+}
+
+fn family(address: IpAddr) -> u8 {
+    (if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 }) as u8
+}
+
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+fn address_header(family: u8, prefix_length: u8, index: u32) -> [u8; 8] {
+    let [a, b, c, d] = index.to_ne_bytes();
+    [family, prefix_length, 0, 0, a, b, c, d]
+}
+
+/// An address that is there already is set anew, so a second call changes nothing.
+pub fn add(name: &str, wanted: &Address) -> Result<(), Refusal> {
+    let flags = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_REPLACE;
+    let header = address_header(family(wanted.address), wanted.prefix_length, link(name)?.index);
+    let mut message = Message::new(libc::RTM_NEWADDR, flags, &header)
+        .attribute(libc::IFA_LOCAL, &octets(wanted.address))
+        .attribute(libc::IFA_ADDRESS, &octets(wanted.address));
+    if let Some(broadcast) = wanted.broadcast {
+        message = message.attribute(libc::IFA_BROADCAST, &octets(broadcast));
+    }
+    Routing::open()?.request(message)
+}
+
+/// Replaces a route of the same destination and metric.
+pub fn add_route(name: &str, route: &Route) -> Result<(), Refusal> {
+    let Destination(destination, length) = route.destination;
+    let scope = if route.gateway.is_none() && destination.is_ipv4() {
+        libc::RT_SCOPE_LINK
+    } else {
+        libc::RT_SCOPE_UNIVERSE
+    };
+    let mut header = [
+        family(destination),
+        length,
+        0,
+        0,
+        libc::RT_TABLE_MAIN,
+        PROTOCOL_BOOT,
+        scope,
+        libc::RTN_UNICAST,
+        0,
+        0,
+        0,
+        0,
+    ];
+    if route.onlink {
+        header[8..].copy_from_slice(&ONLINK.to_ne_bytes());
+    }
+    let flags = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_REPLACE;
+    let mut message = Message::new(libc::RTM_NEWROUTE, flags, &header)
+        .attribute(libc::RTA_OIF, &link(name)?.index.to_ne_bytes());
+    if length > 0 {
+        message = message.attribute(libc::RTA_DST, &octets(destination));
+    }
+    if let Some(gateway) = route.gateway {
+        if family(gateway) != family(destination) {
+            return Err(Refusal {
+                errno: Errno::AFNOSUPPORT,
+                words: Some(format!("gateway {gateway} is of another family than the destination")),
+            });
+        }
+        message = message.attribute(libc::RTA_GATEWAY, &octets(gateway));
+    }
+    if let Some(metric) = route.metric {
+        message = message.attribute(libc::RTA_PRIORITY, &metric.to_ne_bytes());
+    }
+    Routing::open()?.request(message)
+}
+
+/// Removes every address and every route that is not the kernel's own. The link-local IPv6 address stays: the
+/// kernel made it, and without it the link has no IPv6 until it is taken down.
+pub fn flush(name: &str) -> Result<(), Refusal> {
+    let index = link(name)?.index;
+    let mut routing = Routing::open()?;
+    let addresses =
+        routing.dump(|| Message::new(libc::RTM_GETADDR, libc::NLM_F_DUMP, &address_header(0, 0, 0)))?;
+    for (_, payload) in addresses {
+        let [family, prefix_length, _, scope, ..] = payload[..] else { continue };
+        let link_local = i32::from(family) == libc::AF_INET6 && scope == libc::RT_SCOPE_LINK;
+        if link_local || netlink::read_u32(&payload, 4) != Some(index) {
+            continue;
+        }
+        let header = address_header(family, prefix_length, index);
+        let mut message = Message::new(libc::RTM_DELADDR, libc::NLM_F_ACK, &header);
+        for (kind, value) in netlink::attributes(&payload[8..]) {
+            if kind == libc::IFA_LOCAL || kind == libc::IFA_ADDRESS {
+                message = message.attribute(kind, value);
+            }
+        }
+        gone(routing.request(message))?;
+    }
+    let routes = routing.dump(|| Message::new(libc::RTM_GETROUTE, libc::NLM_F_DUMP, &[0; 12]))?;
+    for (_, payload) in routes {
+        let Some((header, rest)) = payload.split_at_checked(12) else { continue };
+        let ours = header[5] != libc::RTPROT_KERNEL && header[4] == libc::RT_TABLE_MAIN;
+        let here = netlink::attributes(rest)
+            .any(|(kind, value)| kind == libc::RTA_OIF && netlink::read_u32(value, 0) == Some(index));
+        if ours && here {
+            let mut message = Message::new(libc::RTM_DELROUTE, libc::NLM_F_ACK, header);
+            for (kind, value) in netlink::attributes(rest) {
+                if [libc::RTA_DST, libc::RTA_OIF, libc::RTA_GATEWAY, libc::RTA_PRIORITY].contains(&kind) {
+                    message = message.attribute(kind, value);
+                }
+            }
+            gone(routing.request(message))?;
+        }
+    }
+    Ok(())
+}
+
+/// With an address its secondaries and routes go as well: what is gone already is no error.
+fn gone(removed: Result<(), Refusal>) -> Result<(), Refusal> {
+    match removed {
+        Err(Refusal { errno: Errno::ADDRNOTAVAIL | Errno::SRCH | Errno::NOENT, .. }) => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destination_loses_its_host_bits() {
+        let read = |text: &str| Destination::try_from(text.to_owned());
+        let want = |address: &str, length| Ok(Destination(address.parse().expect("an address"), length));
+        assert_eq!(read("10.1.2.3/8"), want("10.0.0.0", 8));
+        assert_eq!(read("0.0.0.0/0"), want("0.0.0.0", 0));
+        assert_eq!(read("1.2.3.4/0"), want("0.0.0.0", 0));
+        assert_eq!(read("10.1.2.3/32"), want("10.1.2.3", 32));
+        assert_eq!(read("2001:db8::1/32"), want("2001:db8::", 32));
+        assert_eq!(read("::/0"), want("::", 0));
+        for wrong in ["10.0.0.0", "10.0.0.0/33", "::/129", "a/8", "10.0.0.0/"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}

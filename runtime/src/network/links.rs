@@ -1,0 +1,163 @@
+//! Links: what network cards there are, their changes, up, down and MTU (RTM_GETLINK and RTM_NEWLINK of rtnetlink(7)).
+
+use super::netlink::{self, Message, Refusal, Routing};
+use super::packet::mac_text;
+use crate::ops::Emit;
+use rustix::io::Errno;
+use serde::Serialize;
+use std::collections::HashMap;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// The `Link` of src/sys/network.ts.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Link {
+    pub index: u32,
+    pub name: String,
+    pub mac: String,
+    pub mtu: u32,
+    pub up: bool,
+    pub carrier: bool,
+    pub physical: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
+    /// ARPHRD_ETHER, stacked or not.
+    #[serde(skip)]
+    pub ethernet: bool,
+}
+
+/// RTEXT_FILTER_SKIP_STATS: counters are most of a dump's bytes.
+const SKIP_STATISTICS: u32 = 1 << 3;
+
+fn link_header(flags: u32, change: u32) -> [u8; 16] {
+    let mut header = [0; 16];
+    header[8..12].copy_from_slice(&flags.to_ne_bytes());
+    header[12..].copy_from_slice(&change.to_ne_bytes());
+    header
+}
+
+/// Reads one RTM_NEWLINK or RTM_DELLINK; None for what is not about a link as a whole (bridge ports, wireless events).
+fn read(payload: &[u8], deleted: bool) -> Option<Link> {
+    let flags = netlink::read_u32(payload, 8).filter(|_| payload[0] == libc::AF_UNSPEC as u8)?;
+    let ethernet = netlink::read_u16(payload, 2)? == libc::ARPHRD_ETHER;
+    let (mut name, mut mtu, mut mac) = (None, None, String::new());
+    let (mut stacked, mut enslaved) = (false, false);
+    for (kind, value) in netlink::attributes(payload.get(16..)?) {
+        match kind {
+            libc::IFLA_IFNAME => name = Some(netlink::text(value)),
+            libc::IFLA_MTU => mtu = netlink::read_u32(value, 0),
+            libc::IFLA_ADDRESS => mac = mac_text(value),
+            libc::IFLA_MASTER => enslaved = true,
+            // Drivers of hardware have no kind; the ports of a switch chip have, and are as real as any.
+            libc::IFLA_LINKINFO => {
+                stacked = netlink::attributes(value)
+                    .any(|(kind, value)| kind == libc::IFLA_INFO_KIND && netlink::text(value) != "dsa");
+            }
+            _ => {}
+        }
+    }
+    let name = name?;
+    let up = !deleted && flags & libc::IFF_UP as u32 != 0;
+    Some(Link {
+        index: netlink::read_u32(payload, 4)?,
+        mac,
+        mtu: mtu?,
+        up,
+        carrier: up && flags & libc::IFF_LOWER_UP as u32 != 0,
+        physical: ethernet && !stacked && !enslaved,
+        driver: driver(&name),
+        ethernet,
+        name,
+    })
+}
+
+fn driver(name: &str) -> Option<String> {
+    let target = std::fs::read_link(format!("/sys/class/net/{name}/device/driver")).ok()?;
+    Some(target.file_name()?.to_string_lossy().into_owned())
+}
+
+pub fn links() -> Result<Vec<Link>, Refusal> {
+    let found = Routing::open()?.dump(|| {
+        Message::new(libc::RTM_GETLINK, libc::NLM_F_DUMP, &link_header(0, 0))
+            .attribute(libc::IFLA_EXT_MASK, &SKIP_STATISTICS.to_ne_bytes())
+    })?;
+    Ok(found.iter().filter_map(|(_, payload)| read(payload, false)).collect())
+}
+
+pub fn link(name: &str) -> Result<Link, Refusal> {
+    links()?.into_iter().find(|link| link.name == name).ok_or(Refusal::from(Errno::NODEV))
+}
+
+pub fn set(name: &str, up: Option<bool>, mtu: Option<u32>) -> Result<(), Refusal> {
+    let bit = libc::IFF_UP as u32;
+    let header = link_header(if up == Some(true) { bit } else { 0 }, if up.is_some() { bit } else { 0 });
+    let mut message = Message::new(libc::RTM_NEWLINK, libc::NLM_F_ACK, &header)
+        .attribute(libc::IFLA_IFNAME, &[name.as_bytes(), b"\0"].concat());
+    if let Some(mtu) = mtu {
+        message = message.attribute(libc::IFLA_MTU, &mtu.to_ne_bytes());
+    }
+    Routing::open()?.request(message)
+}
+
+/// A subscription to changes, opened before the first look so that nothing falls between.
+pub struct Watch {
+    pub socket: OwnedFd,
+    known: HashMap<u32, Link>,
+    buffer: Vec<u8>,
+}
+
+impl Watch {
+    pub fn open() -> Result<Self, Refusal> {
+        let socket = netlink::open(None, libc::RTMGRP_LINK as u32)?;
+        Ok(Watch { socket, known: HashMap::new(), buffer: Vec::new() })
+    }
+
+    /// Emits what differs from what was last told: at first everything. A link that went away is told as down.
+    pub fn look(&mut self, emit: &Emit) -> Result<(), Refusal> {
+        let now = links()?;
+        let gone: Vec<u32> = self
+            .known
+            .keys()
+            .filter(|index| !now.iter().any(|link| link.index == **index))
+            .copied()
+            .collect();
+        for link in now {
+            self.tell(link, emit);
+        }
+        for index in gone {
+            if let Some(link) = self.known.remove(&index) {
+                emit.event(&Link { up: false, carrier: false, ..link });
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what has come. A queue that overflowed is answered by looking again.
+    pub fn read(&mut self, emit: &Emit) -> Result<(), Refusal> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        match netlink::receive(self.socket.as_fd(), &mut buffer) {
+            Ok(bytes) => {
+                for message in netlink::messages(bytes) {
+                    let deleted = message.kind == libc::RTM_DELLINK;
+                    let Some(link) = read(message.payload, deleted) else { continue };
+                    if !deleted {
+                        self.tell(link, emit);
+                    } else if self.known.remove(&link.index).is_some() {
+                        emit.event(&link);
+                    }
+                }
+            }
+            Err(Errno::NOBUFS) => self.look(emit)?,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        self.buffer = buffer;
+        Ok(())
+    }
+
+    fn tell(&mut self, link: Link, emit: &Emit) {
+        if self.known.get(&link.index) != Some(&link) {
+            emit.event(&link);
+            self.known.insert(link.index, link);
+        }
+    }
+}

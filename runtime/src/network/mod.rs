@@ -1,0 +1,178 @@
+//! The room `network` of `Sys` (src/sys/network.ts): links, addresses, routes, DHCP's sockets, ARP probes.
+
+mod addresses;
+mod arp;
+mod dhcp;
+mod dhcp_message;
+mod dhcp_options;
+mod links;
+pub mod netlink;
+mod packet;
+#[cfg(test)]
+mod tests;
+
+use crate::error::{Result, SysError};
+use crate::ops::{Call, Ops};
+use crate::wait::{Waiter, Woken, on_thread};
+use dhcp::DhcpSocket;
+use netlink::Refusal;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+
+pub fn register(ops: &mut Ops) {
+    ops.pool("network.links", |_: Nothing, _, _| links::links().map_err(told("network.links", "links")));
+    ops.deferred("network.watchLinks", watch_links);
+    ops.pool("network.setLink", |it: SetLink, _, _| {
+        links::set(&it.name, it.up, it.mtu).map_err(told("network.setLink", &it.name))
+    });
+    ops.pool("network.addAddress", |it: AddAddress, _, _| {
+        addresses::add(&it.link, &it.address).map_err(told("network.addAddress", &it.link))
+    });
+    ops.pool("network.flush", |it: OfLink, _, _| {
+        addresses::flush(&it.link).map_err(told("network.flush", &it.link))
+    });
+    ops.pool("network.addRoute", |it: AddRoute, _, _| {
+        addresses::add_route(&it.link, &it.route).map_err(told("network.addRoute", &it.link))
+    });
+    ops.pool("network.openDhcp", |it: OfLink, _, _| open_dhcp(&it.link));
+    ops.pool("network.dhcpSend", |it: DhcpSend, _, _| {
+        let socket = socket("network.dhcpSend", it.socket)?;
+        socket.send(&it.message, it.to).map_err(told("network.dhcpSend", &socket.link))
+    });
+    ops.deferred("network.dhcpReceive", dhcp_receive);
+    ops.inline("network.dhcpClose", |it: OfSocket| {
+        if let Some(socket) = SOCKETS.lock().expect("no panic inside").remove(&it.socket) {
+            socket.closed.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    });
+    ops.deferred("network.arpProbe", arp_probe);
+}
+
+#[derive(Deserialize)]
+struct Nothing {}
+
+#[derive(Deserialize)]
+struct OfLink {
+    link: String,
+}
+
+#[derive(Deserialize)]
+struct SetLink {
+    name: String,
+    up: Option<bool>,
+    mtu: Option<u32>,
+}
+
+#[derive(Deserialize)]
+struct AddAddress {
+    link: String,
+    address: addresses::Address,
+}
+
+#[derive(Deserialize)]
+struct AddRoute {
+    link: String,
+    route: addresses::Route,
+}
+
+#[derive(Deserialize)]
+struct OfSocket {
+    socket: u32,
+}
+
+#[derive(Deserialize)]
+struct DhcpSend {
+    socket: u32,
+    message: dhcp_message::DhcpMessage,
+    to: Option<Ipv4Addr>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DhcpReceive {
+    socket: u32,
+    deadline_ms: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ArpProbe {
+    link: String,
+    address: Ipv4Addr,
+    timeout_ms: f64,
+}
+
+/// The error of an operation: the kernel's words after the errno's where it has some.
+fn told(operation: &'static str, subject: &str) -> impl Fn(Refusal) -> SysError {
+    move |refusal| {
+        let mut error = SysError::os(operation, subject, refusal.errno);
+        if let Some(words) = &refusal.words {
+            error.message = format!("{} ({words})", error.message);
+        }
+        error
+    }
+}
+
+fn failed<E: Into<std::io::Error>>(operation: &'static str, subject: &str) -> impl Fn(E) -> SysError {
+    move |error| SysError::os(operation, subject, error)
+}
+
+fn watch_links(_: Nothing, call: Call) {
+    const NAME: &str = "network.watchLinks";
+    // Subscribed before this returns, so a change that the caller makes next is seen.
+    let opened = links::Watch::open();
+    on_thread("watch-links", call, move |cancel, emit| {
+        let mut watch = opened.map_err(told(NAME, "links"))?;
+        let waiter = Waiter::new(cancel).map_err(failed(NAME, "links"))?;
+        watch.look(emit).map_err(told(NAME, "links"))?;
+        while waiter.socket(&watch.socket, None).map_err(failed(NAME, "links"))? == Woken::Readable {
+            watch.read(emit).map_err(told(NAME, "links"))?;
+        }
+        Ok(())
+    });
+}
+
+static SOCKETS: LazyLock<Mutex<HashMap<u32, Arc<DhcpSocket>>>> = LazyLock::new(Mutex::default);
+
+fn open_dhcp(name: &str) -> Result<Value> {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let opened =
+        links::link(name).and_then(|link| DhcpSocket::open(&link)).map_err(told("network.openDhcp", name))?;
+    let id = NEXT.fetch_add(1, Ordering::Relaxed);
+    SOCKETS.lock().expect("no panic inside").insert(id, Arc::new(opened));
+    Ok(json!({ "socket": id }))
+}
+
+fn socket(operation: &'static str, id: u32) -> Result<Arc<DhcpSocket>> {
+    let found = SOCKETS.lock().expect("no panic inside").get(&id).cloned();
+    found.ok_or_else(|| SysError::new("EBADF", operation, format!("socket {id}"), "it is closed"))
+}
+
+fn dhcp_receive(it: DhcpReceive, call: Call) {
+    const NAME: &str = "network.dhcpReceive";
+    on_thread("dhcp-receive", call, move |cancel, _| {
+        let socket = socket(NAME, it.socket)?;
+        let waiter = Waiter::new(cancel).map_err(failed(NAME, &socket.link))?;
+        let reply = socket.receive(it.deadline_ms, &waiter).map_err(told(NAME, &socket.link))?;
+        if cancel.cancelled() { Err(SysError::aborted(NAME, &socket.link)) } else { Ok(reply) }
+    });
+}
+
+fn arp_probe(it: ArpProbe, call: Call) {
+    const NAME: &str = "network.arpProbe";
+    on_thread("arp-probe", call, move |cancel, _| {
+        let link = links::link(&it.link).map_err(told(NAME, &it.link))?;
+        let Some(mac) = packet::mac_bytes(&link.mac).filter(|_| link.ethernet) else {
+            return Err(SysError::new("EOPNOTSUPP", NAME, &it.link, "ARP is spoken on Ethernet only"));
+        };
+        let waiter = Waiter::new(cancel).map_err(failed(NAME, &it.link))?;
+        let used = arp::in_use(link.index, &mac, it.address, it.timeout_ms, &waiter)
+            .map_err(failed(NAME, &it.link))?;
+        used.ok_or_else(|| SysError::aborted(NAME, &it.link))
+    });
+}
