@@ -28,7 +28,9 @@ export async function buildHost(profile: Profile): Promise<string> {
 /** Resolves with the path of a standalone /init. */
 export async function buildInit(profile: Profile): Promise<string> {
   const directory = profile === 'release' ? workDirectory : join(workDirectory, profile)
-  const [host, bundle] = await Promise.all([buildHost(profile), bundleInit(directory)])
+  // The bundle first: it takes no time, and is what a person changing init got wrong.
+  const bundle = await bundleInit(directory)
+  const host = await buildHost(profile)
   const bytecode = join(directory, 'init.qjsc')
   const init = join(directory, 'init')
   const partial = `${init}.${process.pid}`
