@@ -34,9 +34,9 @@ export type Sink =
   | { readonly kind: 'tree'; readonly root: string }
   /** Kept in memory as text, at most `bytes` long. */
   | { readonly kind: 'text'; readonly bytes: number }
-  /** An apk v2 repository index, kept by the host. No filter before it: the format is several gzip members. */
+  /** An apk v2 repository index, kept by the host. No `gunzip` before it: the format is several gzip members. */
   | { readonly kind: 'apk-index' }
-  /** An apk v2 package unpacked and checked in a stage of its own under `root`. No filter before it. */
+  /** An apk v2 package unpacked and checked in a stage of its own under `root`. No `gunzip` before it. */
   | {
       readonly kind: 'apk-stage'
       readonly root: string

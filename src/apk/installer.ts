@@ -1,0 +1,280 @@
+/**
+ * Installs a selection into a root. Fetching, checking and unpacking overlap; what decides the result, the moving of
+ * files into the root and the scripts, goes in the order of the packages, one after the other, as apk does it.
+ */
+
+import type { DatabaseHandle, StagedPackage, Sys } from '../sys/index.ts'
+import { BootError, hasCode, SysError } from '../sys/index.ts'
+import { directoryIn, writeIn } from './in-root.ts'
+import type { Fetch, FetchOptions, VerifiedIndex } from './index.ts'
+import type { Owner } from './pkginfo.ts'
+import { ownerOf, parsePackageInfo, settleOwners } from './pkginfo.ts'
+import { packageUrl } from './repositories.ts'
+import type { Script, ScriptFailure, ScriptKind } from './scripts.ts'
+import { placeOf, runScript } from './scripts.ts'
+import type { SelectedPackage, Selection } from './select.ts'
+import { checkSpace, megabytes, roomAdvice } from './space.ts'
+import type { StagingLimits } from './staging.ts'
+import { Staging } from './staging.ts'
+import { field, installedStanza } from './stanza.ts'
+import { Directories } from './triggers.ts'
+import type { World } from './world.ts'
+import { formatWorld } from './world.ts'
+
+export interface InstallRequest {
+  /** Where proc, dev and sys are mounted already, for the scripts. */
+  readonly root: string
+  readonly arch: string
+  readonly world: World
+  readonly selection: Selection
+  /** Those that the selection's `repositories` number. */
+  readonly indexes: readonly VerifiedIndex[]
+  /** The overlay's listing, as a tree sink gives it: these paths keep the overlay's file. */
+  readonly keep: readonly string[]
+  readonly fetch: Fetch
+  readonly limits?: StagingLimits
+}
+
+/** For a progress bar. */
+export interface InstallProgress {
+  /** Of the package files. */
+  readonly bytes: number
+  readonly totalBytes: number
+  readonly packages: number
+  readonly totalPackages: number
+  /** What is being installed. */
+  readonly name: string
+}
+
+export interface InstallOptions {
+  readonly signal?: AbortSignal
+  readonly onProgress?: (progress: InstallProgress) => void
+  readonly onRetry?: FetchOptions['onRetry']
+  /** `Executing busybox-1.36.1-r15.post-install`, conflicts, failures: a line each, as they happen. */
+  readonly onMessage?: (text: string) => void
+}
+
+export interface InstallReport {
+  readonly packages: number
+  /** Bytes of the package files. */
+  readonly bytes: number
+  readonly scriptFailures: readonly ScriptFailure[]
+  /** Files that two packages have, and neither replaces the other: the later one's is there. */
+  readonly conflicts: readonly { readonly path: string; readonly package: string; readonly owner: string }[]
+}
+
+/** Rejects with a `BootError`; what failed scripts and conflicts there were, it reports and goes on, as apk does. */
+export async function installWorld(
+  sys: Sys,
+  request: InstallRequest,
+  options: InstallOptions = {},
+): Promise<InstallReport> {
+  await createDatabase(sys, request.root)
+  const database = await sys.packages.openDatabase(request.root, request.keep)
+  const packages = missingFrom(database, request.selection.packages)
+  await checkSpace(sys, request.root, packages)
+  return new Installation(sys, request, options, database.id, packages).run()
+}
+
+/** The directories that apk makes for itself. */
+async function createDatabase(sys: Sys, root: string): Promise<void> {
+  await directoryIn(sys, root, 'tmp', 0o1777)
+  for (const path of ['dev', 'etc/apk', 'lib/apk/db', 'var/cache/apk', 'var/cache/misc']) {
+    await directoryIn(sys, root, path)
+  }
+}
+
+/** What is installed already stays; of another version of it, we would have to know what to remove. */
+function missingFrom(database: DatabaseHandle, packages: readonly SelectedPackage[]): SelectedPackage[] {
+  const installed = new Map(database.installed.map((stanza) => [field(stanza, 'P'), field(stanza, 'C')]))
+  for (const { name, checksum } of packages) {
+    const other = installed.get(name)
+    if (other === undefined || other === checksum) continue
+    throw new BootError(
+      `lib/apk/db/installed in the new root lists another ${name} than the repositories have`,
+      {
+        advice: ['Leave lib/apk out of the overlay: what is installed is written anew at every boot.'],
+      },
+    )
+  }
+  return packages.filter(({ name }) => !installed.has(name))
+}
+
+class Installation {
+  readonly #sys: Sys
+  readonly #request: InstallRequest
+  readonly #options: InstallOptions
+  readonly #signal: AbortSignal
+  readonly #database: number
+  readonly #packages: readonly SelectedPackage[]
+  readonly #totalBytes: number
+  readonly #owners: Owner[] = []
+  readonly #directories = new Directories()
+  /** In the order of installation. */
+  readonly #triggers: {
+    readonly script: Script
+    readonly pkg: SelectedPackage
+    readonly watched: readonly string[]
+  }[] = []
+  readonly #scriptFailures: ScriptFailure[] = []
+  readonly #broken = new Set<string>()
+  readonly #conflicts: { path: string; package: string; owner: string }[] = []
+  /** Of the package that is being installed, until it is committed. */
+  #stage: StagedPackage | undefined
+  #bytes = 0
+  #done = 0
+
+  constructor(
+    sys: Sys,
+    request: InstallRequest,
+    options: InstallOptions,
+    database: number,
+    packages: readonly SelectedPackage[],
+  ) {
+    this.#sys = sys
+    this.#request = request
+    this.#options = options
+    this.#signal = options.signal ?? new AbortController().signal
+    this.#database = database
+    this.#packages = packages
+    this.#totalBytes = packages.reduce((sum, { size }) => sum + size, 0)
+    for (const path of request.keep) this.#directories.add(path.slice(0, path.lastIndexOf('/') + 1))
+  }
+
+  async run(): Promise<InstallReport> {
+    const staging = new Staging(this.#sys, this.#packages, (pkg, options) => this.#fetch(pkg, options), {
+      ...(this.#request.limits === undefined ? {} : { limits: this.#request.limits }),
+      signal: this.#signal,
+      onBytes: (bytes) => {
+        this.#bytes = bytes
+        this.#tellProgress()
+      },
+    })
+    try {
+      for (const [n, pkg] of this.#packages.entries()) {
+        this.#stage = await staging.take(n)
+        await this.#install(pkg, this.#stage)
+        this.#done++
+        this.#tellProgress()
+      }
+    } catch (error) {
+      await staging.abandon()
+      if (this.#stage !== undefined) await this.#sys.packages.discard(this.#stage.id)
+      throw await this.#explained(error)
+    }
+    await this.#runTriggers()
+    await writeIn(this.#sys, this.#request.root, 'etc/apk/arch', `${this.#request.arch}\n`)
+    await writeIn(this.#sys, this.#request.root, 'etc/apk/world', formatWorld(this.#request.world))
+    await this.#sys.packages.writeDatabase(this.#database, [...this.#broken])
+    return {
+      packages: this.#done,
+      bytes: this.#bytes,
+      scriptFailures: this.#scriptFailures,
+      conflicts: this.#conflicts,
+    }
+  }
+
+  async #fetch(pkg: SelectedPackage, options: FetchOptions): Promise<StagedPackage> {
+    const { fetch, root, indexes, arch } = this.#request
+    const urls = pkg.repositories.flatMap((n) =>
+      (indexes[n]?.urls ?? []).map((url) =>
+        packageUrl(url, field(pkg.stanza, 'A') ?? arch, pkg.name, pkg.version),
+      ),
+    )
+    const { onRetry } = this.#options
+    const { stage } = await fetch(
+      this.#sys,
+      {
+        what: `the package ${labelOf(pkg)}`,
+        urls,
+        // The signed index says its size: no server may fill the memory with more.
+        filters: pkg.size > 0 ? [{ kind: 'limit', bytes: pkg.size }] : [],
+        sink: { kind: 'apk-stage', root, checksum: pkg.checksum },
+      },
+      { ...options, ...(onRetry === undefined ? {} : { onRetry }) },
+    )
+    return stage
+  }
+
+  async #install(pkg: SelectedPackage, stage: StagedPackage): Promise<void> {
+    const info = parsePackageInfo(stage.pkginfo)
+    const origin = field(pkg.stanza, 'o')
+    const owner = ownerOf({ name: pkg.name, version: pkg.version, checksum: pkg.checksum, origin }, info)
+    // The commit ends the stage: what runs after it is taken out before.
+    const preInstall = await this.#extract(pkg, stage, 'pre-install')
+    const postInstall = await this.#extract(pkg, stage, 'post-install')
+    const trigger = info.triggers === undefined ? undefined : await this.#extract(pkg, stage, 'trigger')
+    if (preInstall !== undefined) await this.#run(pkg, preInstall, [pkg.version])
+    const { conflicts, directories } = await this.#sys.packages.commit(this.#database, {
+      stage: stage.id,
+      name: pkg.name,
+      stanza: installedStanza(pkg.stanza, { ...info, tag: pkg.tag }),
+      ...settleOwners(owner, this.#owners),
+      ...(info.triggers === undefined ? {} : { triggers: info.triggers }),
+    })
+    this.#stage = undefined
+    this.#owners.push(owner)
+    for (const directory of directories) this.#directories.add(directory)
+    for (const { path, owner: other } of conflicts) {
+      this.#conflicts.push({ path, package: labelOf(pkg), owner: other })
+      this.#options.onMessage?.(`${labelOf(pkg)}: overwriting ${path} owned by ${other}`)
+    }
+    if (postInstall !== undefined) await this.#run(pkg, postInstall, [pkg.version])
+    if (trigger !== undefined) this.#triggers.push({ script: trigger, pkg, watched: info.triggers ?? [] })
+  }
+
+  async #extract(pkg: SelectedPackage, stage: StagedPackage, kind: ScriptKind): Promise<Script | undefined> {
+    if (!stage.scripts.includes(kind)) return undefined
+    const script = await placeOf(this.#sys, this.#request.root, labelOf(pkg), kind)
+    await this.#sys.packages.extractScript(stage.id, kind, script.path)
+    return script
+  }
+
+  async #run(pkg: SelectedPackage, script: Script, values: readonly string[]): Promise<void> {
+    this.#options.onMessage?.(`Executing ${script.package}.${script.kind}`)
+    const failure = await runScript(this.#sys, this.#request.root, script, values, this.#signal)
+    if (failure === undefined) return
+    this.#broken.add(pkg.name)
+    this.#scriptFailures.push(failure)
+    const how = failure.status === undefined ? 'could not run' : `exited with error ${failure.status}`
+    const said = failure.output.trim()
+    this.#options.onMessage?.(
+      `${script.package}.${script.kind}: script ${how}${said === '' ? '' : `: ${said}`}`,
+    )
+  }
+
+  /** Every package is new, so each trigger hears of all the directories that it watches, not only of changed ones. */
+  async #runTriggers(): Promise<void> {
+    for (const { script, pkg, watched } of this.#triggers) {
+      const directories = this.#directories.matching(watched)
+      if (directories.length > 0) await this.#run(pkg, script, directories)
+      else await this.#sys.files.remove(script.path)
+    }
+  }
+
+  /** Errors of the host get the package's name, and the numbers when there is no room. */
+  async #explained(cause: unknown): Promise<unknown> {
+    const pkg = this.#packages[this.#done]
+    if (pkg === undefined || this.#signal.aborted || !(cause instanceof SysError)) return cause
+    if (!hasCode(cause, 'ENOSPC')) return new BootError(`${labelOf(pkg)} cannot be installed`, { cause })
+    const { free, total } = await this.#sys.files.space(this.#request.root)
+    return new BootError(
+      `${labelOf(pkg)} takes ${megabytes(pkg.installedSize)}, and the new root has ${megabytes(free)} free of ${megabytes(total)}`,
+      { cause, advice: roomAdvice },
+    )
+  }
+
+  #tellProgress(): void {
+    this.#options.onProgress?.({
+      bytes: this.#bytes,
+      totalBytes: this.#totalBytes,
+      packages: this.#done,
+      totalPackages: this.#packages.length,
+      name: this.#packages[this.#done]?.name ?? '',
+    })
+  }
+}
+
+function labelOf({ name, version }: { readonly name: string; readonly version: string }): string {
+  return `${name}-${version}`
+}
