@@ -1,6 +1,10 @@
 /** What esbuild bundles: init on the real machine. */
-import './polyfill.ts'
 import { hostSys } from './host.ts'
+import { polyfill } from './polyfill.ts'
 import { run } from './run.ts'
+import type { Host } from './wire.ts'
 
-await run(hostSys())
+declare const host: Host
+
+polyfill(globalThis, (text) => host.log(text))
+await run(hostSys(host))

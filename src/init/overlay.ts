@@ -1,16 +1,16 @@
 /** The overlay phase: the apkovl, fetched and unpacked into the root. */
 import type { BootPlan } from '../boot/plan.ts'
+import type { NetworkUp } from '../network/join.ts'
 import { type Overlay, unpackOverlay } from '../overlay/apkovl.ts'
 import { sysroot } from '../root/ram.ts'
 import type { Sys } from '../sys/index.ts'
 import { count, size } from './format.ts'
-import type { Online } from './network.ts'
 import { fetchOptions, type Report } from './story.ts'
 
 export async function fetchOverlay(
   sys: Sys,
   plan: BootPlan,
-  network: Online | undefined,
+  network: NetworkUp | undefined,
   report: Report,
 ): Promise<Overlay | undefined> {
   const target = { root: sysroot, mac: network?.mac, uuid: plan.machine.uuid, onMissing: report.warn }

@@ -30,6 +30,8 @@ export interface Report {
   detail(text: string): void
   /** Something a person should know now: a retry, a wait. */
   notice(text: string): void
+  /** For the log only. */
+  note(text: string): void
   /** Something that will be wrong in the system that comes up: also repeated at the end. */
   warn(text: string): void
   progress(state: Bar): void
@@ -128,6 +130,7 @@ export function tellStory(sys: Sys, screen: Screen, events: EventPort): Story {
         screen.line(`  ${name}: ${text}`)
         events.send({ event: 'notice', at: sys.clock.now(), phase: name, text })
       },
+      note: (text) => record(`${name}: ${text}`),
       warn,
       progress: (bar) => screen.progress(name, span.start, bar),
       meanwhile: (what, run) => {

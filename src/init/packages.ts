@@ -1,0 +1,106 @@
+/** The packages phase: the world is chosen from the indexes and installed, and the root gets its last files. */
+import { type InstallProgress, type InstallReport, installWorld } from '../apk/installer.ts'
+import { type DroppedEntry, selectPackages } from '../apk/select.ts'
+import { indexSource } from '../apk/source.ts'
+import { makeWorld, type World, worldWords } from '../apk/world.ts'
+import type { BootPlan } from '../boot/plan.ts'
+import { fetchPipeline } from '../network/fetch.ts'
+import type { Overlay } from '../overlay/apkovl.ts'
+import { addConsoleLogins } from '../root/consoles.ts'
+import { prepareRamRoot, sysroot } from '../root/ram.ts'
+import { copyKeys, settleRoot } from '../root/settle.ts'
+import { BootError, type Sys } from '../sys/index.ts'
+import { count, size } from './format.ts'
+import type { Repositories } from './indexes.ts'
+import { fetchOptions, type Report } from './story.ts'
+
+export async function installPackages(
+  sys: Sys,
+  plan: BootPlan,
+  overlay: Overlay | undefined,
+  { indexes, lines }: Repositories,
+  report: Report,
+): Promise<void> {
+  const { packages: wanted } = await prepareRamRoot(sys, plan.root, overlay !== undefined)
+  await copyKeys(sys)
+  const world = await readWorld(sys, [...plan.root.packages, ...wanted, 'alpine-base'])
+  const selection = await selectPackages(indexSource(sys, indexes), world)
+  for (const dropped of selection.dropped) tellDropped(plan, dropped, report)
+
+  const { onRetry } = fetchOptions(report, 'the packages')
+  const installed = await withKernelFilesystems(sys, () =>
+    installWorld(
+      sys,
+      {
+        root: sysroot,
+        arch: plan.machine.architecture,
+        world,
+        selection,
+        indexes,
+        keep: overlay?.paths ?? [],
+        fetch: fetchPipeline,
+      },
+      {
+        signal: report.signal,
+        onProgress: (progress) => report.progress(barOf(progress)),
+        onMessage: report.note,
+        ...(onRetry === undefined ? {} : { onRetry }),
+      },
+    ),
+  )
+  await Promise.all(indexes.map(({ index }) => sys.packages.closeIndex(index)))
+  tellTroubles(installed, report)
+  await settleRoot(sys, lines)
+  await addConsoleLogins(sys, plan, overlay !== undefined)
+  report.detail(`${count(installed.packages, 'package')}, ${size(installed.bytes)}`)
+}
+
+/** Alpine's order: the command line's, the overlay's, and what no system is without. */
+async function readWorld(sys: Sys, words: readonly string[]): Promise<World> {
+  const path = await sys.files.resolveIn(sysroot, '/etc/apk/world')
+  const text = path === undefined ? '' : await sys.files.readText(path)
+  return makeWorld([...worldWords(text), ...words])
+}
+
+function tellDropped(plan: BootPlan, { entry, chain, nearMisses }: DroppedEntry, report: Report): void {
+  const hint = nearMisses.length === 0 ? '' : ` (there is ${nearMisses.join(', ')})`
+  const text = `${entry} cannot be had: ${chain.join(': ')}${hint}`
+  if (plan.root.strictWorld) {
+    throw new BootError(`the package ${text}`, {
+      advice: [
+        'correct etc/apk/world or the repositories, or let the boot go on without it: drop diskless.world=strict',
+      ],
+    })
+  }
+  report.warn(`the system comes up without the package ${text}`)
+}
+
+/** For scripts: as Alpine's init binds them for apk. */
+async function withKernelFilesystems<T>(sys: Sys, run: () => Promise<T>): Promise<T> {
+  const bound: string[] = []
+  try {
+    for (const name of ['sys', 'proc', 'dev']) {
+      await sys.files.makeDirectory(`${sysroot}/${name}`)
+      await sys.mounts.bind(`/${name}`, `${sysroot}/${name}`)
+      bound.push(`${sysroot}/${name}`)
+    }
+    return await run()
+  } finally {
+    // Lazily: a script may have left something running that has a terminal open.
+    for (const target of bound.reverse()) await sys.mounts.unmount(target, { lazy: true })
+  }
+}
+
+function barOf({ bytes, totalBytes, packages, totalPackages, name }: InstallProgress) {
+  return { done: bytes, total: totalBytes, text: `${packages}/${totalPackages} ${name}` }
+}
+
+function tellTroubles({ scriptFailures, conflicts }: InstallReport, report: Report): void {
+  for (const failure of scriptFailures) report.warn(describeScript(failure))
+  for (const { path, package: name, owner } of conflicts)
+    report.warn(`${path} is in ${name} and in ${owner}: the former’s is there`)
+}
+
+function describeScript(failure: InstallReport['scriptFailures'][number]): string {
+  return `${failure.script} of ${failure.package} failed: ${failure.output}`
+}
