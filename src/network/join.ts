@@ -1,8 +1,9 @@
 /** The network comes up: the right card of however many, with a lease or the address of the command line. */
 
 import type { IpConfiguration } from '../boot/ip-parameter.ts'
+import { isHostAddress } from '../boot/ipv4.ts'
 import type { IpAddress, Link, Mac, Route, Sys } from '../sys/index.ts'
-import { BootError } from '../sys/index.ts'
+import { BootError, SysError } from '../sys/index.ts'
 import {
   applySettings,
   type StaticConfiguration,
@@ -85,9 +86,11 @@ export async function joinNetwork(
   const { ip } = request
   if (ip.kind === 'refused') throw new BootError(`ip= cannot be done: ${ip.reason}`)
   if (ip.kind === 'off') throw new BootError('the network was asked for, but ip= says off')
+  const badName = request.nameservers?.find((address) => !isHostAddress(address))
+  if (badName !== undefined) throw new BootError(`nameserver=${badName} is no host's address`)
   const deadlines = { ...DEFAULT_JOIN_DEADLINES, ...request.deadlines }
 
-  await sys.network.setLink('lo', { up: true })
+  await bringLoopbackUp(sys, events)
   const { link, value: source } = await raceCards(
     sys,
     {
@@ -108,6 +111,16 @@ export async function joinNetwork(
   await applySettings(sys, link, settings, events.onNotice)
   await writeResolvConf(sys, up)
   return up
+}
+
+/** Nothing in a boot needs it, but the new system's programs expect it. */
+async function bringLoopbackUp(sys: Pick<Sys, 'network'>, events: NetworkEvents): Promise<void> {
+  try {
+    await sys.network.setLink('lo', { up: true })
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error
+    events.onNotice(`lo: could not be set up: ${error.message}`)
+  }
 }
 
 /** What a card with a carrier does: DHCP, or nothing when its address is known. */

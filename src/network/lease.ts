@@ -94,7 +94,9 @@ export function parseLease(message: DhcpMessage, link: string, obtainedAt: numbe
     mac: message.chaddr,
     address,
     prefixLength,
-    broadcast: options.broadcastAddress,
+    broadcast: broadcastOf(options.broadcastAddress, { address, prefixLength }, (text) =>
+      warnings.push(text),
+    ),
     routers,
     classlessRoutes,
     routes: routesFor({ address, prefixLength }, routers, classlessRoutes, (text) => warnings.push(text)),
@@ -179,6 +181,16 @@ function timesOf({ options }: DhcpMessage): Pick<Lease, 'leaseTime' | 'renewalTi
   const t1 = options.renewalTime ?? 0
   const renewalTime = t1 > 0 && t1 < rebindingTime ? t1 : Math.floor(Math.min(leaseTime / 2, rebindingTime))
   return { leaseTime, renewalTime, rebindingTime }
+}
+
+function broadcastOf(
+  broadcast: IpAddress | undefined,
+  own: { readonly address: IpAddress; readonly prefixLength: number },
+  warn: (text: string) => void,
+): IpAddress | undefined {
+  if (broadcast === undefined || inPrefix(broadcast, own.address, own.prefixLength)) return broadcast
+  warn(`broadcast address ${broadcast} is not of the net ${own.address}/${own.prefixLength}: left out`)
+  return undefined
 }
 
 function mtuOf(mtu: number | undefined, warn: (text: string) => void): number | undefined {

@@ -5,7 +5,7 @@
  */
 
 import type { Link, Mac, Sys } from '../sys/index.ts'
-import { SysError } from '../sys/index.ts'
+import { BootError, SysError } from '../sys/index.ts'
 import { Channel } from './channel.ts'
 import type { DhcpOutcome } from './dhcp-client.ts'
 import { type CardEnd, noCardError, noNetworkError, noSuchCardError } from './join-errors.ts'
@@ -66,6 +66,8 @@ type Happening<T> =
   | { readonly kind: 'look' }
   | { readonly kind: 'aborted' }
 
+/** When a person is told what is being waited for, if it is no lease. */
+const HINT_MS = 5000
 /** A card that appears after this was not there when the drivers were loaded. */
 const LATE_MS = 3000
 
@@ -106,6 +108,7 @@ class Race<T> {
   readonly #cards = new Map<string, Card<T>>()
   /** BOOTIF named a card that is not here. */
   #widened = false
+  #hinted = false
 
   constructor(
     sys: Pick<Sys, 'network' | 'clock'>,
@@ -124,11 +127,11 @@ class Race<T> {
     this.#over.addEventListener('abort', () => this.#happenings.push({ kind: 'aborted' }), { once: true })
     if (this.#over.aborted) this.#happenings.push({ kind: 'aborted' })
     this.#forwardLinks()
-    this.#lookAfter(this.#request.cardMs)
-    this.#lookAfter(this.#request.totalMs)
+    for (const after of [HINT_MS, this.#request.cardMs, this.#request.totalMs]) this.#lookAfter(after)
     for (;;) {
       const winner = await this.#take(await this.#happenings.next())
       if (winner) return winner
+      this.#hint()
       await this.#giveUpIfHopeless()
     }
   }
@@ -157,7 +160,7 @@ class Race<T> {
           message: 'given up',
         })
       case 'watch-broken':
-        throw happening.error
+        throw new BootError('the network cards could not be watched', { cause: happening.error })
       case 'look':
         return undefined
       case 'link':
@@ -250,6 +253,16 @@ class Race<T> {
     if (device !== undefined) return link.name === device
     if (!link.physical) return false
     return bootInterface === undefined || this.#widened || link.mac === bootInterface
+  }
+
+  /** Once. DHCP speaks for itself. */
+  #hint(): void {
+    const cards = [...this.#cards.values()]
+    if (this.#hinted || this.#sys.clock.now() - this.#startedAt < HINT_MS) return
+    this.#hinted = true
+    if (cards.some(({ run }) => run)) return
+    const names = cards.map(({ link }) => link.name).join(', ')
+    this.#request.onNotice(names === '' ? 'waiting for a network card' : `waiting for a carrier on ${names}`)
   }
 
   async #giveUpIfHopeless(): Promise<void> {

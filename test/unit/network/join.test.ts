@@ -76,12 +76,13 @@ describe('one card', () => {
     const f = fixture([{ name: 'eth0', carrierAfterMs: 30_000, dhcp: dhcpServer() }])
     await f.join()
     expect(f.elapsed()).toBeLessThan(30_500)
+    expect(f.notices).toEqual(['waiting for a carrier on eth0'])
   })
 
   test('a card that appears ten seconds late, with a word', async () => {
     const f = fixture([{ name: 'eth0', appearsAfterMs: 10_000, dhcp: dhcpServer() }])
     await f.join()
-    expect(f.notices).toContain('eth0: appeared late, joins')
+    expect(f.notices).toEqual(['waiting for a network card', 'eth0: appeared late, joins'])
     expect(f.elapsed()).toBeLessThan(10_500)
   })
 
@@ -185,7 +186,9 @@ describe('several cards', () => {
   test('BOOTIF names no card that is here: every card is tried, with a word', async () => {
     const f = fixture([{ name: 'eth0', dhcp: dhcpServer() }])
     expect(await f.join('dhcp', { bootInterface: '52:54:00:ab:cd:ef' })).toMatchObject({ link: 'eth0' })
-    expect(f.notices[0]).toContain('no card has the address 52:54:00:ab:cd:ef of BOOTIF')
+    expect(f.notices).toContainEqual(
+      expect.stringContaining('no card has the address 52:54:00:ab:cd:ef of BOOTIF'),
+    )
   })
 
   test('ip= with a device chooses, before BOOTIF', async () => {
@@ -345,6 +348,12 @@ describe('it did not come up', () => {
     const error = await f.failure()
     expect(error.message).toBe('eth0 could not be used')
     expect(error.cause).toMatchObject({ code: 'EIO' })
+  })
+
+  test('a nameserver= that is none', async () => {
+    expect((await fixture([]).failure('dhcp', { nameservers: ['dns.example'] })).message).toBe(
+      "nameserver=dns.example is no host's address",
+    )
   })
 
   test('ip= that is refused', async () => {

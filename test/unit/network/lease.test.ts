@@ -147,6 +147,7 @@ test('nonsense beside a good address is left out, each with a warning', () => {
     domainSearch: ['ok.example', '-bad'],
     mtu: 40,
     rootPath: 'x\n/y',
+    broadcastAddress: '10.255.255.255',
     classlessRoutes: [],
   })
   expect(got).toMatchObject({
@@ -158,8 +159,9 @@ test('nonsense beside a good address is left out, each with a warning', () => {
     search: ['ok.example'],
     mtu: undefined,
     rootPath: undefined,
+    broadcast: undefined,
   })
-  expect(got.warnings).toHaveLength(8)
+  expect(got.warnings).toHaveLength(9)
   expect(got.warnings).toContain('hostname "$(reboot)" is no valid name: left out')
 })
 
