@@ -21,6 +21,7 @@ import { basename, join } from 'node:path'
 import { type Compression, decompress, missingProgram, splitCompression } from './compression.ts'
 import { type ReadAt, readerOf, readModinfo } from './elf.ts'
 import { BuildError } from './error.ts'
+import { readOwnJson } from './own-json.ts'
 
 export interface Module {
   /** As lsmod prints it, with underscores. */
@@ -116,10 +117,8 @@ function remembered(directory: string, files: readonly Found[], cache: string): 
   for (const { path, compression, size, mtime } of files)
     key.update(`${path} ${compression} ${size} ${mtime}\n`)
   const place = join(cache, `modules-${key.digest('hex').slice(0, 32)}.json`)
-  if (existsSync(place)) {
-    const known: Module[] = JSON.parse(readFileSync(place, 'utf8'))
-    return known
-  }
+  const known = existsSync(place) ? readOwnJson<Module[]>(place) : undefined
+  if (known !== undefined) return known
   const modules = [
     ...files.filter(({ compression }) => compression !== 'xz').map((file) => describe(directory, file)),
     ...describeXz(

@@ -114,7 +114,6 @@ export const requested: Readonly<Record<string, readonly string[]>> = {
   ntfs3: ['nls_utf8'],
   tg3: ['broadcom'],
   libcrc32c: ['crypto-crc32c'],
-  crc32c_generic: [],
   ext4: ['crypto-crc32c'],
   btrfs: ['crypto-crc32c'],
   f2fs: ['crypto-crc32'],

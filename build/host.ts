@@ -6,6 +6,7 @@
 import { spawn } from 'node:child_process'
 import { chmodSync, closeSync, existsSync, openSync, readSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { bundleInit } from './bundle.ts'
 import { needsInterpreter } from './elf.ts'
 import { BuildError, errnoOf } from './error.ts'
@@ -16,21 +17,27 @@ export type Profile = 'release' | 'dev'
 
 const target = 'x86_64-unknown-linux-gnu'
 
+/** Takes a line that tells what is going on: a first build takes minutes. */
+export type Tell = (line: string) => void
+
 /** Resolves with the host's path. Needs cargo. */
-export async function buildHost(profile: Profile): Promise<string> {
+export async function buildHost(profile: Profile, tell: Tell = () => {}): Promise<string> {
   const crate = join(packageRoot, 'runtime')
   const host = join(crate, 'target', target, profile === 'dev' ? 'debug' : 'release', 'diskless-init')
-  await run('cargo', ['build', '--quiet', '--locked', '--target', target, '--profile', profile], crate)
+  const options = ['build', '--locked', '--target', target, '--profile', profile]
+  await run('cargo', options, crate, (line) => {
+    if (/^\s*(Compiling|Blocking|Downloading)/.test(line)) tell(line.trim())
+  })
   refuseDynamic(host)
   return host
 }
 
 /** Resolves with the path of a standalone /init. */
-export async function buildInit(profile: Profile): Promise<string> {
+export async function buildInit(profile: Profile, tell: Tell = () => {}): Promise<string> {
   const directory = profile === 'release' ? workDirectory : join(workDirectory, profile)
   // The bundle first: it takes no time, and is what a person changing init got wrong.
   const bundle = await bundleInit(directory)
-  const host = await buildHost(profile)
+  const host = await buildHost(profile, tell)
   const bytecode = join(directory, 'init.qjsc')
   const init = join(directory, 'init')
   const partial = `${init}.${process.pid}`
@@ -60,14 +67,20 @@ export function refuseDynamic(program: string): void {
   }
 }
 
-/** Output goes to our standard error as it comes, and its end into the error. */
-function run(program: string, options: readonly string[], directory: string): Promise<void> {
+/** `tell` gets the program's lines as they come; their end is in the error of one that fails. */
+function run(
+  program: string,
+  options: readonly string[],
+  directory: string,
+  tell: Tell = () => {},
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, options, { cwd: directory, stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
     for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text: string) => {
-        output = (output + text).slice(-8192)
+      createInterface({ input: stream }).on('line', (line) => {
+        output = `${output}${line}\n`.slice(-8192)
+        tell(line)
       })
     }
     child.on('error', (cause) => {

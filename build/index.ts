@@ -11,11 +11,12 @@ import { compressInitrd, type Level } from './compression.ts'
 import { writeCpio } from './cpio.ts'
 import { BuildError, errnoOf } from './error.ts'
 import { findFirmware } from './firmware.ts'
-import { buildInit, type Profile, refuseDynamic } from './host.ts'
+import { buildInit, type Profile, refuseDynamic, type Tell } from './host.ts'
 import { type ExtraFile, layOut, readKeys } from './initrd.ts'
 import { writeBootScript } from './ipxe.ts'
 import { findKernel, type Kernel } from './kernel.ts'
 import { selectModules } from './modules.ts'
+import { readOwnJson } from './own-json.ts'
 import { cacheDirectory, packageRoot } from './paths.ts'
 import { measure, type Report } from './report.ts'
 import { type Shell, shellWithPassword } from './shell.ts'
@@ -57,6 +58,7 @@ export interface BuildOptions {
   readonly init?: string
   /** Seconds since 1970, instead of SOURCE_DATE_EPOCH or the kernel's own date. */
   readonly buildTime?: number
+  readonly tell?: Tell
 }
 
 export interface BuildResult {
@@ -88,7 +90,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const firmware = findFirmware(selection.modules, kernel.firmware)
   const keys = readKeys(options.keys ?? [])
   const shell = chooseShell(options.shell ?? 'open', keys)
-  const init = options.init ?? (await buildInit(profile))
+  const init = options.init ?? (await buildInit(profile, options.tell))
   refuseDynamic(init)
 
   const tree = layOut({
@@ -112,6 +114,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   let report = readRecord(record, initrd, input)
   const changed = report === undefined
   if (report === undefined) {
+    options.tell?.(`Compressing ${(archive.length / 1e6).toFixed(1)} MB (zstd ${level})`)
     const compressed = await compressInitrd(archive, level)
     report = await measure(tree, archive.length, compressed.length)
     replace(initrd, compressed)
@@ -168,22 +171,22 @@ function kernelDate(kernel: Kernel, newestModule: number): number {
 }
 
 function readVersion(): string {
-  const description: { version: string } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'))
-  return description.version
+  return readOwnJson<{ version: string }>(join(packageRoot, 'package.json'))?.version ?? 'unknown'
+}
+
+interface Made {
+  /** The digest of what went in, and of the initrd that came out. */
+  readonly input: string
+  readonly digest: string
+  readonly report: Report
 }
 
 /** The report of the build that made the initrd that is there, if it came from this very input. */
 function readRecord(record: string, initrd: string, input: string): Report | undefined {
   if (!existsSync(record) || !existsSync(initrd)) return undefined
-  try {
-    const known: { input: string; digest: string; report: Report } = JSON.parse(readFileSync(record, 'utf8'))
-    const digest = createHash('sha256').update(readFileSync(initrd)).digest('hex')
-    return known.input === input && known.digest === digest ? known.report : undefined
-  } catch (error) {
-    // A record cut short by a full disk is no reason to fail: it is made again.
-    if (error instanceof SyntaxError) return undefined
-    throw error
-  }
+  const known = readOwnJson<Made>(record)
+  const digest = createHash('sha256').update(readFileSync(initrd)).digest('hex')
+  return known?.input === input && known.digest === digest ? known.report : undefined
 }
 
 /** Whole or not at all: a server may be handing the file out. */

@@ -24,7 +24,8 @@ Usage: diskless build --kernel SOURCE --out DIR [OPTIONS]
   --file FILE=PATH    puts a file or directory at PATH in the initrd; may be repeated
   --shell-password-file FILE
                       its first line opens the emergency shell: a password, or
-                      pbkdf2-sha256$ITERATIONS$SALT$HASH (hex)
+                      pbkdf2-sha256$ITERATIONS$SALT$HASH (hex); a long one, as whoever can fetch
+                      the initrd can try guesses against the hash in it
   --no-shell          no emergency shell, and no busybox
   --cache DIR         where unpacked kernels are kept
   --dev               quick: an unoptimised /init, less compression
@@ -55,7 +56,8 @@ export const buildCommand: Command = {
   usage,
   async run(words) {
     const { request, json } = parse(words)
-    const result = await build(request)
+    const tell = (line: string) => process.stderr.write(`${line}\n`)
+    const result = await build({ ...request, tell })
     process.stdout.write(json ? `${JSON.stringify(result, null, 2)}\n` : describe(result))
     return 0
   },

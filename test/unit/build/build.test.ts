@@ -102,6 +102,8 @@ describe('build', () => {
     expect((await build(options)).changed).toBe(true)
     writeFileSync(again.initrd, 'not an initrd')
     expect((await build(options)).changed).toBe(true)
+    writeFileSync(join(root, 'out/.initrd.json'), '{"input": "cut sh')
+    expect((await build(options)).changed).toBe(true)
   })
 
   it('leaves busybox out with the shell', async () => {
