@@ -11,6 +11,7 @@ mod link;
 mod network;
 mod operations;
 mod ops;
+mod pipeline;
 mod tree;
 mod wait;
 

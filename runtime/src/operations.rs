@@ -7,5 +7,6 @@ pub fn all() -> Ops {
     crate::clock::register(&mut ops);
     crate::files::register(&mut ops);
     crate::network::register(&mut ops);
+    crate::pipeline::register(&mut ops);
     ops
 }

@@ -1,0 +1,6 @@
+//! What the pipelines do with good bytes and with bad ones. Tests that unpack or mount run as root.
+
+mod bytes;
+mod network;
+pub mod support;
+mod trees;

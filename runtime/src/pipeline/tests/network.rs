@@ -1,0 +1,181 @@
+//! HTTP: what servers do to a client, and what becomes of it.
+
+use super::support::*;
+use crate::ops::Cancel;
+use crate::pipeline::Outcome;
+use serde_json::json;
+use std::io::Write;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_body_is_fetched_and_its_connection_used_again() {
+    let connections = Arc::new(AtomicU32::new(0));
+    let count = connections.clone();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/x", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        use std::io::{BufRead, BufReader};
+        for stream in listener.incoming().map_while(|stream| stream.ok()) {
+            count.fetch_add(1, Ordering::Relaxed);
+            let lines = BufReader::new(stream.try_clone().expect("a stream")).lines();
+            for line in lines.map_while(|line| line.ok()) {
+                if line.is_empty() {
+                    reply(&mut stream.try_clone().expect("a stream"), "200 OK", "", b"hello");
+                }
+            }
+        }
+    });
+    for _ in 0..3 {
+        match pipeline(http(&url), json!([]), text()) {
+            Ok(Outcome::Text { text, bytes }) => assert_eq!((text.as_str(), bytes), ("hello", 5)),
+            other => panic!("{:?}", other.err()),
+        }
+    }
+    assert_eq!(connections.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn statuses_are_told_with_what_the_server_asks_for() {
+    let url = serve(|head, stream| {
+        if head.starts_with("GET /busy") {
+            reply(stream, "503 Service Unavailable", "Retry-After: 7\r\n", b"later");
+        } else {
+            reply(stream, "404 Not Found", "", b"no");
+        }
+    });
+    let missing = error(pipeline(http(&format!("{url}/missing")), json!([]), text()));
+    assert_eq!((missing.code.as_str(), missing.status, missing.retry_after), ("HTTP", Some(404), None));
+    assert!(missing.message.contains("404"));
+    let busy = error(pipeline(http(&format!("{url}/busy")), json!([]), text()));
+    assert_eq!((busy.status, busy.retry_after), (Some(503), Some(7)));
+}
+
+#[test]
+fn redirects_are_followed() {
+    let url = serve(|head, stream| match head.split(' ').nth(1) {
+        Some("/old") => reply(stream, "302 Found", "Location: /new\r\n", b""),
+        Some("/loop") => reply(stream, "302 Found", "Location: /loop\r\n", b""),
+        _ => reply(stream, "200 OK", "", b"new"),
+    });
+    assert!(pipeline(http(&format!("{url}/old")), json!([]), text()).is_ok());
+    assert_eq!(error(pipeline(http(&format!("{url}/loop")), json!([]), text())).code, "ELOOP");
+}
+
+#[test]
+fn a_short_body_is_truncated() {
+    let url = serve(|head, stream| {
+        let answer = if head.contains("/chunked") {
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+        } else {
+            "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this"
+        };
+        let _ = stream.write_all(answer.as_bytes());
+        let _ = stream.shutdown(std::net::Shutdown::Both);
+    });
+    let short = error(pipeline(http(&format!("{url}/short")), json!([]), text()));
+    assert_eq!(short.code, "TRUNCATED");
+    assert!(short.message.contains("9 of 100"), "{}", short.message);
+    assert_eq!(error(pipeline(http(&format!("{url}/chunked")), json!([]), text())).code, "TRUNCATED");
+}
+
+#[test]
+fn each_deadline_is_named() {
+    let silent = serve(|_, _| ());
+    let began = Instant::now();
+    let stall = error(pipeline(http_within(&silent, 5000, 300, 9000), json!([]), text()));
+    assert_eq!(stall.code, "TIMEOUT");
+    assert!(stall.message.contains("stall deadline"), "{}", stall.message);
+    assert!(began.elapsed() < Duration::from_secs(4));
+
+    let dripping = serve(|_, stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
+        while stream.write_all(b".").is_ok() {
+            std::thread::yield_now();
+        }
+    });
+    let total = error(pipeline(http_within(&dripping, 5000, 5000, 400), json!([]), text()));
+    assert_eq!(total.code, "TIMEOUT", "{}", total.message);
+    assert!(total.message.contains("total deadline"), "{}", total.message);
+
+    // A listener whose backlog is full does not answer a connection.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    rustix::net::listen(&listener, 0).expect("a small backlog");
+    let address = listener.local_addr().expect("an address");
+    let _first = std::net::TcpStream::connect(address).expect("a connection");
+    let connect =
+        error(pipeline(http_within(&format!("http://{address}"), 400, 5000, 9000), json!([]), text()));
+    assert_eq!(connect.code, "TIMEOUT", "{}", connect.message);
+    assert!(connect.message.contains("connect deadline"), "{}", connect.message);
+}
+
+#[test]
+fn a_cancel_is_heard_while_the_server_is_silent() {
+    let (told, asked) = std::sync::mpsc::channel();
+    let url = serve(move |_, _| told.send(()).expect("the test waits"));
+    let cancel = Cancel::default();
+    let running = cancel.clone();
+    let thread = std::thread::spawn(move || error(pipeline_with(http(&url), json!([]), text(), &running)));
+    asked.recv().expect("the request");
+    let began = Instant::now();
+    cancel.cancel();
+    assert_eq!(thread.join().expect("the pipeline").code, "ABORTED");
+    assert!(began.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn a_refused_connection_and_an_unknown_name() {
+    let address =
+        TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let refused = error(pipeline(http(&format!("http://{address}/")), json!([]), text()));
+    assert_eq!((refused.code.as_str(), refused.operation.as_str()), ("ECONNREFUSED", "pipeline.http"));
+    let unknown = error(pipeline(http("http://no-such-host.invalid/"), json!([]), text()));
+    assert_eq!(unknown.code, "DNS");
+    assert!(unknown.message.contains("no-such-host.invalid"), "{}", unknown.message);
+}
+
+#[test]
+fn a_password_goes_to_the_server_and_nowhere_else() {
+    let (told, asked) = std::sync::mpsc::channel();
+    let told = std::sync::Mutex::new(told);
+    let url = serve(move |head, stream| {
+        told.lock().expect("no panic").send(head.to_owned()).expect("the test waits");
+        reply(stream, "403 Forbidden", "", b"");
+    });
+    let url = url.replace("http://", "http://kiosk:s%3Acret@");
+    let error = error(pipeline(http(&url), json!([]), text()));
+    let head = asked.recv().expect("a request").to_lowercase();
+    assert!(head.contains("authorization: basic a2lvc2s6czpjcmv0"), "{head}");
+    let all = serde_json::to_string(&error).expect("JSON");
+    assert!(!all.contains("cret") && !all.contains("kiosk"), "{all}");
+}
+
+#[test]
+fn https_without_any_authority_says_so() {
+    let address =
+        TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let watch = std::rc::Rc::new(crate::pipeline::watch::Watch::new("http", "u", &Cancel::default(), None));
+    let client = crate::pipeline::http::client(&[]);
+    let opened = crate::pipeline::watch::watched(&watch, || {
+        crate::pipeline::http::open_with(&client, &format!("https://{address}/"), &watch).map(|_| ())
+    });
+    let error = crate::pipeline::failure::sys_error(opened.expect_err("no authority"), "http", "u");
+    assert_eq!(error.code, "TLS");
+    assert!(error.message.contains("/etc/ssl/cert.pem"), "{}", error.message);
+}
+
+#[test]
+fn progress_counts_to_the_announced_length() {
+    let url = serve(|_, stream| reply(stream, "200 OK", "", &vec![b'x'; 3 << 20]));
+    let events = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = events.clone();
+    let emit = crate::ops::Emit::new(move |event| seen.lock().expect("no panic").push(event));
+    let json = json!({"source": http(&url), "filters": [], "sink": {"kind": "text", "bytes": 4 << 20}});
+    let pipeline = serde_json::from_value(json).expect("a pipeline");
+    assert!(crate::pipeline::run(&pipeline, &Cancel::default(), &emit).is_ok());
+    let events = events.lock().expect("no panic");
+    let last: serde_json::Value = serde_json::from_str(events.last().expect("an event")).expect("JSON");
+    assert_eq!(last, json!({"bytes": 3 << 20, "total": 3 << 20}));
+}
