@@ -5,7 +5,7 @@
  * Alpine's names keep Alpine's meaning (initramfs-init of mkinitfs); what is ours alone is `diskless.<name>`.
  */
 
-export type Origin = 'alpine' | 'alpine, dropped since' | 'kernel' | 'openrc' | 'diskless'
+export type Origin = 'alpine' | 'alpine, dropped since' | 'kernel' | 'openrc' | 'dracut' | 'diskless'
 
 export type Verdict =
   /** Read and obeyed. */
@@ -43,6 +43,9 @@ const alpine = entry('alpine')
 const ours = entry('diskless')
 const kernel = entry('kernel')
 const refused = (reason: string) => entry('alpine', { refused: reason })
+const notYetStacked = entry('dracut', {
+  refused: 'VLANs and bonds are not supported yet: let the switch hand this port its network untagged',
+})
 
 const notYetDisk =
   'this version boots into RAM only; leave root= out, or use the distribution’s own initramfs'
@@ -240,6 +243,8 @@ export const parameters = {
   aoe_iflist: refused('see aoe')('aoe_iflist=IFACES', 'Its interfaces.'),
   aoe_mtu: refused('see aoe')('aoe_mtu=N', 'Their MTU.'),
   wireguard: refused('a tunnel before the boot is not supported')('wireguard=IF;IPS[;CONF]', 'A tunnel.'),
+  vlan: notYetStacked('vlan=NAME:LINK', 'A VLAN on a network card.'),
+  bond: notYetStacked('bond=NAME:LINKS[:OPTIONS]', 'Several network cards as one.'),
   zfcp: refused('s390x is not supported')('zfcp=…', 'FCP devices of s390x.'),
   dasd: refused('s390x is not supported')('dasd=…', 'DASD devices of s390x.'),
   s390x_net: refused('s390x is not supported')('s390x_net=…', 'The network card of s390x.'),
