@@ -25,6 +25,7 @@ export async function comeOnline(
       uuid: machine.uuid,
       nameservers: network.nameservers,
       deadlines: { carrierMs: network.carrierTimeoutMs, dhcpMs: network.dhcpTimeoutMs },
+      coldplug: drivers,
       describeCards: async () => {
         await drivers
         return driverlessCards(await sys.devices.list())

@@ -28,13 +28,15 @@ export interface JoinRequest {
   /** nameserver=: asked before those of the lease. */
   readonly nameservers?: readonly IpAddress[]
   readonly deadlines?: Partial<JoinDeadlines>
+  /** Settles when the drivers of what is there were loaded: only then does the wait for a card begin to count. */
+  readonly coldplug?: Promise<unknown>
   /** Network cards without a driver, for the error when there is no card: `driverlessCards`. */
   readonly describeCards?: () => Promise<readonly string[]>
 }
 
 /** Milliseconds. */
 export interface JoinDeadlines {
-  /** Until a card appears: USB and slow firmware take seconds. Default 15 s. */
+  /** After the drivers were loaded, until a card appears: USB and slow firmware take seconds. Default 15 s. */
   readonly cardMs: number
   /** Until an up card has a carrier. Default 60 s. */
   readonly carrierMs: number
@@ -96,6 +98,7 @@ export async function joinNetwork(
     {
       device: ip.device,
       bootInterface: request.bootInterface,
+      coldplug: request.coldplug ?? Promise.resolve(),
       cardMs: deadlines.cardMs,
       carrierMs: deadlines.carrierMs,
       totalMs: deadlines.cardMs + deadlines.carrierMs + 2 * deadlines.dhcpMs,

@@ -15,7 +15,9 @@ export interface RaceRequest {
   readonly device: string | undefined
   /** The only one, by MAC; when the machine has no such card every card races, with a word. */
   readonly bootInterface: Mac | undefined
-  /** How long a card may take to appear. */
+  /** Settles when the drivers of what is there were loaded. */
+  readonly coldplug: Promise<unknown>
+  /** How long after that a card may take to appear. */
   readonly cardMs: number
   /** How long a card may be up without a carrier. */
   readonly carrierMs: number
@@ -109,6 +111,8 @@ class Race<T> {
   /** BOOTIF named a card that is not here. */
   #widened = false
   #hinted = false
+  /** clock.now after which no card is waited for any more. */
+  #cardsDueAt = Number.POSITIVE_INFINITY
 
   constructor(
     sys: Pick<Sys, 'network' | 'clock'>,
@@ -127,7 +131,13 @@ class Race<T> {
     this.#over.addEventListener('abort', () => this.#happenings.push({ kind: 'aborted' }), { once: true })
     if (this.#over.aborted) this.#happenings.push({ kind: 'aborted' })
     this.#forwardLinks()
-    for (const after of [HINT_MS, this.#request.cardMs, this.#request.totalMs]) this.#lookAfter(after)
+    this.#lookAfter(HINT_MS)
+    this.#lookAfter(this.#request.totalMs)
+    const coldplugged = () => {
+      this.#cardsDueAt = this.#sys.clock.now() + this.#request.cardMs
+      this.#lookAfter(this.#request.cardMs)
+    }
+    this.#request.coldplug.then(coldplugged, coldplugged)
     for (;;) {
       const winner = await this.#take(await this.#happenings.next())
       if (winner) return winner
@@ -191,9 +201,10 @@ class Race<T> {
     const card = this.#cards.get(link.name)
     if (!card) return this.#join(link, isNew)
     card.link = link
-    if (link.carrier && !card.run && card.end?.kind !== 'no-lease' && card.end?.kind !== 'broken') {
+    const isLive = link.up && link.carrier
+    if (isLive && !card.run && card.end?.kind !== 'no-lease' && card.end?.kind !== 'broken') {
       this.#start(card)
-    } else if (!link.carrier && (card.run || card.end?.kind === 'no-lease')) {
+    } else if (!isLive && (card.run || card.end?.kind === 'no-lease')) {
       this.#request.onNotice(`${link.name}: its carrier is gone`)
       card.run?.controller.abort()
       card.run = undefined
@@ -266,11 +277,12 @@ class Race<T> {
   }
 
   async #giveUpIfHopeless(): Promise<void> {
-    const { cardMs, carrierMs, totalMs, device, bootInterface, onNotice } = this.#request
+    const { carrierMs, totalMs, device, bootInterface, onNotice } = this.#request
     const now = this.#sys.clock.now()
     const elapsed = now - this.#startedAt
+    const cardsAreDue = now >= this.#cardsDueAt || elapsed >= totalMs
     if (this.#cards.size === 0) {
-      if (elapsed < cardMs) return
+      if (!cardsAreDue) return
       if (this.#links.size === 0) throw noCardError(await this.#request.describeCards(), elapsed)
       if (device !== undefined) throw noSuchCardError(device, [...this.#links.values()], elapsed)
       onNotice(`no card has the address ${bootInterface} of BOOTIF: every card is tried`)
@@ -279,7 +291,7 @@ class Race<T> {
     }
     const ends = [...this.#cards.values()].map((card) => endOf(card, now, carrierMs))
     const known = ends.filter((end) => end !== undefined)
-    if (elapsed >= cardMs && known.length === ends.length) throw noNetworkError(known)
+    if (cardsAreDue && known.length === ends.length) throw noNetworkError(known)
     if (elapsed < totalMs) return
     // Each run has a deadline of its own: whatever is still going on was begun anew again and again.
     throw noNetworkError(

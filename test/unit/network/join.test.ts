@@ -86,6 +86,17 @@ describe('one card', () => {
     expect(f.elapsed()).toBeLessThan(10_500)
   })
 
+  test('drivers that load for twenty seconds: the wait for a card counts from then', async () => {
+    const f = fixture([{ name: 'eth0', appearsAfterMs: 30_000, dhcp: dhcpServer() }])
+    const coldplug = f.machine.clock.sleep(20_000)
+    expect((await f.join('dhcp', { coldplug })).link).toBe('eth0')
+  })
+
+  test('drivers that fail to load are another phase’s error: a card may come all the same', async () => {
+    const f = fixture([{ name: 'eth0', appearsAfterMs: 10_000, dhcp: dhcpServer() }])
+    expect((await f.join('dhcp', { coldplug: Promise.reject(new Error('no driver')) })).link).toBe('eth0')
+  })
+
   test('a carrier that comes back starts DHCP anew at once', async () => {
     const server = dhcpServer()
     const f = fixture([
