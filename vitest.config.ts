@@ -11,10 +11,12 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          // Guests are slow without KVM, and share few cores: one file at a time.
-          fileParallelism: false,
-          testTimeout: 300_000,
-          hookTimeout: 600_000,
+          globalSetup: ['test/e2e/setup.ts'],
+          // Guests are slow without KVM, and share few cores: two at a time.
+          maxWorkers: 2,
+          testTimeout: 900_000,
+          hookTimeout: 900_000,
+          // Every wait of a guest has a deadline of its own, and its message says more than a timeout's.
         },
       },
     ],

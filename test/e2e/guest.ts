@@ -1,0 +1,91 @@
+/** What the e2e tests share: a guest that boots our initrd, its refusals, and what one types to it. */
+
+import { inject } from 'vitest'
+import { type GuestEvent, textsOf } from '../support/qemu/events.ts'
+import { type Card, Machine } from '../support/qemu/machine.ts'
+
+/** For everything that a guest may take; generous, as emulated guests share few cores with whatever else runs. */
+export const patience = 240_000
+
+export const onlyCard: readonly Card[] = [{ kind: 'user' }]
+
+export interface GuestOptions {
+  readonly cards?: readonly Card[]
+  readonly memoryMb?: number
+  readonly initrd?: string
+  /** Besides console=ttyS0 and that an idle shell waits for the test. */
+  readonly append?: readonly string[]
+}
+
+/** Boots the kernel directly: the firmware's part is the demo's to prove. */
+export function bootGuest({
+  append = [],
+  cards = onlyCard,
+  memoryMb = 512,
+  initrd,
+}: GuestOptions): Promise<Machine> {
+  return Machine.start({
+    start: {
+      by: 'kernel',
+      kernel: inject('image'),
+      initrd: initrd ?? inject('initrd'),
+      append: ['console=ttyS0', 'diskless.idle=0', ...append].join(' '),
+    },
+    memoryMb,
+    cards,
+  })
+}
+
+export interface Refusal {
+  readonly phase: string
+  readonly chain: readonly string[]
+  readonly advice: readonly string[]
+  /** What a person saw, from the failure's first line to the shell's prompt. */
+  readonly text: string
+}
+
+/** Waits for the boot to fail, and for the shell. Throws when it hands over instead. */
+export async function refusal(guest: Machine, deadlineMs = patience): Promise<Refusal> {
+  const text = await guest.console.waitFor(/The boot failed[\s\S]*diskless# $/, deadlineMs)
+  const failed = await guest.events.waitFor('failed', {}, deadlineMs)
+  const handoff = guest.events.all.find(({ event }) => event === 'handoff')
+  if (handoff !== undefined) throw new Error(`something was handed over: ${JSON.stringify(handoff.fields)}`)
+  if (/Kernel panic/.test(guest.console.text)) throw new Error(`the kernel panicked:\n${guest.console.end()}`)
+  return {
+    phase: String(failed.fields.phase),
+    chain: textsOf(failed, 'chain'),
+    advice: textsOf(failed, 'advice'),
+    text: text[0],
+  }
+}
+
+/** Types `retry` at the shell's prompt. */
+export function retry(guest: Machine): void {
+  guest.type('retry\n')
+}
+
+/** Waits for the hand-over to the new init. */
+export function handover(guest: Machine, deadlineMs = patience): Promise<GuestEvent> {
+  return guest.events.waitFor('handoff', {}, deadlineMs)
+}
+
+export async function logIn(guest: Machine, password: string, deadlineMs = patience): Promise<void> {
+  await guest.console.waitFor(/ login: $/, deadlineMs)
+  guest.type('root\n')
+  await guest.console.waitFor(/Password: $/, deadlineMs)
+  guest.type(`${password}\n`)
+  await guest.console.waitFor(/# $/, deadlineMs)
+}
+
+/** Runs a command in a shell that is open on the console; its output, and its status. */
+export async function runIn(
+  guest: Machine,
+  command: string,
+  deadlineMs = patience,
+): Promise<{ readonly output: string; readonly status: number }> {
+  // The terminal echoes what is typed: the marker's halves are apart there, so only the output matches.
+  guest.type(`${command}; echo "--""done $?--"\n`)
+  const match = await guest.console.waitFor(/\n([\s\S]*?)--done (\d+)--/, deadlineMs)
+  await guest.console.waitFor(/# $/, deadlineMs)
+  return { output: match[1] ?? '', status: Number(match[2]) }
+}

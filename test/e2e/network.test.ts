@@ -1,0 +1,57 @@
+/** Machines without a network: each says what is missing, and goes on when it is there. */
+
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
+import { makeOverlay } from '../../scripts/repository/overlay.ts'
+import type { Machine } from '../support/qemu/machine.ts'
+import { FileServer } from '../support/qemu/server.ts'
+import { bootGuest, handover, refusal, retry } from './guest.ts'
+
+describe('a machine', () => {
+  let server: FileServer
+  let guest: Machine | undefined
+  beforeAll(async () => {
+    server = await FileServer.start(inject('demo'))
+    server.behave(/apkovl/, {
+      kind: 'bytes',
+      bytes: makeOverlay({ hostname: 'box', world: [], runlevels: {} }),
+    })
+  })
+  afterAll(() => server?.close())
+  afterEach(() => guest?.stop())
+
+  const append = (...more: string[]) => [
+    ...['quiet', 'ip=dhcp', `apkovl=${server.url}/box.apkovl.tar.gz`, `alpine_repo=${server.url}/apks`],
+    ...more,
+  ]
+
+  it('without a network card', async () => {
+    guest = await bootGuest({ cards: [], append: append('diskless.carrier_timeout=2') })
+    const { phase, text } = await refusal(guest)
+    expect(phase).toBe('network')
+    expect(text).toMatch(/no network card/i)
+  })
+
+  it('whose cable is not plugged in, and then is', async () => {
+    guest = await bootGuest({ cards: [{ kind: 'unplugged' }], append: append('diskless.carrier_timeout=2') })
+    const { phase, text } = await refusal(guest)
+    expect(phase).toBe('network')
+    expect(text).toMatch(/carrier/i)
+    expect(text).toMatch(/eth0/)
+    await guest.plug(0, true)
+    retry(guest)
+    await handover(guest)
+  })
+
+  it('that no DHCP server answers', async () => {
+    guest = await bootGuest({ cards: [{ kind: 'silent' }], append: append('diskless.dhcp_timeout=5') })
+    const { phase, text } = await refusal(guest)
+    expect(phase).toBe('network')
+    expect(text).toMatch(/DHCP/)
+    expect(text).toMatch(/eth0/)
+  })
+
+  it('with two cards, of which only the second leads anywhere', async () => {
+    guest = await bootGuest({ cards: [{ kind: 'silent' }, { kind: 'user' }], append: append() })
+    await handover(guest)
+  })
+})

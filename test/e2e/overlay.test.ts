@@ -1,0 +1,110 @@
+/** Overlays that must not be used: each ends in a message and the shell, and a good one boots from there. */
+
+import { gzipSync } from 'node:zlib'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { makeOverlay } from '../../scripts/repository/overlay.ts'
+import { type Entry, file, symlink, writeTar } from '../../scripts/repository/tar.ts'
+import type { Machine } from '../support/qemu/machine.ts'
+import { type Behaviour, FileServer } from '../support/qemu/server.ts'
+import { bootGuest, handover, patience, type Refusal, refusal, retry, runIn } from './guest.ts'
+
+const overlayPath = /apkovl/
+
+function archive(...entries: readonly Entry[]): Behaviour {
+  return { kind: 'bytes', bytes: gzipSync(writeTar([file('etc/hostname', 'evil\n'), ...entries])) }
+}
+
+/** Four times the guest's memory, in archives that make a few kilobytes each. */
+function* tooMuch(): Generator<Buffer> {
+  const zeros = Buffer.alloc(64 << 20)
+  for (let at = 0; at < 16; at++)
+    yield gzipSync(writeTar([file(`var/big${at}`, zeros)], { cut: true }), { level: 1 })
+}
+
+describe('an overlay', () => {
+  let server: FileServer
+  let guest: Machine
+
+  beforeAll(async () => {
+    server = await FileServer.start(inject('demo'))
+    guest = await bootGuest({
+      memoryMb: 256,
+      append: [
+        'quiet',
+        'ip=dhcp',
+        `apkovl=${server.url}/box.apkovl.tar.gz`,
+        `alpine_repo=${server.url}/apks`,
+      ],
+    })
+    // The demo has none of that name.
+    const { phase, text } = await refusal(guest)
+    expect(phase).toBe('overlay')
+    expect(text).toMatch(/404/)
+    expect(text).toMatch(/What to do/)
+  })
+
+  afterAll(async () => {
+    await guest?.stop()
+    await server?.close()
+  })
+
+  async function refuse(behaviour: Behaviour): Promise<Refusal> {
+    server.behaveWell()
+    server.behave(overlayPath, behaviour)
+    retry(guest)
+    const refused = await refusal(guest)
+    expect(refused.phase).toBe('overlay')
+    return refused
+  }
+
+  it('that is not there', async () => {
+    expect((await refuse({ kind: 'status', status: 404 })).text).toMatch(/404/)
+  })
+
+  it('that ends too early', async () => {
+    const whole = gzipSync(writeTar([file('etc/hostname', 'x\n')]))
+    const { text } = await refuse({ kind: 'bytes', bytes: whole.subarray(0, whole.length - 20) })
+    expect(text).toMatch(/damaged|ends/)
+  })
+
+  it('that is an error page with status 200', async () => {
+    const { text } = await refuse({ kind: 'bytes', bytes: Buffer.from('<html>Sorry</html>\n'.repeat(50)) })
+    expect(text).toMatch(/no tar\.gz|not.*gzip/)
+  })
+
+  it('that is compressed, and no tar', async () => {
+    const { text } = await refuse({ kind: 'bytes', bytes: gzipSync(Buffer.from('Sorry\n'.repeat(500))) })
+    expect(text).toMatch(/tar/)
+  })
+
+  it('with ../ in a name', async () => {
+    expect((await refuse(archive(file('../../evil', 'x')))).text).toMatch(/outside/)
+  })
+
+  it('with an absolute name', async () => {
+    expect((await refuse(archive(file('/evil', 'x')))).text).toMatch(/outside|absolute/)
+  })
+
+  it('with a symlink that leads out, and a file behind it', async () => {
+    const { text } = await refuse(archive(symlink('out', '../../../..'), file('out/evil', 'x')))
+    expect(text).toMatch(/outside/)
+  })
+
+  it('larger than the memory', async () => {
+    const { text } = await refuse({ kind: 'pieces', pieces: tooMuch() })
+    expect(text).toMatch(/does not fit|no space|ENOSPC/i)
+  })
+
+  it('wrote nothing outside the root', async () => {
+    expect((await runIn(guest, 'ls -d /evil /sysroot/evil /tmp/evil /*/evil 2>/dev/null')).output).toBe('')
+  })
+
+  it('that is good boots from there', async () => {
+    server.behaveWell()
+    const good = makeOverlay({ hostname: 'box', world: [], runlevels: {} })
+    server.behave(overlayPath, { kind: 'bytes', bytes: good })
+    retry(guest)
+    await handover(guest)
+    await guest.console.waitFor(/ login: $/, patience)
+  })
+})
