@@ -61,8 +61,9 @@ export class InstalledDatabase {
     }
   }
 
-  write(): void {
-    const text = [...this.#before, ...this.#entered.map((each) => this.#textOf(each))]
+  /** `broken`: packages of which a script failed. */
+  write(broken: ReadonlySet<string>): void {
+    const text = [...this.#before, ...this.#entered.map((each) => this.#textOf(each, broken.has(each.name)))]
     const scripts = this.#entered.flatMap((each) => scriptsOf(each))
     const triggers = this.#entered.flatMap(({ checksum, triggers = [] }) =>
       triggers.length === 0 ? [] : [`${checksum} ${triggers.join(' ')}\n`],
@@ -89,7 +90,7 @@ export class InstalledDatabase {
   }
 
   /** The package's own lines, then its directories with their files: F M R a Z, defaults left out as apk does. */
-  #textOf(entered: Entered): string {
+  #textOf(entered: Entered, broken: boolean): string {
     const directories = new Map<string, { acl: string | undefined; files: TarEntry[] }>()
     const at = (path: string) => {
       const known = directories.get(path) ?? { acl: undefined, files: [] }
@@ -102,7 +103,7 @@ export class InstalledDatabase {
       else if (this.#owners.get(path) === entered.name)
         at(path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '').files.push(entry)
     }
-    const lines = [entered.stanza.trimEnd()]
+    const lines = [entered.stanza.trimEnd(), ...(broken ? ['f:s'] : [])]
     for (const path of [...directories.keys()].sort()) {
       const { acl, files } = at(path)
       lines.push(`F:${path}`)

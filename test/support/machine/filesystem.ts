@@ -42,6 +42,7 @@ export class FileSystem {
   readonly device: string
   capacity: number | undefined
   readonly #volume = new Volume()
+  readonly #live = new Map<string, () => string>()
   readonly #nodes = new Map<number, { kind: 'block' | 'char'; device: string }>()
   #used = 0
 
@@ -93,7 +94,15 @@ export class FileSystem {
     }
   }
 
+  /** A file whose text is made when it is read, as in procfs. */
+  showLive(path: string, text: () => string): void {
+    this.seed(path, '')
+    this.#live.set(path, text)
+  }
+
   read(path: string): Buffer {
+    const live = this.#live.get(path)
+    if (live !== undefined) return Buffer.from(live())
     return Buffer.from(this.#volume.readFileSync(path))
   }
 

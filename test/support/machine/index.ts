@@ -112,6 +112,12 @@ export function fakeMachine(options: MachineOptions = {}): FakeMachine {
     }
   }
 
+  kernel.proc.showLive('/meminfo', () => {
+    const available = memory * 0.9 - memoryUsed(tree)
+    return `MemTotal: ${memory / 1024} kB\nMemAvailable: ${Math.floor(available / 1024)} kB\n`
+  })
+  kernel.proc.showLive('/self/mountinfo', () => mountinfo(tree))
+
   const network = new FakeNetwork(clock, faults, (link) => showLink(kernel.sysfs, link))
   const devices = new FakeDevices((device) => showDevice(kernel, device))
   const appear = (module: string | undefined) => {
@@ -127,6 +133,9 @@ export function fakeMachine(options: MachineOptions = {}): FakeMachine {
       })
     }
   }
+  kernel.proc.showLive('/modules', () =>
+    [...modules.loaded.keys()].map((name) => `${name} 4096 0 - Live\n`).join(''),
+  )
   const modules = new FakeModules({ clock, faults, scripts: options.modules ?? {}, arrived: appear })
   appear(undefined)
 
@@ -156,6 +165,22 @@ export function fakeMachine(options: MachineOptions = {}): FakeMachine {
   }
 }
 
+/** What is in memory file systems is what the machine has less. */
+function memoryUsed(tree: MountTree): number {
+  const inMemory = tree.mounts.filter(({ type }) => type === 'tmpfs' || type === 'rootfs')
+  return [...new Set(inMemory.map((mount) => mount.fileSystem))].reduce((sum, { used }) => sum + used, 0)
+}
+
+/** proc_pid_mountinfo(5). */
+function mountinfo(tree: MountTree): string {
+  return tree.mounts
+    .map(({ fileSystem, parent, base, target, options, type, source }, index) => {
+      const above = parent === undefined ? 0 : tree.mounts.indexOf(parent) + 1
+      return `${index + 1} ${above} ${fileSystem.device} ${base} ${target} ${options.join(',')} - ${type} ${source} rw\n`
+    })
+    .join('')
+}
+
 function soon(clock: VirtualClock, afterMs: number | undefined, act: () => void): void {
   if (afterMs === undefined || afterMs === 0) act()
   else clock.after(afterMs, act)
@@ -172,7 +197,6 @@ function kernelFileSystems(options: MachineOptions, memory: number, consoles: re
     `MemTotal: ${memory / 1024} kB\nMemAvailable: ${Math.floor((memory * 0.9) / 1024)} kB\n`,
   )
   proc.seed('/filesystems', 'nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\n\text4\n')
-  proc.seed('/modules', '')
   proc.seed('/version', 'Linux version 6.1.0-fake (test) #1 SMP\n')
   proc.seed('/sys/kernel/osrelease', '6.1.0-fake\n')
   proc.seed('/sys/kernel/hostname', '(none)\n')

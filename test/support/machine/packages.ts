@@ -1,6 +1,6 @@
 /** `sys.packages` of the fake machine: indexes, staged packages and the installed database, on its files. */
 
-import { createHash, createVerify } from 'node:crypto'
+import { createVerify } from 'node:crypto'
 import type {
   CommitRequest,
   CommitResult,
@@ -62,14 +62,22 @@ export class FakePackages implements Packages {
     return this.#get(this.#indexes, index, 'packages.lookup').stanzas.filter((stanza) => {
       if (wanted.has(field(stanza, 'P') ?? '')) return true
       const provides = field(stanza, 'p')?.split(' ') ?? []
-      return provides.some((each) => wanted.has(each.split(/[<>=~]/)[0] ?? ''))
+      return provides.some((each) => wanted.has(nameOf(each)))
     })
   }
 
-  async installIf(index: number): Promise<readonly string[]> {
-    return this.#get(this.#indexes, index, 'packages.installIf').stanzas.filter((stanza) =>
-      field(stanza, 'i'),
-    )
+  async installIf(index: number, names: readonly string[]): Promise<readonly string[]> {
+    const reached = new Set(names)
+    return this.#get(this.#indexes, index, 'packages.installIf').stanzas.filter((stanza) => {
+      const conditions = field(stanza, 'i')
+        ?.split(' ')
+        .filter((each) => !each.startsWith('!'))
+      if (conditions === undefined) return false
+      const own = new Set([field(stanza, 'P') ?? '', ...(field(stanza, 'p')?.split(' ') ?? []).map(nameOf)])
+      return (
+        [...own].some((each) => reached.has(each)) || conditions.every((each) => reached.has(nameOf(each)))
+      )
+    })
   }
 
   async closeIndex(index: number): Promise<void> {
@@ -143,9 +151,9 @@ export class FakePackages implements Packages {
     await this.#files.remove(last ? `${root}/.stage` : directory)
   }
 
-  async writeDatabase(database: number): Promise<void> {
+  async writeDatabase(database: number, broken: readonly string[]): Promise<void> {
     this.#faults.check('packages.writeDatabase', String(database))
-    this.#get(this.#databases, database, 'packages.writeDatabase').write()
+    this.#get(this.#databases, database, 'packages.writeDatabase').write(new Set(broken))
   }
 
   keepIndex(index: ApkIndex): IndexHandle {
@@ -203,14 +211,14 @@ export class FakePackages implements Packages {
   }
 }
 
+/** The name in a dependency or in what is provided: `so:libc.musl-x86_64.so.1=1`. */
+function nameOf(atom: string): string {
+  return atom.split(/[<>=~@]/)[0] ?? ''
+}
+
 function field(stanza: string, key: string): string | undefined {
   return stanza
     .split('\n')
     .find((line) => line.startsWith(`${key}:`))
     ?.slice(2)
-}
-
-/** As apk writes checksums: `Q1` and the SHA-1 in base64. */
-export function q1(bytes: string | Uint8Array): string {
-  return `Q1${createHash('sha1').update(bytes).digest('base64')}`
 }
