@@ -24,8 +24,8 @@ export async function meetMachine(sys: Sys, screen: Screen, report: Report): Pro
   const line = parseCommandLine(await sys.files.readText('/proc/cmdline'))
   const machine = await identify(sys)
   screen.setQuiet(readSettings(line).flag('quiet'))
-  screen.line(
-    ['diskless', config?.version, `on Linux ${machine.kernel},`, machine.product].filter(isSaid).join(' '),
+  const name = ['diskless', config?.version].filter(isSaid).join(' ')
+  screen.line([`${name} on Linux ${machine.kernel}`, machine.product].filter(isSaid).join(', '))
   )
   const plan = makePlan(line, machine)
   if (plan.quiet) await silenceKernel(sys)

@@ -1,0 +1,271 @@
+import { describe, expect, it } from 'vitest'
+import { run } from '../../../src/init/run.ts'
+import type { Timeline } from '../../../src/init/timeline.ts'
+import {
+  type FakeMachine,
+  fakeMachine,
+  type MachineOptions,
+  type Server,
+} from '../../support/machine/index.ts'
+import {
+  commandLine,
+  indexUrl,
+  makeIndex,
+  networkBoot,
+  overlay,
+  overlayUrl,
+  packages,
+  packageUrl,
+  servers,
+  stranger,
+  tamperedIndex,
+} from '../../support/scenario.ts'
+
+/** Until init hands over or reboots. */
+async function bootOn(options: MachineOptions) {
+  const machine = fakeMachine(options)
+  void run(machine)
+  const ending = await machine.run(machine.supervisor.ended)
+  return { machine, ending, console: machine.consoles.text() }
+}
+
+/** Until the emergency shell is open; what the console says until then. */
+async function failOn(change: MachineOptions): Promise<{ machine: FakeMachine; console: string }> {
+  const machine = fakeMachine(networkBoot(change))
+  void run(machine)
+  const shell = async () => {
+    while (machine.processes.sessions.length === 0) await machine.clock.sleep(100)
+  }
+  await machine.run(
+    Promise.race([
+      shell(),
+      machine.supervisor.ended.then((ending) => Promise.reject(new Error(`it ended: ${ending.kind}`))),
+    ]),
+  )
+  return { machine, console: machine.consoles.text() }
+}
+
+const read = async (machine: FakeMachine, path: string) => {
+  const place = await machine.files.resolveIn('/sysroot', path)
+  return place === undefined ? undefined : machine.files.readText(place)
+}
+
+describe('a boot into RAM', () => {
+  it('hands over a system with its overlay, packages, keys and logins', async () => {
+    const { machine, ending, console } = await bootOn(networkBoot())
+    expect(ending).toEqual({
+      kind: 'handoff',
+      handoff: { root: '/sysroot', init: '/sbin/init', arguments: [], console: '/dev/ttyS0' },
+    })
+    expect(await read(machine, '/etc/hostname')).toBe('guest\n')
+    expect(await read(machine, '/etc/motd')).toContain('lives in memory')
+    expect(await read(machine, '/etc/apk/world')).toBe('alpine-base\nbusybox\n')
+    expect(await read(machine, '/etc/apk/repositories')).toBe('http://10.0.2.2/apks\n')
+    expect(await read(machine, '/etc/apk/keys/test@diskless-1.rsa.pub')).toContain('PUBLIC KEY')
+    expect(await read(machine, '/etc/inittab')).toContain('ttyS0::respawn:/sbin/getty -L 0 ttyS0 vt100')
+    expect(await read(machine, '/etc/resolv.conf')).toContain('nameserver 10.0.2.3')
+    expect(await read(machine, '/lib/apk/db/installed')).toContain('P:busybox')
+    expect(machine.processes.ran.map(({ argv }) => argv[0])).toEqual([
+      'lib/apk/exec/busybox-1.0-r0.post-install',
+    ])
+    for (const phase of [
+      'machine',
+      'drivers',
+      'network',
+      'root',
+      'overlay',
+      'index',
+      'packages',
+      'handoff',
+    ]) {
+      expect(console).toMatch(new RegExp(`^  ${phase} +[0-9.]+ s`, 'm'))
+    }
+  })
+
+  it('leaves its timeline in the new root’s /run/diskless', async () => {
+    const { machine } = await bootOn(networkBoot())
+    const timeline: Timeline = JSON.parse((await read(machine, '/run/diskless/timeline.json')) ?? '')
+    expect(timeline.phases.map(({ name, state }) => `${name} ${state}`)).toContain('packages done')
+    expect(timeline.attempts).toBe(1)
+  })
+
+  it('fetches the index while the overlay still comes', async () => {
+    const { machine } = await bootOn(networkBoot())
+    const timeline: Timeline = JSON.parse((await read(machine, '/run/diskless/timeline.json')) ?? '')
+    const span = (name: string) => timeline.phases.find((phase) => phase.name === name)
+    expect(span('index')?.start).toBeLessThanOrEqual(span('overlay')?.start ?? 0)
+  })
+
+  it('says nothing with quiet', async () => {
+    const { console } = await bootOn(networkBoot({ commandLine: `${commandLine} quiet` }))
+    expect(console).toBe('')
+  })
+
+  it('never lets a password be seen', async () => {
+    const { machine, console } = await bootOn(
+      networkBoot({ commandLine: commandLine.replace('http://10', 'http://joe:geheim@10') }),
+    )
+    expect(console).not.toContain('geheim')
+    expect(await read(machine, '/run/diskless/timeline.json')).not.toContain('geheim')
+    expect(await read(machine, '/run/diskless/log')).not.toContain('geheim')
+  })
+})
+
+describe('a failed boot', () => {
+  const gone = servers({ [overlayUrl]: { status: 404 } })
+
+  /** An overlay that is not there for so many requests. */
+  function missing(times: number): Record<string, Server> {
+    return { [overlayUrl]: ({ attempt }) => (attempt <= times ? { status: 404 } : { body: overlay }) }
+  }
+
+  it('says what was tried, what came back and what to do, then offers a shell', async () => {
+    const { machine, console } = await failOn({ servers: gone })
+    expect(console).toMatch(/The boot failed in the phase "overlay"\./)
+    expect(console).toMatch(/What was tried: .*overlay could not be fetched/)
+    expect(console).toMatch(/What came back: .*404/)
+    expect(console).toMatch(/What to do: /)
+    expect(machine.processes.sessions).toMatchObject([
+      { device: '/dev/ttyS0', argv: ['/init', 'shell'], closed: false },
+    ])
+    expect(machine.supervisor.policies.at(-1)).toMatchObject({ action: 'shell', consoles: ['/dev/ttyS0'] })
+  })
+
+  it('is tried again with retry, from the failed phase on', async () => {
+    const { machine } = await failOn({ servers: servers(missing(1)) })
+    const plan = await machine.run(machine.supervisor.type('plan'))
+    expect(plan.text).toContain('"kind": "ram"')
+    const log = await machine.run(machine.supervisor.type('log'))
+    expect(log.text).toMatch(/overlay failed: .*404/)
+    const table = await machine.run(machine.supervisor.type('timeline'))
+    expect(table.text).toMatch(/network +[0-9.]+ s/)
+    expect((await machine.run(machine.supervisor.type('rerty'))).status).toBe(2)
+    await machine.run(machine.supervisor.type('retry'))
+    expect(await machine.run(machine.supervisor.ended)).toMatchObject({ kind: 'handoff' })
+    expect(machine.processes.sessions[0]?.closed).toBe(true)
+    const timeline: Timeline = JSON.parse((await read(machine, '/run/diskless/timeline.json')) ?? '')
+    expect(timeline.attempts).toBe(2)
+    expect(timeline.phases.filter(({ name }) => name === 'network')).toHaveLength(1)
+    expect(timeline.phases.filter(({ name }) => name === 'overlay').map(({ state }) => state)).toEqual([
+      'failed',
+      'done',
+    ])
+  })
+
+  it('is tried again when the shell is left, and when nobody types in it', async () => {
+    const { machine } = await failOn({ servers: servers(missing(2)) })
+    const before = machine.clock.now()
+    machine.processes.sessions[0]?.end()
+    expect(await machine.run(machine.supervisor.ended)).toMatchObject({ kind: 'handoff' })
+    expect(machine.processes.sessions).toHaveLength(2)
+    expect(machine.clock.now() - before).toBeGreaterThanOrEqual(120_000)
+    expect(machine.consoles.text()).toContain('Trying again: the shell on /dev/ttyS0 was left')
+    expect(machine.consoles.text()).toContain('Trying again: nobody typed for 2 min 00 s')
+  })
+
+  it('reboots with panic=, without a shell', async () => {
+    const { machine, ending } = await bootOn(
+      networkBoot({ commandLine: `${commandLine} panic=7`, servers: gone }),
+    )
+    expect(ending.kind).toBe('reboot')
+    expect(machine.processes.sessions).toHaveLength(0)
+    expect(machine.consoles.text()).toContain('Rebooting in 7.00 s')
+  })
+
+  it('just goes on trying with diskless.onfail=retry', async () => {
+    const { ending, machine } = await bootOn(
+      networkBoot({ commandLine: `${commandLine} diskless.onfail=retry`, servers: servers(missing(3)) }),
+    )
+    expect(ending.kind).toBe('handoff')
+    expect(machine.processes.sessions).toHaveLength(0)
+  })
+
+  it('says so when a parameter is refused, before anything is done', async () => {
+    const { machine, console } = await failOn({ commandLine: `${commandLine} nbd=10.0.0.1:9000` })
+    expect(console).toContain('nbd=10.0.0.1:9000')
+    expect(console).toContain('not supported')
+    expect(machine.servers.requests).toHaveLength(0)
+  })
+})
+
+describe('bad input', () => {
+  const [base, , busybox] = packages
+  if (base === undefined || busybox === undefined) throw new Error('the scenario has three packages')
+  const changed = (bytes: Buffer, at: number) => {
+    const copy = Buffer.from(bytes)
+    copy.writeUInt8(copy.readUInt8(at) ^ 1, at)
+    return copy
+  }
+  // Inside of the last gzip member, before its CRC and length.
+  const tampered = (bytes: Buffer) => changed(bytes, bytes.length - 12)
+
+  it.each([
+    [
+      'an index signed by a stranger',
+      { [indexUrl]: { body: makeIndex(packages, stranger) } },
+      /a key that is not trusted/,
+    ],
+    [
+      'a tampered index',
+      { [indexUrl]: { body: tampered(makeIndex()) } },
+      /does not match its signature|damaged|gzip/,
+    ],
+    ['a package that is not the index’s', { [packageUrl(busybox)]: { body: base.bytes } }, /busybox-1\.0-r0/],
+    ['a tampered package', { [packageUrl(busybox)]: { body: tampered(busybox.bytes) } }, /busybox-1\.0-r0/],
+    ['a missing package', { [packageUrl(busybox)]: { status: 404 } }, /404/],
+    [
+      'a repository that stops mid-file',
+      { [packageUrl(busybox)]: { body: busybox.bytes, truncateAt: 100 } },
+      /busybox-1\.0-r0/,
+    ],
+    [
+      'a repository that stalls for ever',
+      { [packageUrl(busybox)]: { body: busybox.bytes, stallAt: 100 } },
+      /stall|TIMEOUT|no byte/i,
+    ],
+    [
+      'an overlay that is no tar',
+      { [overlayUrl]: { body: '<html>not found</html>' } },
+      /damaged, or is no tar\.gz/,
+    ],
+    [
+      'a truncated overlay',
+      { [overlayUrl]: { body: overlay.subarray(0, 200) } },
+      /damaged, or is no tar\.gz/,
+    ],
+  ])('%s stops the boot with words', async (_, change, words) => {
+    const { machine, console } = await failOn({ servers: servers(change) })
+    expect(console).toMatch(words)
+    expect(console).toMatch(/What to do: +\S/)
+    expect(await read(machine, '/run/diskless/timeline.json')).toBeUndefined()
+  })
+
+  it('in the world does not stop it, and is said loudly', async () => {
+    const { ending, console, machine } = await bootOn(
+      networkBoot({ commandLine: `${commandLine} pkgs=bussybox quiet` }),
+    )
+    expect(ending.kind).toBe('handoff')
+    expect(console).toMatch(/warning: the system comes up without the package bussybox/)
+    const timeline: Timeline = JSON.parse((await read(machine, '/run/diskless/timeline.json')) ?? '')
+    expect(timeline.warnings.join()).toContain('bussybox')
+  })
+
+  it('in the world stops it with diskless.world=strict', async () => {
+    const { console } = await failOn({ commandLine: `${commandLine} pkgs=bussybox diskless.world=strict` })
+    expect(console).toMatch(/the package bussybox cannot be had/)
+  })
+
+  it('an init= that is not there stops it before the hand-over', async () => {
+    const { console } = await failOn({ commandLine: `${commandLine} init=/sbin/systemd` })
+    expect(console).toMatch(/\/sbin\/systemd is not there in the new root/)
+  })
+
+  it('no network card, no carrier and no answer each say which', async () => {
+    const none = await failOn({ links: [], devices: [] })
+    expect(none.console).toMatch(/no network card/i)
+    const dark = await failOn({ links: [{ name: 'eth0', module: 'virtio_net', carrierAfterMs: 'never' }] })
+    expect(dark.console).toMatch(/no carrier/i)
+    const silent = await failOn({ links: [{ name: 'eth0', module: 'virtio_net' }] })
+    expect(silent.console).toMatch(/no answer|no DHCP/i)
+  })
+})
