@@ -3,11 +3,13 @@
 mod bundle;
 mod calls;
 mod clock;
+mod devices;
 mod engine;
 mod error;
 mod failure;
 mod files;
 mod link;
+mod modules;
 mod network;
 mod operations;
 mod ops;
@@ -27,6 +29,10 @@ const USAGE: &str = "usage: init --compile BUNDLE.js OUT | --append BYTECODE OUT
 fn main() {
     let arguments: Vec<String> =
         std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    // The kernel calls /sbin/modprobe, a link to us.
+    if arguments.first().is_some_and(|name| name.rsplit('/').next() == Some("modprobe")) {
+        exit(modules::modprobe(&arguments[1..]));
+    }
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.get(1..).unwrap_or_default() {
         ["--compile", source, out] => bundle::compile(Path::new(source), Path::new(out)),

@@ -6,6 +6,8 @@ pub fn all() -> Ops {
     let mut ops = Ops::default();
     crate::clock::register(&mut ops);
     crate::files::register(&mut ops);
+    crate::devices::register(&mut ops);
+    crate::modules::register(&mut ops);
     crate::network::register(&mut ops);
     crate::pipeline::register(&mut ops);
     ops

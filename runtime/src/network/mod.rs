@@ -5,6 +5,8 @@ mod arp;
 mod dhcp;
 mod dhcp_message;
 mod dhcp_options;
+#[cfg(test)]
+mod dhcp_tests;
 mod links;
 pub mod netlink;
 mod packet;
