@@ -26,7 +26,6 @@ export async function meetMachine(sys: Sys, screen: Screen, report: Report): Pro
   screen.setQuiet(readSettings(line).flag('quiet'))
   const name = ['diskless', config?.version].filter(isSaid).join(' ')
   screen.line([`${name} on Linux ${machine.kernel}`, machine.product].filter(isSaid).join(', '))
-  )
   const plan = makePlan(line, machine)
   if (plan.quiet) await silenceKernel(sys)
   for (const warning of plan.warnings) report.warn(warning)

@@ -5,7 +5,7 @@
  * A phase is a function, so that it can be run again. What a phase learned about the machine is remembered between
  * tries; what it built in the root is built again.
  */
-import type { FetchOptions } from '../network/fetch.ts'
+import type { FetchOptions, HostMemory } from '../network/fetch.ts'
 import { BootError, chainOf, type Sys } from '../sys/index.ts'
 import type { EventPort } from './events.ts'
 import { duration } from './format.ts'
@@ -26,6 +26,8 @@ export type PhaseName =
 export interface Report {
   /** Fires when another phase failed: there is no point in going on. */
   readonly signal: AbortSignal
+  /** Which servers are down, known to all downloads of this try. */
+  readonly hosts: HostMemory
   /** What the phase's line says beside its name; the last word counts. */
   detail(text: string): void
   /** Something a person should know now: a retry, a wait. */
@@ -92,6 +94,7 @@ export function tellStory(sys: Sys, screen: Screen, events: EventPort): Story {
   const running = new Set<Promise<unknown>>()
   let attempt = 1
   let abort = new AbortController()
+  let hosts: HostMemory = new Map()
   let failure: Failure | undefined
   const over = new AbortController()
 
@@ -122,6 +125,7 @@ export function tellStory(sys: Sys, screen: Screen, events: EventPort): Story {
   function reportOf(name: PhaseName, span: PhaseSpan): Report {
     return {
       signal: abort.signal,
+      hosts,
       detail: (text) => {
         span.detail = text
       },
@@ -222,6 +226,7 @@ export function tellStory(sys: Sys, screen: Screen, events: EventPort): Story {
     tryAgain(why) {
       attempt++
       abort = new AbortController()
+      hosts = new Map()
       failure = undefined
       say(`Trying again: ${why}`)
       events.send({ event: 'retry', at: sys.clock.now(), attempt, why })
@@ -256,6 +261,7 @@ export function explain(error: unknown): {
 export function fetchOptions(report: Report, what: string): FetchOptions {
   return {
     signal: report.signal,
+    memory: report.hosts,
     onRetry: ({ attempt, of, url, error, waitMs }) =>
       report.notice(
         `${what}: try ${attempt} of ${of} failed (${url}: ${error.message.replace(`${error.subject}: `, '')}); again in ${duration(waitMs)}`,

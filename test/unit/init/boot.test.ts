@@ -205,11 +205,7 @@ describe('bad input', () => {
       { [indexUrl]: { body: makeIndex(packages, stranger) } },
       /a key that is not trusted/,
     ],
-    [
-      'a tampered index',
-      { [indexUrl]: { body: tampered(makeIndex()) } },
-      /does not match its signature|damaged|gzip/,
-    ],
+    ['a tampered index', { [indexUrl]: { body: tamperedIndex() } }, /does not match its signature/],
     ['a package that is not the index’s', { [packageUrl(busybox)]: { body: base.bytes } }, /busybox-1\.0-r0/],
     ['a tampered package', { [packageUrl(busybox)]: { body: tampered(busybox.bytes) } }, /busybox-1\.0-r0/],
     ['a missing package', { [packageUrl(busybox)]: { status: 404 } }, /404/],
