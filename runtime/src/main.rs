@@ -3,17 +3,32 @@
 mod bundle;
 mod calls;
 mod clock;
+mod cmdline;
+mod commands;
+mod consoles;
+mod crash;
 mod devices;
 mod engine;
 mod error;
 mod failure;
 mod files;
+mod handoff;
+mod kmsg;
 mod link;
 mod modules;
+mod mount_options;
+mod mounts;
 mod network;
 mod operations;
 mod ops;
 mod pipeline;
+mod processes;
+mod protocol;
+mod session;
+mod shell;
+mod signals;
+mod supervisor;
+mod terminal;
 mod tree;
 mod wait;
 
@@ -23,11 +38,19 @@ use std::process::exit;
 /// sysexits.h EX_SOFTWARE: how an engine ends that has said why.
 const EX_SOFTWARE: i32 = 70;
 
-const USAGE: &str = "usage: init --compile BUNDLE.js OUT | --append BYTECODE OUT | --engine\n\
-    As PID 1 it boots the machine.";
+const USAGE: &str = "usage: init --compile BUNDLE.js OUT | --append BYTECODE OUT | --engine | shell\n\
+    As PID 1 it boots the machine. Called retry, log, plan or timeline it asks the init that runs.";
+
+/// std opens /dev/null for descriptors that are closed, before main, and aborts where there is none.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static BEFORE_MAIN: extern "C" fn() = handoff::open_standard_streams;
 
 fn main() {
-    let arguments: Vec<String> =
+    if rustix::process::getpid() == rustix::process::Pid::INIT {
+        supervisor::run();
+    }
+    let mut arguments: Vec<String> =
         std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
     // The kernel calls /sbin/modprobe, a link to us.
     if arguments.first().is_some_and(|name| name.rsplit('/').next() == Some("modprobe")) {
@@ -35,12 +58,21 @@ fn main() {
     }
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.get(1..).unwrap_or_default() {
+    let name = Path::new(arguments.first().map_or("", String::as_str)).file_name().unwrap_or_default();
+    let name = name.to_string_lossy().into_owned();
+    if commands::NAMES.contains(&name.as_str()) {
+        arguments[0] = name;
+        exit(commands::run(arguments));
+    }
+    let words: Vec<&str> = arguments.iter().skip(1).map(String::as_str).collect();
+    let outcome = match words[..] {
         ["--compile", source, out] => bundle::compile(Path::new(source), Path::new(out)),
         ["--append", bytecode, out] => bundle::append(Path::new(bytecode), Path::new(out)),
         ["--engine"] => {
-            link::fatal(&engine::run());
-            exit(EX_SOFTWARE);
+            link::catch_panics();
+            link::end(&engine::run())
         }
+        ["shell"] => exit(shell::run()),
         _ => Err(USAGE.to_owned()),
     };
     if let Err(text) = outcome {

@@ -5,10 +5,16 @@ use crate::ops::Ops;
 pub fn all() -> Ops {
     let mut ops = Ops::default();
     crate::clock::register(&mut ops);
-    crate::files::register(&mut ops);
+    crate::commands::register(&mut ops);
+    crate::consoles::register(&mut ops);
+    crate::crash::register(&mut ops);
     crate::devices::register(&mut ops);
+    crate::files::register(&mut ops);
+    crate::link::register(&mut ops);
     crate::modules::register(&mut ops);
+    crate::mounts::register(&mut ops);
     crate::network::register(&mut ops);
     crate::pipeline::register(&mut ops);
+    crate::processes::register(&mut ops);
     ops
 }

@@ -1,0 +1,51 @@
+//! The few words of the kernel's command line that the host itself reads, when there is nobody to decide for it.
+//! All else is TypeScript's.
+
+use crate::protocol::{Action, Policy};
+
+fn read() -> String {
+    std::fs::read_to_string("/proc/cmdline").unwrap_or_default()
+}
+
+pub fn has(word: &str) -> bool {
+    read().split_whitespace().any(|other| other == word)
+}
+
+/// What to do with a dead engine that has not said: `diskless.onfail=`, else `panic=N` as Alpine means it.
+pub fn policy() -> Policy {
+    policy_of(&read())
+}
+
+fn policy_of(line: &str) -> Policy {
+    let last = |key: &str| line.split_whitespace().rev().find_map(|word| word.strip_prefix(key));
+    let panic: Option<i64> = last("panic=").and_then(|seconds| seconds.parse().ok());
+    let action = match last("diskless.onfail=") {
+        Some("retry") => Action::Retry,
+        Some("reboot") => Action::Reboot,
+        Some("shell") => Action::Shell,
+        _ if panic.is_some_and(|seconds| seconds != 0) => Action::Reboot,
+        _ => Action::Shell,
+    };
+    let seconds = panic.map_or(10, |seconds| seconds.clamp(0, 86_400));
+    Policy { action, delay_ms: seconds as u64 * 1000, consoles: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_of_a_command_line() {
+        let of = |line: &str| {
+            let policy = policy_of(line);
+            (policy.action, policy.delay_ms)
+        };
+        assert_eq!(of("quiet\n"), (Action::Shell, 10_000));
+        assert_eq!(of("panic=5 quiet"), (Action::Reboot, 5_000));
+        assert_eq!(of("panic=-1"), (Action::Reboot, 0));
+        assert_eq!(of("panic=0"), (Action::Shell, 0));
+        assert_eq!(of("panic=5 diskless.onfail=retry"), (Action::Retry, 5_000));
+        assert_eq!(of("diskless.onfail=retry diskless.onfail=reboot"), (Action::Reboot, 10_000));
+        assert_eq!(of("diskless.onfail=nonsense"), (Action::Shell, 10_000));
+    }
+}
