@@ -9,8 +9,8 @@ use serde::Serialize;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-/// These threads hold a packet or a directory, not a recursion.
-const STACK: usize = 256 * 1024;
+/// These threads hold a packet or a module being unpacked, not a recursion. Only what is touched takes memory.
+const STACK: usize = 1 << 20;
 
 /// Runs `work` on its own thread and answers the call with what it returns.
 pub fn on_thread<T: Serialize>(
