@@ -87,7 +87,7 @@ async function bootOnce(directory: string): Promise<number> {
     say(timelineTable(timeline, end))
     return 0
   } catch (error) {
-    process.stderr.write(`\n\nThe console's end:\n${machine.console.end()}\n`)
+    process.stderr.write(`\n\nThe console's end:\n${machine.console.tail()}\n`)
     throw error
   } finally {
     await machine.stop()

@@ -50,7 +50,8 @@ export async function refusal(guest: Machine, deadlineMs = patience): Promise<Re
   const failed = await guest.events.waitFor('failed', {}, deadlineMs)
   const handoff = guest.events.all.find(({ event }) => event === 'handoff')
   if (handoff !== undefined) throw new Error(`something was handed over: ${JSON.stringify(handoff.fields)}`)
-  if (/Kernel panic/.test(guest.console.text)) throw new Error(`the kernel panicked:\n${guest.console.end()}`)
+  if (/Kernel panic/.test(guest.console.text))
+    throw new Error(`the kernel panicked:\n${guest.console.tail()}`)
   return {
     phase: String(failed.fields.phase),
     chain: textsOf(failed, 'chain'),

@@ -1,7 +1,6 @@
 /** init's events, as they come over the virtio-serial port `diskless.events`: JSON lines (src/init/events.ts). */
 
-import { EventEmitter } from 'node:events'
-import { waitUntil } from './transcript.ts'
+import { Source, waitUntil } from './transcript.ts'
 
 export interface GuestEvent {
   readonly event: string
@@ -10,7 +9,7 @@ export interface GuestEvent {
   readonly fields: Readonly<Record<string, unknown>>
 }
 
-export class EventLog extends EventEmitter {
+export class EventLog extends Source {
   readonly all: GuestEvent[] = []
   #partial = ''
   #read = 0

@@ -52,21 +52,24 @@ export class Machine {
   readonly #child: ChildProcess
   readonly #qmp: Qmp
   readonly #cards: readonly Card[]
+  #ending: Ending | undefined
+  #heard = ''
 
   private constructor(child: ChildProcess, qmp: Qmp, cards: readonly Card[], clean: () => void) {
     this.#child = child
     this.#qmp = qmp
     this.#cards = cards
-    let ending: Ending | undefined
     qmp.on('event', (event: string, reason: string | undefined) => {
-      if (event === 'GUEST_PANICKED') ending = 'panic'
-      if (event === 'SHUTDOWN') ending ??= endingOf(reason)
+      if (event === 'SHUTDOWN') this.#ending ??= endingOf(reason)
     })
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#hear(text))
     this.ended = new Promise((resolve) => {
-      child.on('exit', (status) => {
+      // Not at its `exit`: what it said last is still to be read.
+      child.on('close', (status) => {
         clean()
-        resolve(ending ?? (status === 0 ? 'killed' : 'failed'))
-        this.#over()
+        const ending = this.#ending ?? (status === 0 || child.killed ? 'killed' : 'failed')
+        for (const source of [this.console, this.events]) source.end(new Error(`the guest ended (${ending})`))
+        resolve(ending)
       })
     })
   }
@@ -76,14 +79,12 @@ export class Machine {
     const directory = mkdtempSync(join(tmpdir(), 'diskless-qemu-'))
     const control = await listen(join(directory, 'qmp'))
     const events = await listen(join(directory, 'events'))
-    const child = spawn('qemu-system-x86_64', arguments_(options, directory), {
+    // However this process ends, killed included, the kernel then kills the guest.
+    const command = ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...arguments_(options, directory)]
+    const child = spawn('setpriv', command, {
       stdio: options.terminal === true ? 'inherit' : ['pipe', 'pipe', 'pipe'],
     })
-    // Whatever ends this process must not leave a guest behind.
-    const kill = () => child.kill('SIGKILL')
-    process.on('exit', kill)
     const clean = () => {
-      process.off('exit', kill)
       control.server.close()
       events.server.close()
       rmSync(directory, { recursive: true, force: true })
@@ -102,10 +103,8 @@ export class Machine {
       const port = await Promise.race([events.socket, failed])
       const machine = new Machine(child, qmp, options.cards, clean)
       port.setEncoding('utf8').on('data', (text: string) => machine.events.add(text))
-      child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-        options.onConsole?.(text)
-        machine.console.add(text)
-      })
+      const { onConsole } = options
+      if (onConsole !== undefined) child.stdout?.on('data', onConsole)
       await qmp.execute('qmp_capabilities')
       for (const [at, card] of options.cards.entries())
         if (card.kind === 'unplugged') await machine.plug(at, false)
@@ -135,11 +134,13 @@ export class Machine {
     await this.ended
   }
 
-  /** What waits for a guest that is gone is told so at once, not at its deadline. */
-  #over(): void {
-    const error = new Error(`the guest ended; its console ends:\n${this.console.end()}`)
-    for (const source of [this.console, this.events])
-      if (source.listenerCount('error') > 0) source.emit('error', error)
+  /** A kernel that panicked says no more, and would be waited for to the deadline. */
+  #hear(text: string): void {
+    this.console.add(text)
+    this.#heard = (this.#heard + text).slice(-2000)
+    if (!this.#heard.includes('Kernel panic - not syncing') || this.#ending !== undefined) return
+    this.#ending = 'panic'
+    this.#child.kill('SIGKILL')
   }
 }
 

@@ -6,9 +6,25 @@ export class DeadlinePassed extends Error {
   override readonly name = 'DeadlinePassed'
 }
 
+/** What grows as a guest speaks. `change` is emitted when it did, or when there will be no more. */
+export class Source extends EventEmitter {
+  #over: Error | undefined
+
+  /** Why there will be no more. */
+  get over(): Error | undefined {
+    return this.#over
+  }
+
+  /** Whoever waits, or will, is told this. */
+  end(why: Error): void {
+    this.#over ??= why
+    this.emit('change')
+  }
+}
+
 /** Waits for `find` to find something, looking again at each `change`. `describe` says what there was instead. */
 export async function waitUntil<T>(
-  source: EventEmitter,
+  source: Source,
   find: () => T | undefined,
   deadlineMs: number,
   describe: () => string,
@@ -17,8 +33,8 @@ export async function waitUntil<T>(
   for (;;) {
     const found = find()
     if (found !== undefined) return found
+    if (source.over !== undefined) throw new Error(`${source.over.message}, before ${describe()}`)
     if (timeout.aborted) throw new DeadlinePassed(`not within ${deadlineMs / 1000} s: ${describe()}`)
-    // 'error' is what a guest that ended emits: `once` rejects with it.
     await once(source, 'change', { signal: timeout }).catch((error: unknown) => {
       if (!timeout.aborted) throw error
     })
@@ -26,7 +42,7 @@ export async function waitUntil<T>(
 }
 
 /** A console's text, without the escape sequences of terminals. */
-export class Transcript extends EventEmitter {
+export class Transcript extends Source {
   #text = ''
   /** The beginning of an escape sequence whose end has not come yet. */
   #partial = ''
@@ -53,7 +69,7 @@ export class Transcript extends EventEmitter {
   }
 
   /** The last lines, for a message. */
-  end(lines = 40): string {
+  tail(lines = 40): string {
     return this.#text.trimEnd().split('\n').slice(-lines).join('\n')
   }
 
@@ -63,7 +79,7 @@ export class Transcript extends EventEmitter {
       this,
       () => this.#take(pattern),
       deadlineMs,
-      () => `${pattern} on the console, which ends:\n${this.end()}`,
+      () => `${pattern} on the console, which ends:\n${this.tail()}`,
     )
   }
 
