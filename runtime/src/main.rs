@@ -52,14 +52,12 @@ fn main() {
     }
     let mut arguments: Vec<String> =
         std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
-    // The kernel calls /sbin/modprobe, a link to us.
-    if arguments.first().is_some_and(|name| name.rsplit('/').next() == Some("modprobe")) {
-        exit(modules::modprobe(&arguments[1..]));
-    }
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let outcome = match words.get(1..).unwrap_or_default() {
     let name = Path::new(arguments.first().map_or("", String::as_str)).file_name().unwrap_or_default();
     let name = name.to_string_lossy().into_owned();
+    // The kernel calls /sbin/modprobe, a link to us.
+    if name == "modprobe" {
+        exit(modules::modprobe(&arguments[1..]));
+    }
     if commands::NAMES.contains(&name.as_str()) {
         arguments[0] = name;
         exit(commands::run(arguments));
