@@ -91,6 +91,8 @@ class Search {
 
   #reason(pkg: Package): string {
     const names = [pkg.name, ...pkg.provides.map(({ name }) => name)]
+    const rival = this.#rivalOf(pkg)
+    if (rival !== undefined) return rival
     for (const { name, dependency } of this.#world) {
       if (names.includes(name) && !this.#suits(pkg, name, dependency)) {
         return `the world says ${formatDependency(dependency, 'tags')}`
@@ -105,6 +107,17 @@ class Search {
       }
     }
     return pkg.state.error ?? 'something else that is asked for rules it out'
+  }
+
+  /** Another package was chosen for a name that only one can provide. */
+  #rivalOf(pkg: Package): string | undefined {
+    for (const { name, version } of [{ name: pkg.name, version: pkg.version }, ...pkg.provides]) {
+      const { chosen } = name.state
+      if (typeof chosen !== 'object' || chosen.package === pkg) continue
+      if (version === undefined && chosen.version === undefined) continue
+      return `${labelOf(chosen.package)} provides ${name.text} as well`
+    }
+    return undefined
   }
 
   #suits(pkg: Package, name: Name, dependency: Dependency): boolean {

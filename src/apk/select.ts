@@ -3,7 +3,6 @@
  * an entry that cannot be had is left out, and said.
  */
 
-import { BootError } from '../sys/index.ts'
 import type { Blame } from './blame.ts'
 import { blame } from './blame.ts'
 import { installOrder } from './changeset.ts'
@@ -81,9 +80,10 @@ function entriesOf(universe: Universe, world: World): WorldEntry[] {
 /** Solves again and again, each time without the entries that failed, until nothing does. */
 function solveWithout(universe: Universe, tags: Tags, world: readonly WorldEntry[]) {
   const broken = new Map<WorldEntry, Blame>()
+  const excluded = new Set<Package>()
   for (;;) {
     const kept = world.filter((entry) => !broken.has(entry))
-    const solver = new Solver(universe, tags)
+    const solver = new Solver(universe, tags, excluded)
     solver.solve(
       kept,
       world.map(({ name }) => name),
@@ -96,12 +96,12 @@ function solveWithout(universe: Universe, tags: Tags, world: readonly WorldEntry
       return pkg === undefined || pkg.state.error !== undefined
     })
     if (failed.length === 0) {
-      throw new BootError(
-        'The packages of the world cannot be chosen: nothing that is asked for is at fault alone',
-        {
-          advice: ['Ask for fewer packages in etc/apk/world, and for one version of each.'],
-        },
-      )
+      // At this apk tries the same for ever: what is wrong, came in by install_if. Without that it goes on.
+      const culprits = universe.packages.filter(({ state }) => state.error !== undefined)
+      if (culprits.every((pkg) => excluded.has(pkg))) {
+        return { order: order.filter((pkg) => !excluded.has(pkg)), broken }
+      }
+      for (const pkg of culprits) excluded.add(pkg)
     }
     for (const entry of failed) broken.set(entry, blame(universe, entry, kept))
   }

@@ -37,14 +37,17 @@ export class Solver {
   readonly #universe: Universe
   readonly #tags: Tags
   readonly #untagged: number
+  readonly #excluded: ReadonlySet<Package>
   #dirty: Name[] = []
   /** The last one entered is looked at first. */
   readonly #unresolved: Name[] = []
   errors = 0
 
-  constructor(universe: Universe, tags: Tags) {
+  /** `excluded`: packages that are not to be chosen. */
+  constructor(universe: Universe, tags: Tags, excluded: ReadonlySet<Package>) {
     this.#universe = universe
     this.#tags = tags
+    this.#excluded = excluded
     this.#untagged = tags.repositoriesOf(UNTAGGED)
   }
 
@@ -99,7 +102,7 @@ export class Solver {
       if (!pkg.state.seen) {
         pkg.state.seen = true
         pkg.state.tagsAllowed = UNTAGGED
-        pkg.state.selectable = true
+        pkg.state.selectable = !this.#excluded.has(pkg)
         pkg.state.installIfFailed = pkg.installIf.length === 0
         pkg.state.tagPreferred = pkg.empty || (pkg.repositories & this.#untagged) !== 0
         pkg.state.tagOk = pkg.state.tagPreferred

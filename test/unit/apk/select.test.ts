@@ -1,0 +1,186 @@
+/** The choice of packages: what apk 2.14 was seen to choose for the same repositories and worlds. */
+
+import { describe, expect, it } from 'vitest'
+import { selectPackages } from '../../../src/apk/select.ts'
+import { makeWorld } from '../../../src/apk/world.ts'
+import { memorySource, type RepositorySpec, type Specs } from './source.ts'
+
+/** Repositories in order. */
+async function select(world: string, ...repositories: RepositorySpec[]) {
+  return selectPackages(memorySource(...repositories), makeWorld(world.split(' ')))
+}
+
+async function chosen(...given: Parameters<typeof select>): Promise<string> {
+  const { packages } = await select(...given)
+  return packages.map(({ name, version }) => `${name}-${version}`).join(' ')
+}
+
+describe('order', () => {
+  it('puts what a package depends on before it, and world entries by name', async () => {
+    const specs = { 'b-1': { depends: 'd c' }, 'a-1': { depends: 'd' }, 'c-1': {}, 'd-1': {} }
+    expect(await chosen('b a', { specs })).toBe('d-1 a-1 c-1 b-1')
+  })
+  it('lives with a circle', async () => {
+    expect(await chosen('a', { specs: { 'a-1': { depends: 'b' }, 'b-1': { depends: 'a' } } })).toBe('b-1 a-1')
+  })
+  it('brings in what install_if asks for as soon as that is complete', async () => {
+    const specs = {
+      'openrc-1': {},
+      'sshd-2': {},
+      'sshd-openrc-2': { installIf: 'openrc sshd=2' },
+      'sshd-doc-2': { installIf: 'docs sshd=2' },
+      'z-1': {},
+    }
+    expect(await chosen('openrc sshd z', { specs })).toBe('openrc-1 sshd-2 sshd-openrc-2 z-1')
+    expect(await chosen('sshd z', { specs })).toBe('sshd-2 z-1')
+    expect(await chosen('openrc sshd !sshd-openrc', { specs })).toBe('openrc-1 sshd-2')
+  })
+})
+
+describe('providers', () => {
+  const shells = {
+    'dash-1': { provides: '/bin/sh=1', depends: 'lib' },
+    'bash-5': { provides: '/bin/sh=5' },
+    'lib-1': {},
+  }
+  it('takes the highest version of a name, whoever provides it', async () => {
+    expect(await chosen('/bin/sh', { specs: shells })).toBe('bash-5')
+    expect(await chosen('/bin/sh<2', { specs: shells })).toBe('lib-1 dash-1')
+  })
+  it('does not install two that provide one name with a version', async () => {
+    const { packages, dropped } = await select('bash dash', { specs: shells })
+    expect(packages).toEqual([])
+    expect(dropped.map(({ entry }) => entry)).toEqual(['bash', 'dash'])
+    expect(dropped.map(({ chain }) => chain.join(' ')).join(' ')).toContain('provides /bin/sh as well')
+  })
+  it('lets several provide a name without a version, and picks none of them by itself', async () => {
+    const mailers = { 'exim-4': { provides: 'mta' }, 'postfix-3': { provides: 'mta' } }
+    expect(await chosen('exim postfix', { specs: mailers })).toBe('exim-4 postfix-3')
+    const { dropped } = await select('mta', { specs: mailers })
+    expect(dropped).toEqual([
+      {
+        entry: 'mta',
+        chain: ['mta is provided by several packages and none is preferred: name one of exim, postfix'],
+        nearMisses: [],
+      },
+    ])
+    expect(await chosen('mta postfix', { specs: mailers })).toBe('postfix-3')
+  })
+  it('prefers by provider_priority', async () => {
+    const mailers = {
+      'exim-4': { provides: 'mta', priority: 10 },
+      'postfix-3': { provides: 'mta', priority: 20 },
+    }
+    expect(await chosen('mta', { specs: mailers })).toBe('postfix-3')
+  })
+})
+
+describe('versions and repositories', () => {
+  const old = { 'a-1-r0': {}, 'b-1-r0': {} }
+  const fresh = { 'a-2-r0': {}, 'b-1-r0': { depends: 'a' } }
+  it('takes the highest version of all repositories, and of equals the first', async () => {
+    expect(await chosen('a', { specs: old }, { specs: fresh })).toBe('a-2-r0')
+    expect(await chosen('b', { specs: old }, { specs: fresh })).toBe('b-1-r0')
+    expect(await chosen('b', { specs: fresh }, { specs: old })).toBe('a-2-r0 b-1-r0')
+  })
+  it('knows =, <, > and ~', async () => {
+    for (const entry of ['a=1-r0', 'a<2', 'a~1']) {
+      expect(await chosen(entry, { specs: old }, { specs: fresh })).toBe('a-1-r0')
+    }
+    expect(await chosen('a>1-r0', { specs: old }, { specs: fresh })).toBe('a-2-r0')
+  })
+  it('takes no older version instead of one that lacks something: apk does not either', async () => {
+    const { packages, dropped } = await select('a', {
+      specs: {
+        'a-2': { depends: 'missing' },
+        'a-1': { depends: 'c' },
+        'c-1': {},
+      },
+    })
+    expect(packages).toEqual([])
+    expect(dropped).toEqual([{ entry: 'a', chain: ['a-2: missing cannot be had'], nearMisses: [] }])
+  })
+  it('finds the version that several packages agree on', async () => {
+    const specs = {
+      'a-1': { depends: 'lib<3' },
+      'b-1': { depends: 'lib>1' },
+      'lib-1': {},
+      'lib-2': {},
+      'lib-3': {},
+    }
+    expect(await chosen('a b', { specs })).toBe('lib-2 a-1 b-1')
+  })
+  it('names all repositories of the very same package, a local one first', async () => {
+    const { packages } = await select('a', { specs: old }, { specs: old, local: true })
+    expect(packages[0]?.repositories).toEqual([1, 0])
+  })
+  it('takes from a tagged repository only what asks for its tag, and what that needs', async () => {
+    const edge = { tag: 'edge', specs: { 'a-3-r0': { depends: 'c' }, 'c-1-r0': {}, 'b-9-r0': {} } }
+    expect(await chosen('a b', { specs: old }, edge)).toBe('a-1-r0 b-1-r0')
+    const { packages } = await select('a@edge b', { specs: old }, edge)
+    expect(packages.map(({ name, version, tag }) => [name, version, tag])).toEqual([
+      ['c', '1-r0', 'edge'],
+      ['a', '3-r0', 'edge'],
+      ['b', '1-r0', undefined],
+    ])
+    const { dropped } = await select('c', { specs: old }, edge)
+    expect(dropped[0]?.chain.join(' ')).toContain('tagged repository')
+  })
+})
+
+describe('what cannot be had', () => {
+  it('is left out with the chain to what is missing, and the rest is installed', async () => {
+    const specs = {
+      'good-1': {},
+      'app-2': { depends: 'good middle' },
+      'middle-1': { depends: 'so:libgone.so.1' },
+    }
+    const { packages, dropped } = await select('app good', { specs })
+    expect(packages.map(({ name }) => name)).toEqual(['good'])
+    expect(dropped).toEqual([
+      {
+        entry: 'app',
+        chain: ['app-2 needs middle', 'middle-1 needs so:libgone.so.1', 'nothing provides so:libgone.so.1'],
+        nearMisses: [],
+      },
+    ])
+  })
+  it('says which versions there are, and which similar names', async () => {
+    const specs = { 'a-1.2-r0': {}, 'openssh-9-r0': {}, 'py3-yaml-6-r0': {} }
+    const { dropped } = await select('a=1.3 OpenSSH python-yaml', { specs })
+    expect(dropped.map(({ entry, nearMisses }) => [entry, nearMisses])).toEqual([
+      ['a=1.3', ['a-1.2-r0']],
+      ['OpenSSH', ['openssh']],
+      ['python-yaml', ['py3-yaml']],
+    ])
+  })
+  it('says who forbids it', async () => {
+    const { dropped, packages } = await select('a b', { specs: { 'a-1': { depends: '!b' }, 'b-1': {} } })
+    expect(packages).toEqual([])
+    expect(dropped.find(({ entry }) => entry === 'b')?.chain.join(' ')).toContain('a-1 says !b')
+  })
+  it('does not complain of what came in for another reason', async () => {
+    const { dropped, packages } = await select('gone !nothing a', { specs: { 'a-1': {} } })
+    expect(packages.map(({ name }) => name)).toEqual(['a'])
+    expect(dropped.map(({ entry }) => entry)).toEqual(['gone'])
+  })
+  it('is the same in every run', async () => {
+    const specs: Specs = Object.fromEntries(
+      Array.from({ length: 60 }, (_, i) => [
+        `p${i}-1`,
+        { depends: `p${(i * 7 + 1) % 60} p${(i * 13 + 5) % 60}` },
+      ]),
+    )
+    const first = await chosen('p3 p9 gone', { specs })
+    expect(first.split(' ').length).toBeGreaterThan(20)
+    for (let i = 0; i < 3; i++) expect(await chosen('gone p9 p3', { specs })).toBe(first)
+  })
+})
+
+it('asks the source for no name twice, and for none that the world does not reach', async () => {
+  const source = memorySource({
+    specs: { 'a-1': { depends: 'b c' }, 'b-1': { depends: 'c' }, 'c-1': {}, 'z-1': { depends: 'y' } },
+  })
+  await selectPackages(source, makeWorld(['a']))
+  expect([...source.asked].sort()).toEqual(['a', 'b', 'c'])
+})
