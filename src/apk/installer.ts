@@ -63,6 +63,8 @@ export interface InstallReport {
   readonly conflicts: readonly { readonly path: string; readonly package: string; readonly owner: string }[]
 }
 
+const SIZE_SLACK = 64 * 1024
+
 /** Rejects with a `BootError`; what failed scripts and conflicts there were, it reports and goes on, as apk does. */
 export async function installWorld(
   sys: Sys,
@@ -187,8 +189,9 @@ class Installation {
       {
         what: `the package ${labelOf(pkg)}`,
         urls,
-        // The signed index says its size: no server may fill the memory with more.
-        filters: pkg.size > 0 ? [{ kind: 'limit', bytes: pkg.size }] : [],
+        // No server may fill the memory with more than the signed index says. Another package of about that size gets
+        // past: that its checksum is wrong says more than that it is too long.
+        filters: [{ kind: 'limit', bytes: 2 * pkg.size + SIZE_SLACK }],
         sink: { kind: 'apk-stage', root, checksum: pkg.checksum },
       },
       { ...options, ...(onRetry === undefined ? {} : { onRetry }) },

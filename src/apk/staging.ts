@@ -4,7 +4,7 @@
  * as the limits allow.
  */
 
-import type { StagedPackage, Sys } from '../sys/index.ts'
+import type { Packages, StagedPackage } from '../sys/index.ts'
 import type { FetchOptions } from './index.ts'
 import type { SelectedPackage } from './select.ts'
 
@@ -19,11 +19,16 @@ export interface StagingLimits {
 
 export const DEFAULT_STAGING: StagingLimits = { parallel: 6, lookAhead: 48, bytesAhead: 64 * 1024 * 1024 }
 
+/** Of the machine, what throws a stage away. */
+export interface StageHolder {
+  readonly packages: Pick<Packages, 'discard'>
+}
+
 /** Fetches one package into a stage. */
 export type StageOne = (pkg: SelectedPackage, options: FetchOptions) => Promise<StagedPackage>
 
 export class Staging {
-  readonly #sys: Pick<Sys, 'packages'>
+  readonly #sys: StageHolder
   readonly #packages: readonly SelectedPackage[]
   readonly #stage: StageOne
   readonly #limits: StagingLimits
@@ -40,7 +45,7 @@ export class Staging {
   #aheadBytes = 0
 
   constructor(
-    sys: Pick<Sys, 'packages'>,
+    sys: StageHolder,
     packages: readonly SelectedPackage[],
     stage: StageOne,
     options: {
