@@ -18,27 +18,27 @@ const vitest = 'node_modules/vitest/vitest.mjs'
 /** What runs, and which of the tools below it needs. */
 const tasks = {
   start: { run: ['scripts/demo.ts'], needs: ['rust', 'guest'] },
-  test: { run: ['scripts/test.ts'], needs: ['rust', 'guest', 'network'] },
+  test: { run: ['scripts/test.ts'], needs: ['rust', 'guest', 'links'] },
   dev: { run: ['scripts/dev.ts'], needs: ['rust', 'guest'] },
   check: { run: ['scripts/check.ts'], needs: ['rust'] },
   docs: { run: ['scripts/docs.ts'], needs: [] },
   unit: { run: [vitest, 'run', '--project', 'unit'], needs: [] },
   engine: { run: [vitest, 'run', '--project', 'engine'], needs: [] },
-  runtime: { run: ['scripts/test.ts', 'runtime'], needs: ['rust'] },
-  e2e: { run: ['scripts/test.ts', 'e2e'], needs: ['rust', 'guest', 'network'] },
-  'e2e-all': { run: ['scripts/test.ts', 'e2e-all'], needs: ['rust', 'guest', 'network'] },
+  runtime: { run: ['scripts/test.ts', 'runtime'], needs: ['rust', 'links'] },
+  e2e: { run: ['scripts/test.ts', 'e2e'], needs: ['rust', 'guest'] },
+  'e2e-all': { run: ['scripts/test.ts', 'e2e-all'], needs: ['rust', 'guest'] },
   cli: { run: [join(root, 'src/cli/main.ts')], needs: [] },
 }
 
 /** Debian packages by what shows that they are there: a program, or a file. */
 const debian = {
   rust: { cc: 'gcc', '/usr/include/stdio.h': 'libc6-dev' },
+  links: { ip: 'iproute2', unshare: 'util-linux' },
   guest: {
     'qemu-system-x86_64': 'qemu-system-x86',
     '/usr/lib/ipxe/qemu/efi-virtio.rom': 'ipxe-qemu',
     'dpkg-deb': 'dpkg',
   },
-  network: { dnsmasq: 'dnsmasq-base', ip: 'iproute2' },
 }
 
 const [name = '', ...extra] = process.argv.slice(2)
@@ -55,10 +55,14 @@ function installNodePackages() {
   console.error('Installing what package-lock.json names (npm ci) ...')
   const npm = process.env.npm_execpath
   const [program, options] = npm?.endsWith('.js') ? [process.execPath, [npm, 'ci']] : ['npm', ['ci']]
-  const { status } = spawnSync(program, [...options, '--no-audit', '--no-fund'], {
-    cwd: root,
-    stdio: ['ignore', 2, 2],
-  })
+  const { status } = spawnSync(
+    program,
+    [...options, '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'],
+    {
+      cwd: root,
+      stdio: ['ignore', 2, 2],
+    },
+  )
   if (status !== 0) stop('npm ci failed: see above. Is the npm registry in reach?')
 }
 
