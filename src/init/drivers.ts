@@ -28,16 +28,18 @@ export async function loadDrivers(sys: Sys, plan: BootPlan, report: Report): Pro
 
 /** Devices that appear later: a USB card, a slow firmware. */
 async function followHotplug(sys: Sys, modules: ModuleSet, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
+  for (let missed = false; !signal.aborted; missed = true) {
+    const events = sys.devices.watch(signal)
+    // What came while nobody watched is found by looking at everything again.
+    if (missed) await modules.loadFor(await sys.devices.list())
     try {
-      for await (const { action, environment } of sys.devices.watch(signal)) {
+      for await (const { action, environment } of events) {
         const modalias = environment.MODALIAS
         if (action === 'add' && modalias !== undefined) await modules.loadMatching([modalias])
       }
     } catch (error) {
-      // More events than the socket holds: what was missed is found by looking at everything again.
+      // More events than the socket holds.
       if (!hasCode(error, 'ENOBUFS')) throw error
-      await modules.loadFor(await sys.devices.list())
     }
   }
 }
