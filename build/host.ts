@@ -4,7 +4,7 @@
  */
 
 import { spawn } from 'node:child_process'
-import { chmodSync, closeSync, existsSync, openSync, readSync, renameSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { bundleInit } from './bundle.ts'
@@ -40,11 +40,8 @@ export async function buildInit(profile: Profile, tell: Tell = () => {}): Promis
   const host = await buildHost(profile, tell)
   const bytecode = join(directory, 'init.qjsc')
   const init = join(directory, 'init')
-  const partial = `${init}.${process.pid}`
   await run(host, ['--compile', bundle, bytecode], packageRoot)
-  await run(host, ['--append', bytecode, partial], packageRoot)
-  chmodSync(partial, 0o755)
-  renameSync(partial, init)
+  await run(host, ['--append', bytecode, init], packageRoot)
   return init
 }
 

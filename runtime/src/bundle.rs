@@ -86,7 +86,8 @@ fn digest(bytes: &[u8]) -> ring::digest::Digest {
 
 fn write(path: &Path, mode: u32, parts: &[&[u8]]) -> Result<(), String> {
     let write = || -> std::io::Result<()> {
-        let beside = path.with_extension("new");
+        // Of this process alone: two builds may run at once.
+        let beside = format!("{}.{}.new", path.display(), std::process::id());
         let mut file = File::options().write(true).create(true).truncate(true).mode(mode).open(&beside)?;
         for part in parts {
             file.write_all(part)?;
