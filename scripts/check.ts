@@ -9,6 +9,7 @@ import { checkCrateAdvisories, checkNpmAdvisories, checkYankedCrates } from './c
 import { checkLicences } from './check/licences.ts'
 import type { Outcome } from './check/outcome.ts'
 import { checkTraces } from './check/traces.ts'
+import type { Counts } from './counts.ts'
 import { projectRoot, run } from './processes.ts'
 
 const crate = join(projectRoot, 'runtime')
@@ -37,12 +38,6 @@ const checks: Readonly<Record<string, () => Promise<Outcome>>> = {
   'crate-advisories': checkCrateAdvisories,
   'yanked-crates': checkYankedCrates,
   traces: checkTraces,
-}
-
-export interface Counts {
-  readonly passed: number
-  readonly failed: number
-  readonly skipped: number
 }
 
 /** Runs the checks side by side and prints each as its turn comes. */
