@@ -44,8 +44,10 @@ type Shared = Arc<(Mutex<Buffer>, Condvar)>;
 static DEVICES: Mutex<Option<HashMap<String, Shared>>> = Mutex::new(None);
 
 /// Empties one device's buffer until the device fails.
-fn feed(device: &OwnedFd, shared: &Shared) {
+fn feed(path: &str, mut device: OwnedFd, shared: &Shared) {
     let (buffer, changed) = &**shared;
+    // The end of a session hangs its terminal up, under us too: what is open fails, and can be opened anew.
+    let mut reopened = false;
     loop {
         let mut locked = buffer.lock().expect("a panic aborts");
         locked.writing = false;
@@ -59,10 +61,17 @@ fn feed(device: &OwnedFd, shared: &Shared) {
         drop(locked);
         let mut rest = &chunk[..];
         while !rest.is_empty() {
-            match terminal::write(device, rest, HUNG_UP) {
+            match terminal::write(&device, rest, HUNG_UP) {
                 Ok(0) => std::thread::sleep(HUNG_UP),
-                Ok(count) => rest = &rest[count..],
+                Ok(count) => {
+                    rest = &rest[count..];
+                    reopened = false;
+                }
                 Err(_) => {
+                    if !reopened && let Ok(again) = terminal::open(path) {
+                        (device, reopened) = (again, true);
+                        continue;
+                    }
                     let mut locked = buffer.lock().expect("a panic aborts");
                     *locked = Buffer { closed: true, ..Buffer::default() };
                     changed.notify_all();
@@ -91,7 +100,8 @@ fn write(arguments: Write) -> Result<()> {
                 .map_err(|error| SysError::os("consoles.write", device.as_str(), error))?;
             let shared = Shared::default();
             let theirs = shared.clone();
-            std::thread::spawn(move || feed(&opened, &theirs));
+            let path = device.clone();
+            std::thread::spawn(move || feed(&path, opened, &theirs));
             devices.insert(device, shared.clone());
             shared
         }
