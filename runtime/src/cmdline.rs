@@ -11,15 +11,23 @@ pub fn has(word: &str) -> bool {
     read().split_whitespace().any(|other| other == word)
 }
 
+/// The value of the last `key=value`.
+pub fn last(key: &str) -> Option<String> {
+    last_of(&read(), key).map(str::to_owned)
+}
+
+fn last_of<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    line.split_whitespace().rev().find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
+}
+
 /// What to do with a dead engine that has not said: `diskless.onfail=`, else `panic=N` as Alpine means it.
 pub fn policy() -> Policy {
     policy_of(&read())
 }
 
 fn policy_of(line: &str) -> Policy {
-    let last = |key: &str| line.split_whitespace().rev().find_map(|word| word.strip_prefix(key));
-    let panic: Option<i64> = last("panic=").and_then(|seconds| seconds.parse().ok());
-    let action = match last("diskless.onfail=") {
+    let panic: Option<i64> = last_of(line, "panic").and_then(|seconds| seconds.parse().ok());
+    let action = match last_of(line, "diskless.onfail") {
         Some("retry") => Action::Retry,
         Some("reboot") => Action::Reboot,
         Some("shell") => Action::Shell,

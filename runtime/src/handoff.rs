@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal};
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// linux/magic.h
@@ -63,7 +64,7 @@ pub fn check(handoff: &Handoff) -> Result<(), Refused> {
 /// Executes the new init. Returns only when it failed while the initramfs was still whole; after that it does the
 /// best that is left, and does not return.
 pub fn perform(handoff: &Handoff, action: Action) -> String {
-    kill_leftovers();
+    kill_leftovers(&handoff.root);
     // Read now: the configuration is emptied with the rest.
     let open_shell = matches!(shell::configured(), Ok(shell::Kind::Open));
     let old_root = match move_root(&handoff.root) {
@@ -102,9 +103,11 @@ fn open_directory(path: &str) -> rustix::io::Result<OwnedFd> {
 
 /// What is left of the engine's children. A program whose name starts with `@` asks to stay, as systemd has it
 /// (the storage daemon of a root).
-fn kill_leftovers() {
+fn kill_leftovers(root: &str) {
+    // TypeScript has moved the mounts into the root by now.
+    let proc = if Path::new("/proc/self").exists() { "/proc".to_owned() } else { format!("{root}/proc") };
     let deadline = Instant::now() + Duration::from_secs(2);
-    while kill_once() > 0 && Instant::now() < deadline {
+    while kill_once(&proc) > 0 && Instant::now() < deadline {
         // Each is a child of PID 1 by now, or will be when its parent has ended.
         if rustix::process::wait(rustix::process::WaitOptions::empty()).is_err() {
             break;
@@ -114,13 +117,13 @@ fn kill_leftovers() {
 }
 
 /// How many were there to kill.
-fn kill_once() -> usize {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return 0 };
+fn kill_once(proc: &str) -> usize {
+    let Ok(entries) = std::fs::read_dir(proc) else { return 0 };
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
     let mut killed = 0;
     for pid in pids.filter_map(Pid::from_raw).filter(|pid| *pid != Pid::INIT) {
         // A kernel thread and a zombie have none.
-        let command = std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
+        let command = std::fs::read(format!("{proc}/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
         if !command.is_empty() && !command.starts_with(b"@") {
             killed += usize::from(rustix::process::kill_process(pid, Signal::KILL).is_ok());
         }
@@ -177,7 +180,7 @@ pub fn mount_essentials() {
         ("sysfs", "/sys", "/sys/kernel", flags | MountFlags::NODEV),
         ("devtmpfs", "/dev", "/dev/full", flags),
     ] {
-        if !std::path::Path::new(marker).exists() {
+        if !Path::new(marker).exists() {
             // The shell is poorer without; there is nobody else to do it.
             let _ = std::fs::create_dir_all(target);
             let _ = mount(kind, target, kind, flags, None);

@@ -60,7 +60,11 @@ pub fn debugging() -> bool {
 
 /// Without a supervisor (tests) there is nobody to note anything.
 fn set_policy(policy: Policy) -> Result<()> {
-    LINK.get().map_or(Ok(()), |_| tell("supervisor.setPolicy", &ToSupervisor::Policy(policy)))
+    LINK.get().map_or(Ok(()), |_| {
+        tell("supervisor.setPolicy", &ToSupervisor::Policy(policy))?;
+        crate::crash::if_asked();
+        Ok(())
+    })
 }
 
 #[derive(Deserialize)]

@@ -7,7 +7,6 @@ pub fn all() -> Ops {
     crate::clock::register(&mut ops);
     crate::commands::register(&mut ops);
     crate::consoles::register(&mut ops);
-    crate::crash::register(&mut ops);
     crate::devices::register(&mut ops);
     crate::files::register(&mut ops);
     crate::link::register(&mut ops);

@@ -5,10 +5,8 @@ use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// sysexits.h EX_UNAVAILABLE: this image has no shell. EX_NOPERM: the password was wrong.
-pub const REFUSED: [i32; 2] = [69, 77];
-const NO_SHELL: i32 = REFUSED[0];
-const NO_PASSWORD: i32 = REFUSED[1];
+/// sysexits.h EX_NOPERM: this image has no shell, or no password was right. src/init/shells.ts knows it too.
+pub const REFUSED: i32 = 77;
 
 /// The builder writes it.
 const CONFIGURATION: &str = "/etc/diskless/config.json";
@@ -42,21 +40,21 @@ pub fn run() -> i32 {
         Ok(Kind::Password { hash }) => {
             if !(0..TRIES).any(|_| ask(&hash)) {
                 eprintln!("Three wrong passwords.");
-                return NO_PASSWORD;
+                return REFUSED;
             }
         }
         Ok(Kind::None) => {
             eprintln!("This image was built without an emergency shell.");
-            return NO_SHELL;
+            return REFUSED;
         }
         Err(text) => {
             eprintln!("No emergency shell: {text}");
-            return NO_SHELL;
+            return REFUSED;
         }
     }
     let error = open();
     eprintln!("/bin/busybox: {error}");
-    NO_SHELL
+    REFUSED
 }
 
 fn ask(hash: &str) -> bool {

@@ -248,7 +248,7 @@ impl Supervisor {
                         let (_, session) = open.swap_remove(at);
                         session::kill(ended);
                         session.restore();
-                        if status.exit_status().is_none_or(|code| !shell::REFUSED.contains(&code)) {
+                        if status.exit_status() != Some(shell::REFUSED) {
                             return Some(Again::Asked);
                         }
                     }
