@@ -102,17 +102,18 @@ export class FakePackages implements Packages {
     this.#faults.check(operation, request.name)
     const installed = this.#get(this.#databases, database, operation)
     const { content, directory, root } = this.#get(this.#stages, request.stage, operation)
+    const unpacking = { files: this.#files, root, operation, subject: request.name }
     const conflicts: { path: string; owner: string }[] = []
     const directories = new Set<string>()
     const entries: TarEntry[] = []
     for (const [index, entry] of content.entries.entries()) {
-      const name = safeName(entry.name, operation)
+      const name = safeName(entry.name, unpacking)
       if (name === undefined) continue
       const owned = this.#withOwner(root, entry)
       if (entry.type === 'directory') {
         directories.add(name)
-        if (placeIn(this.#files, root, name, operation).stats === undefined) {
-          extract(this.#files, root, owned, operation)
+        if (placeIn(unpacking, name).stats === undefined) {
+          extract(unpacking, owned)
         }
         entries.push(owned)
         continue
@@ -125,10 +126,10 @@ export class FakePackages implements Packages {
       }
       directories.add(parentOf(`/${name}`).slice(1))
       entries.push(owned)
-      const there = placeIn(this.#files, root, name, operation).stats !== undefined
+      const there = placeIn(unpacking, name).stats !== undefined
       if (there && installed.keeps(name)) continue
       const staged = `${directory}/${index}`
-      extract(this.#files, root, owned, operation)
+      extract(unpacking, owned)
       await this.#files.remove(staged)
     }
     installed.enter({ ...request, checksum: content.checksum, scripts: content.scripts, entries })
@@ -164,13 +165,13 @@ export class FakePackages implements Packages {
   }
 
   /** The files are written beside the root's own at once, so that a root that is too small says so here. */
-  keepStage(root: string, content: ApkPackage): StagedPackage {
+  keepStage(root: string, content: ApkPackage, subject: string): StagedPackage {
     const id = this.#next()
     const directory = `${root}/.stage/${id}`
     const regular = content.entries.filter((entry) => entry.type === 'file')
     this.#files.makeDirectories(directory, 0o700)
     for (const [index, entry] of content.entries.entries()) {
-      safeName(entry.name, 'pipeline.apk-stage')
+      safeName(entry.name, { operation: 'pipeline.apk-stage', subject })
       if (entry.type === 'file')
         this.#files.write(`${directory}/${index}`, entry.content, { operation: 'pipeline.apk-stage' })
     }

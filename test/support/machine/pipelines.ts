@@ -72,9 +72,10 @@ export class FakePipelines implements Pipelines {
       return { bytes: bytes.length }
     },
     tree: (sink, bytes, subject) => {
-      const paths = readTar(bytes, 'pipeline.tree', subject).flatMap((entry) => {
-        return extract(this.#files, sink.root, entry, 'pipeline.tree') ?? []
-      })
+      const unpacking = { files: this.#files, root: sink.root, operation: 'pipeline.tree', subject }
+      const paths = readTar(bytes, 'pipeline.tree', subject).flatMap(
+        (entry) => extract(unpacking, entry) ?? [],
+      )
       return { bytes: bytes.length, paths }
     },
     text: (sink, bytes, subject) => {
@@ -85,7 +86,7 @@ export class FakePipelines implements Pipelines {
       return { bytes: bytes.length, index: this.#packages.keepIndex(readIndex(bytes, subject)) }
     },
     'apk-stage': (sink, bytes, subject) => {
-      const stage = this.#packages.keepStage(sink.root, readPackage(bytes, sink.checksum, subject))
+      const stage = this.#packages.keepStage(sink.root, readPackage(bytes, sink.checksum, subject), subject)
       return { bytes: bytes.length, stage }
     },
   }

@@ -66,6 +66,15 @@ describe('a tree', () => {
   test.each<[string, TarSource[], string]>([
     ['a name that climbs', [{ name: 'a/../../etc/passwd', content: 'x' }], 'ESCAPE'],
     ['an absolute name', [{ name: '/etc/passwd', content: 'x' }], 'ESCAPE'],
+    [
+      'a link to what is only outside',
+      [
+        { name: 'door', type: 'symlink', link: '/outside' },
+        { name: 'door/evil', content: 'x' },
+      ],
+      'ESCAPE',
+    ],
+    ['a hard link out', [{ name: 'door', type: 'hardlink', link: '../in' }], 'ESCAPE'],
   ])('refuses %s', async (_what, entries, code) => {
     await expect(from(makeTar(entries), tree).result).rejects.toMatchObject({ code })
   })
