@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -35,7 +36,7 @@ export interface Demo {
 const mac = '52:54:00:12:34:56'
 
 const here = dirname(fileURLToPath(import.meta.url))
-const busybox = fileURLToPath(import.meta.resolve('busybox-static/bin/busybox'))
+const busybox = createRequire(import.meta.url).resolve('busybox-static/bin/busybox')
 
 /** Outside of the checkout, so that a fresh clone finds what an older one fetched. */
 export function cacheDirectory(): string {

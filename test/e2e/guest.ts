@@ -5,7 +5,7 @@ import { type GuestEvent, textsOf } from '../support/qemu/events.ts'
 import { type Card, Machine } from '../support/qemu/machine.ts'
 
 /** For everything that a guest may take; generous, as emulated guests share few cores with whatever else runs. */
-export const patience = 240_000
+export const patience = 120_000
 
 export const onlyCard: readonly Card[] = [{ kind: 'user' }]
 
