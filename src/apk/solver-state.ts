@@ -13,6 +13,8 @@ export interface NameState {
   hasVirtualProvides: boolean
   /** The longest way down its dependencies. */
   depth: number
+  /** The lower, the sooner it is decided. */
+  rank: number
   seen: boolean
   dirty: boolean
   unresolved: boolean
@@ -24,6 +26,8 @@ export interface NameState {
   noInstallIf: boolean
   hasOptions: boolean
   reverseDependsDone: boolean
+  /** So many of the names that depend on it are decided, from the first one on. */
+  dependentsDone: number
   inChangeset: boolean
 }
 
@@ -42,6 +46,8 @@ export interface PackageState {
   dependsUsed: boolean
   installIfTriggered: boolean
   installIfFailed: boolean
+  /** What it triggers was told of its choice. */
+  announced: boolean
   inChangeset: boolean
   /** Why it cannot be had, once that is known. */
   error: string | undefined
@@ -55,6 +61,7 @@ export function newNameState(): NameState {
     mergeProvides: 0,
     hasVirtualProvides: false,
     depth: 0,
+    rank: 0,
     seen: false,
     dirty: false,
     unresolved: false,
@@ -64,6 +71,7 @@ export function newNameState(): NameState {
     noInstallIf: false,
     hasOptions: false,
     reverseDependsDone: false,
+    dependentsDone: 0,
     inChangeset: false,
   }
 }
@@ -81,6 +89,7 @@ export function newPackageState(): PackageState {
     dependsUsed: false,
     installIfTriggered: false,
     installIfFailed: false,
+    announced: false,
     inChangeset: false,
     error: undefined,
   }

@@ -32,6 +32,9 @@ export function chosenPackage(state: NameState): Package | undefined {
   return typeof state.chosen === 'object' ? state.chosen.package : undefined
 }
 
+/** More than the longest chain of dependencies. */
+const DEEPEST = 1 << 20
+
 /** One try: the notes of names and packages are fresh before it and hold the decisions after it. */
 export class Solver {
   readonly #universe: Universe
@@ -56,10 +59,11 @@ export class Solver {
     for (const name of this.#universe.names.values()) name.state = newNameState()
     for (const pkg of this.#universe.packages) pkg.state = newPackageState()
     for (const { name } of world) this.#discoverAll(name)
+    const first = new Set(asked)
+    for (const name of this.#universe.names.values()) name.state.rank = rankOf(name, first.has(name))
     for (const { name, dependency } of world) {
       this.#constrain(undefined, this.#tags.bitOf(dependency), { name, dependency })
     }
-    const first = new Set(asked)
     for (;;) {
       while (this.#dirty.length > 0) {
         const names = this.#dirty
@@ -71,7 +75,7 @@ export class Solver {
           this.#reconsider(name)
         }
       }
-      const next = this.#mostPressing(first)
+      const next = this.#mostPressing()
       if (next === undefined) return
       this.#decide(next)
     }
@@ -285,9 +289,12 @@ export class Solver {
     state.noInstallIf = noInstallIf
     this.#queueUnresolved(name)
     if (first !== undefined) this.#propagate(name, first, options)
-    state.reverseDependsDone = name.rdepends.every(
-      (other) => !other.state.seen || other.state.chosen !== undefined,
-    )
+    // What is decided stays so: no need to look at the first ones again.
+    for (; state.dependentsDone < name.rdepends.length; state.dependentsDone++) {
+      const other = name.rdepends[state.dependentsDone]?.state
+      if (other?.seen && other.chosen === undefined) break
+    }
+    state.reverseDependsDone = state.dependentsDone === name.rdepends.length
   }
 
   /** What all the options of a name have in common holds already. */
@@ -314,13 +321,18 @@ export class Solver {
     for (const { name: provided } of first.provides) provided.state.hasVirtualProvides = false
   }
 
-  #mostPressing(asked: ReadonlySet<Name>): Name | undefined {
+  #mostPressing(): Name | undefined {
     let best: Name | undefined
+    let bestRank = Number.POSITIVE_INFINITY
     for (let i = this.#unresolved.length - 1; i >= 0; i--) {
       const name = this.#unresolved[i]
       if (name === undefined) continue
-      if (name.state.reverseDependsDone && name.state.requirers > 0 && !name.state.hasOptions) return name
-      if (best === undefined || compareUrgency(name, best, asked) < 0) best = name
+      const { state } = name
+      if (state.requirers > 0 && state.reverseDependsDone && !state.hasOptions) return name
+      const rank = state.requirers > 0 ? state.rank : state.rank + 1
+      if (rank >= bestRank) continue
+      best = name
+      bestRank = rank
     }
     return best
   }
@@ -377,8 +389,12 @@ export class Solver {
       this.#disqualify(other.package)
     }
     this.#reevaluateDependents(name)
-    if (pkg !== undefined) this.#reevaluateInstallIfOf(pkg)
-    else this.#reevaluateInstallIf(name)
+    if (pkg === undefined) this.#reevaluateInstallIf(name)
+    else if (!pkg.state.announced) {
+      // Once for all the names that are assigned to it now.
+      pkg.state.announced = true
+      this.#reevaluateInstallIfOf(pkg)
+    }
   }
 }
 
@@ -387,14 +403,13 @@ export function labelOf(pkg: Package): string {
   return `${pkg.name.text}-${pkg.version}`
 }
 
-/** Negative when `a` is to be decided before `b`. */
-function compareUrgency(a: Name, b: Name, asked: ReadonlySet<Name>): number {
-  return (
-    Number(asked.has(b)) - Number(asked.has(a)) ||
-    a.virtuality - b.virtuality ||
-    b.state.depth - a.state.depth ||
-    Number(b.state.requirers > 0) - Number(a.state.requirers > 0)
-  )
+/**
+ * The lower, the sooner it is decided: first what the world names, then names that are packages before those that are
+ * only provided, then what has the longest way down. Even, as what is required goes before what is not.
+ */
+function rankOf(name: Name, asked: boolean): number {
+  const kind = (asked ? 0 : 3) + name.virtuality
+  return (kind * DEEPEST - name.state.depth) * 2
 }
 
 function compareOptionalVersions(a: string | undefined, b: string | undefined): number {

@@ -47,7 +47,8 @@ export interface Package {
   readonly version: string
   readonly depends: readonly Requirement[]
   readonly installIf: readonly Requirement[]
-  readonly provides: readonly { readonly name: Name; readonly version: string | undefined }[]
+  /** Those that can make a difference; see `#forgetInert`. */
+  provides: readonly { readonly name: Name; readonly version: string | undefined }[]
   readonly providerPriority: number
   readonly empty: boolean
   /** Bit n: repository n has it. */
@@ -87,6 +88,7 @@ class Loader {
     }
     this.#completeProviders()
     this.#link()
+    this.#forgetInert()
     return { names: this.names, packages: [...this.packages.values()] }
   }
 
@@ -250,6 +252,19 @@ class Loader {
         }
       }
       name.virtuality = virtual === 0 ? 0 : virtual === name.providers.length ? 2 : 1
+    }
+  }
+
+  /**
+   * A name that only one package provides, and that nothing asks for or waits for, decides nothing. Most are (busybox
+   * has three hundred `cmd:` names), and the solver goes through a package's names again and again.
+   */
+  #forgetInert(): void {
+    for (const pkg of this.packages.values()) {
+      if (pkg.provides.length === 0) continue
+      pkg.provides = pkg.provides.filter(
+        ({ name }) => name.asked > 0 || name.providers.length > 1 || name.rinstallIf.length > 0,
+      )
     }
   }
 }
