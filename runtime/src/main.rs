@@ -21,6 +21,7 @@ mod mounts;
 mod network;
 mod operations;
 mod ops;
+mod packages;
 mod pipeline;
 mod processes;
 mod protocol;

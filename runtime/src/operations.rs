@@ -13,6 +13,7 @@ pub fn all() -> Ops {
     crate::modules::register(&mut ops);
     crate::mounts::register(&mut ops);
     crate::network::register(&mut ops);
+    crate::packages::register(&mut ops);
     crate::pipeline::register(&mut ops);
     crate::processes::register(&mut ops);
     ops

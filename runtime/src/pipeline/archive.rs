@@ -75,6 +75,11 @@ impl<R: Read> Archive<R> {
         }
     }
 
+    /// The stream behind the archive's end.
+    pub fn into_source(self) -> R {
+        self.source
+    }
+
     /// The next entry, or `None` at the end: two empty blocks, or the end of the data between two entries.
     /// What is left of the content of the entry before is skipped.
     pub fn next(&mut self) -> io::Result<Option<Entry>> {

@@ -24,9 +24,10 @@ pub fn fail(code: &str, stage: &str, subject: impl Into<String>, message: impl I
     failure(SysError::new(code, &operation(stage), subject, message))
 }
 
-/// The operation of a stage, as `SysError` names it: `pipeline.gunzip`.
+/// The operation of a stage, as `SysError` names it: `pipeline.gunzip`. What serves other operations as well
+/// (paths inside a root, archives) gets their names whole, with a dot.
 pub fn operation(stage: &str) -> String {
-    format!("pipeline.{stage}")
+    if stage.contains('.') { stage.to_owned() } else { format!("pipeline.{stage}") }
 }
 
 /// The `SysError` that travels in an error or in one of its causes.

@@ -1,9 +1,10 @@
 //! Filters that pass bytes on as they are: a digest to match, a limit on how many.
 
 use super::failure::fail;
+use super::inflate::{CHUNK, Gunzip, Unzstd};
 use ring::digest::{Algorithm, Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA512};
 use serde::Deserialize;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 
 #[derive(Deserialize, Clone)]
 #[serde(tag = "kind", rename_all = "lowercase")]
@@ -42,8 +43,8 @@ impl DigestName {
 /// Puts the filters over a source, in order.
 pub fn apply<'a>(filters: &[Filter], source: Box<dyn Read + 'a>, subject: &str) -> Box<dyn Read + 'a> {
     filters.iter().fold(source, |source, filter| match filter {
-        Filter::Gunzip => Box::new(super::inflate::Gunzip::new(source, subject)),
-        Filter::Unzstd => Box::new(super::inflate::Unzstd::new(source, subject)),
+        Filter::Gunzip => Box::new(Gunzip::new(BufReader::with_capacity(CHUNK, source), subject)),
+        Filter::Unzstd => Box::new(Unzstd::new(source, subject)),
         Filter::Digest { algorithm, expected } => Box::new(Digest {
             source,
             name: *algorithm,

@@ -13,26 +13,25 @@ pub const CHUNK: usize = 64 << 10;
 /// The largest window that a zstd frame may ask for, as zstd(1) allows without `--long`.
 const ZSTD_WINDOW: u64 = 128 << 20;
 
-pub struct Gunzip<R> {
-    state: State<R>,
+pub struct Gunzip<B> {
+    state: State<B>,
     members: u64,
     subject: String,
 }
 
-enum State<R> {
-    Between(BufReader<R>),
-    Inside(Box<GzDecoder<BufReader<R>>>),
+enum State<B> {
+    Between(B),
+    Inside(Box<GzDecoder<B>>),
     Done,
 }
 
-impl<R: Read> Gunzip<R> {
-    pub fn new(source: R, subject: &str) -> Self {
-        let state = State::Between(BufReader::with_capacity(CHUNK, source));
-        Gunzip { state, members: 0, subject: subject.to_owned() }
+impl<B: BufRead> Gunzip<B> {
+    pub fn new(source: B, subject: &str) -> Self {
+        Gunzip { state: State::Between(source), members: 0, subject: subject.to_owned() }
     }
 }
 
-impl<R: Read> Read for Gunzip<R> {
+impl<B: BufRead> Read for Gunzip<B> {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
         if to.is_empty() {
             return Ok(0);

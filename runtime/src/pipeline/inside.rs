@@ -6,7 +6,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags, mkdirat, openat2};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::rc::Rc;
+use std::sync::Arc;
 
 const RESOLVE: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
 
@@ -16,7 +16,7 @@ pub struct Root {
     stage: &'static str,
     subject: String,
     /// The directory that was used last: entries come in order.
-    last: Option<(Vec<u8>, Rc<OwnedFd>)>,
+    last: Option<(Vec<u8>, Arc<OwnedFd>)>,
 }
 
 impl Root {
@@ -45,7 +45,7 @@ impl Root {
     }
 
     /// A directory inside the root; `create`: it and its parents are made, 0755, where they are missing.
-    pub fn directory(&mut self, path: &[u8], create: bool) -> io::Result<Rc<OwnedFd>> {
+    pub fn directory(&mut self, path: &[u8], create: bool) -> io::Result<Arc<OwnedFd>> {
         if let Some((last, fd)) = &self.last
             && last == path
         {
@@ -64,7 +64,7 @@ impl Root {
             }
             result => result,
         };
-        let fd = Rc::new(fd.map_err(|error| self.error(error, path))?);
+        let fd = Arc::new(fd.map_err(|error| self.error(error, path))?);
         self.last = Some((path.to_vec(), fd.clone()));
         Ok(fd)
     }

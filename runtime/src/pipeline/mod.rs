@@ -1,23 +1,24 @@
 //! Pipelines: a source, filters and one sink, run on a thread of their own. `Pipelines` in src/sys/pipeline.ts.
 
-mod archive;
-mod failure;
-mod filter;
+pub mod archive;
+pub mod failure;
+pub mod filter;
 mod http;
-mod inflate;
-mod inside;
+pub mod inflate;
+pub mod inside;
 mod resolve;
-mod sink;
+pub mod sink;
 mod source;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 mod tftp;
-mod tree;
-mod url;
+pub mod tree;
+pub mod url;
 mod watch;
 
 use crate::error::Result;
 use crate::ops::{Call, Cancel, Emit, Ops};
+use crate::packages::{self, IndexHandle, StagedPackage};
 use failure::{fail, sys_error};
 use filter::Filter;
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,8 @@ enum Sink {
     File { path: String, mode: u32 },
     Tree { root: String },
     Text { bytes: u64 },
+    ApkIndex,
+    ApkStage { root: String, checksum: String },
 }
 
 impl Sink {
@@ -52,6 +55,8 @@ impl Sink {
             Sink::File { .. } => "file",
             Sink::Tree { .. } => "tree",
             Sink::Text { .. } => "text",
+            Sink::ApkIndex => "apk-index",
+            Sink::ApkStage { .. } => "apk-stage",
         }
     }
 }
@@ -62,6 +67,8 @@ pub enum Outcome {
     File { bytes: u64 },
     Tree { bytes: u64, paths: Vec<String> },
     Text { bytes: u64, text: String },
+    Index { bytes: u64, index: IndexHandle },
+    Stage { bytes: u64, stage: StagedPackage },
 }
 
 /// A pipeline may wait long for a network, so it never takes one of the pool's few threads.
@@ -103,6 +110,14 @@ fn transfer(pipeline: &Pipeline, watch: &Rc<Watch>, emit: &Emit, subject: &str) 
         Sink::Text { bytes } => {
             let (bytes, text) = sink::text(&mut from, *bytes, subject)?;
             Outcome::Text { bytes, text }
+        }
+        Sink::ApkIndex => {
+            let (bytes, index) = packages::index::read(&mut from, subject)?;
+            return Ok(Outcome::Index { bytes, index: packages::keep_index(index) });
+        }
+        Sink::ApkStage { root, checksum } => {
+            let stage = packages::stage::read(&mut from, root, checksum, subject)?;
+            return Ok(Outcome::Stage { bytes: stage.package_bytes, stage: packages::keep_stage(stage) });
         }
     };
     sink::drain(&mut from)?;

@@ -1,0 +1,177 @@
+//! The database of what is installed, in memory: packages with their directories and files, and who owns which path.
+
+use super::installed;
+use super::protected::Protected;
+use crate::pipeline::inside::Root;
+use std::collections::{HashMap, HashSet};
+use std::io;
+
+pub const OPEN: &str = "packages.openDatabase";
+
+/// Mode, owner and extended attributes as the database writes them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Acl {
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    /// `Q1…`
+    pub xattrs: Option<String>,
+}
+
+impl Acl {
+    pub fn of_directory() -> Acl {
+        Acl { mode: 0o755, uid: 0, gid: 0, xattrs: None }
+    }
+    pub fn of_file() -> Acl {
+        Acl { mode: 0o644, uid: 0, gid: 0, xattrs: None }
+    }
+}
+
+pub struct PackageFile {
+    pub name: Vec<u8>,
+    pub acl: Acl,
+    pub checksum: Option<String>,
+}
+
+pub struct PackageDirectory {
+    pub path: Vec<u8>,
+    pub acl: Acl,
+    pub files: Vec<PackageFile>,
+}
+
+pub struct Package {
+    pub name: String,
+    pub version: String,
+    /// `Q1…`, the identity.
+    pub checksum: String,
+    /// The lines before the first `F:`, each with its newline, without `f:`.
+    pub stanza: String,
+    /// apk's flags of what is broken, without `s` for scripts until that is known: the value of `f:`.
+    pub broken: String,
+    pub directories: Vec<PackageDirectory>,
+    pub scripts: Vec<(String, Vec<u8>)>,
+    pub triggers: Vec<String>,
+}
+
+impl Package {
+    pub fn new(stanza: String) -> Package {
+        let field = |letter: &str| {
+            let value = stanza.lines().find_map(|line| line.strip_prefix(letter));
+            value.unwrap_or_default().to_owned()
+        };
+        let (name, version, checksum) = (field("P:"), field("V:"), field("C:"));
+        let broken = String::new();
+        let (directories, scripts, triggers) = (Vec::new(), Vec::new(), Vec::new());
+        Package { name, version, checksum, stanza, broken, directories, scripts, triggers }
+    }
+
+    /// The number of a directory in `directories`. Packages list a directory's files right after it.
+    pub fn directory(&self, path: &[u8]) -> Option<usize> {
+        self.directories.iter().rposition(|directory| directory.path == path)
+    }
+}
+
+/// What is known of a directory that packages have, as apk decides on its mode.
+#[derive(Default)]
+pub struct DirectoryState {
+    /// Of the packages so far: see `settle`.
+    pub acl: Option<Acl>,
+    /// Whether it was looked for in the root.
+    pub met: bool,
+    /// Made by us, or just as packages want it: its mode and owner are set at the end.
+    pub ours: bool,
+}
+
+pub struct Database {
+    pub root: Root,
+    pub root_path: String,
+    /// Paths whose file stays, whoever brings another.
+    pub keep: HashSet<Vec<u8>>,
+    pub protected: Protected,
+    pub packages: Vec<Package>,
+    /// Which package, by its number in `packages`, has a path.
+    pub owners: HashMap<Vec<u8>, usize>,
+    pub directories: HashMap<Vec<u8>, DirectoryState>,
+    /// A commit came after the modes of directories were settled.
+    pub unsettled: bool,
+}
+
+impl Database {
+    pub fn open(root_path: &str, keep: &[String]) -> io::Result<Database> {
+        let root = Root::open(root_path, OPEN, root_path)?;
+        let packages = installed::read(&root)?;
+        let mut database = Database {
+            protected: Protected::read(&root),
+            root,
+            root_path: root_path.to_owned(),
+            keep: HashSet::new(),
+            packages: Vec::new(),
+            owners: HashMap::new(),
+            directories: HashMap::new(),
+            unsettled: false,
+        };
+        for path in keep {
+            match path.strip_suffix('/') {
+                // A directory of the overlay keeps its mode and owner.
+                Some(directory) => {
+                    let state = DirectoryState { met: true, ..DirectoryState::default() };
+                    database.directories.insert(directory.as_bytes().to_vec(), state);
+                }
+                None => {
+                    database.keep.insert(path.as_bytes().to_vec());
+                }
+            }
+        }
+        for package in packages {
+            database.enter(package);
+        }
+        Ok(database)
+    }
+
+    /// Makes the package the owner of its paths.
+    pub fn enter(&mut self, package: Package) {
+        let number = self.packages.len();
+        for directory in &package.directories {
+            self.wants(&directory.path, &directory.acl);
+            for file in &directory.files {
+                self.owners.insert(join(&directory.path, &file.name), number);
+            }
+        }
+        self.packages.push(package);
+    }
+
+    /// A package's wish for a directory: of two owners the one with the smaller number, of two modes what both allow.
+    pub fn wants(&mut self, path: &[u8], acl: &Acl) {
+        let state = self.directories.entry(path.to_vec()).or_default();
+        match &mut state.acl {
+            Some(known) if (acl.uid, acl.gid) > (known.uid, known.gid) => {}
+            Some(known) if (acl.uid, acl.gid) == (known.uid, known.gid) => known.mode &= acl.mode,
+            known => *known = Some(acl.clone()),
+        }
+    }
+
+    /// The file that the database has for a path, and its package's number.
+    pub fn file(&self, path: &[u8]) -> Option<(usize, &PackageFile)> {
+        let number = *self.owners.get(path)?;
+        let (directory, name) = crate::pipeline::inside::split(path);
+        let package = &self.packages[number];
+        let directories = package.directories.iter().filter(|known| known.path == directory);
+        let file = directories.flat_map(|known| &known.files).find(|file| file.name == name)?;
+        Some((number, file))
+    }
+
+    /// Takes a path from its package's list.
+    pub fn take(&mut self, path: &[u8]) {
+        if let Some(number) = self.owners.remove(path) {
+            let (directory, name) = crate::pipeline::inside::split(path);
+            for known in self.packages[number].directories.iter_mut().filter(|known| known.path == directory)
+            {
+                known.files.retain(|file| file.name != name);
+            }
+        }
+    }
+}
+
+pub fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
+    if directory.is_empty() { name.to_vec() } else { [directory, b"/", name].concat() }
+}

@@ -1,0 +1,350 @@
+//! Unpacks a package into a stage of its own, `ROOT/.diskless/stage-N`, and checks it on the way.
+//!
+//! A package is gzip members: signatures (not needed: the index is signed and has the control member's SHA-1), the
+//! control member (.PKGINFO and scripts), and the data, whose SHA-256 .PKGINFO has. Both cover the compressed bytes,
+//! so they cover everything in them; the SHA-1 that each file's header has is taken from there, as apk does.
+//!
+//! In the stage files have numbers for names. No name of the package is used until a commit moves them.
+
+use super::checksum::{q1, sha1, sha1_of};
+use super::member::{Bounded, Tap, next_member};
+use crate::pipeline::archive::{Archive, Entry, Kind};
+use crate::pipeline::failure::{fail, failure, sys_error};
+use crate::pipeline::filter::hex;
+use crate::pipeline::inflate::{CHUNK, Gunzip};
+use crate::pipeline::inside::{Root, normalize, split};
+use crate::pipeline::sink::{drain, writing};
+use crate::pipeline::tree::times;
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, fchmod, futimens, linkat, makedev, mkdirat, mknodat, openat,
+};
+use rustix::fs::{symlinkat, unlinkat, utimensat};
+use rustix::io::Errno;
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+const STAGE: &str = "apk-stage";
+/// .PKGINFO and the scripts, inflated.
+const CONTROL: u64 = 16 << 20;
+/// More entries than any package has.
+const ENTRIES: usize = 1_000_000;
+
+/// In the order in which apk writes them.
+pub const SCRIPTS: [&str; 7] = [
+    "pre-install",
+    "post-install",
+    "pre-deinstall",
+    "post-deinstall",
+    "pre-upgrade",
+    "post-upgrade",
+    "trigger",
+];
+
+/// Where stages are, inside the root.
+pub const PLACE: &[u8] = b".diskless";
+
+/// One entry of the data.
+pub struct Staged {
+    pub entry: Entry,
+    /// Below the root, no slash at the end.
+    pub path: Vec<u8>,
+    /// `Q1…`, of a file's content or a symlink's target.
+    pub checksum: Option<String>,
+    /// Its name in the stage; none for a directory.
+    pub slot: Option<u32>,
+}
+
+pub struct Stage {
+    /// Of the stage's directory.
+    pub fd: OwnedFd,
+    place: OwnedFd,
+    name: String,
+    slots: u32,
+    pub package_bytes: u64,
+    pub pkginfo: String,
+    pub scripts: Vec<(String, Vec<u8>)>,
+    pub entries: Vec<Staged>,
+}
+
+/// Reads a package to its end. `checksum` is the index's `C:`.
+pub fn read(from: &mut dyn Read, root: &str, checksum: &str, subject: &str) -> io::Result<Stage> {
+    let mut tap = Tap::new(from);
+    let control = read_control(&mut tap, checksum, subject)?;
+    let mut stage = Stage::create(root, subject)?;
+    (stage.pkginfo, stage.scripts) = (control.pkginfo, control.scripts);
+    tap.hash(&SHA256);
+    stage.unpack(&mut tap, root, subject)?;
+    let found = tap.hashed().map(|digest| hex(digest.as_ref())).unwrap_or_default();
+    if found != control.datahash {
+        let message = format!("its data's SHA-256 is {found}, and should be {}", control.datahash);
+        return Err(fail("DIGEST", STAGE, subject, message));
+    }
+    stage.package_bytes = tap.bytes;
+    Ok(stage)
+}
+
+struct Control {
+    pkginfo: String,
+    scripts: Vec<(String, Vec<u8>)>,
+    datahash: String,
+}
+
+fn read_control<R: Read>(tap: &mut Tap<R>, checksum: &str, subject: &str) -> io::Result<Control> {
+    let mut left = CONTROL;
+    loop {
+        tap.hash(&SHA1_FOR_LEGACY_USE_ONLY);
+        let Some(member) = next_member(tap, STAGE, subject)? else {
+            return Err(fail("FORMAT", STAGE, subject, "there is no .PKGINFO in it; it is not a package"));
+        };
+        let member = Bounded { source: member, left: &mut left, stage: STAGE, subject };
+        let mut archive = Archive::new(member, STAGE, subject);
+        let (mut pkginfo, mut scripts, mut signature) = (None, Vec::new(), true);
+        while let Some(entry) = archive.next()? {
+            signature &= entry.path.starts_with(b".SIGN.");
+            let name = entry.path.strip_prefix(b".").map(String::from_utf8_lossy).unwrap_or_default();
+            if name == "PKGINFO" {
+                let mut bytes = Vec::new();
+                archive.read_to_end(&mut bytes)?;
+                pkginfo = Some(String::from_utf8_lossy(&bytes).into_owned());
+            } else if SCRIPTS.contains(&&*name) && entry.kind == Kind::File {
+                let mut bytes = Vec::new();
+                archive.read_to_end(&mut bytes)?;
+                scripts.push((name.into_owned(), bytes));
+            }
+        }
+        drain(&mut archive.into_source())?;
+        let found = tap.hashed().map(|digest| q1(digest.as_ref())).unwrap_or_default();
+        if signature {
+            continue;
+        }
+        if found != checksum {
+            let message =
+                format!("it is not the package of the index: its checksum is {found}, not {checksum}");
+            return Err(fail("DIGEST", STAGE, subject, message));
+        }
+        let Some(pkginfo) = pkginfo else {
+            return Err(fail("FORMAT", STAGE, subject, "its control member has no .PKGINFO"));
+        };
+        let Some(datahash) = pkginfo.lines().find_map(|line| line.strip_prefix("datahash = ")) else {
+            return Err(fail(
+                "FORMAT",
+                STAGE,
+                subject,
+                ".PKGINFO has no datahash, so its data cannot be checked",
+            ));
+        };
+        let datahash = datahash.trim().to_ascii_lowercase();
+        return Ok(Control { datahash, pkginfo, scripts });
+    }
+}
+
+impl Stage {
+    fn create(root: &str, subject: &str) -> io::Result<Stage> {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let root = Root::open(root, STAGE, subject)?;
+        let error = |error| root.error(error, PLACE);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        loop {
+            match mkdirat(root.fd(), PLACE, Mode::RWXU) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(failed) => return Err(error(failed)),
+            }
+            let name = format!("stage-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+            let made = openat(root.fd(), PLACE, flags, Mode::empty())
+                .and_then(|place| mkdirat(&place, name.as_str(), Mode::RWXU).map(|()| place))
+                .and_then(|place| Ok((openat(&place, name.as_str(), flags, Mode::empty())?, place)));
+            match made {
+                Ok((fd, place)) => {
+                    return Ok(Stage {
+                        fd,
+                        place,
+                        name,
+                        slots: 0,
+                        package_bytes: 0,
+                        pkginfo: String::new(),
+                        scripts: Vec::new(),
+                        entries: Vec::new(),
+                    });
+                }
+                // Left by an earlier engine; or another stage that ended just removed their common place.
+                Err(Errno::EXIST | Errno::NOENT) => {}
+                Err(failed) => return Err(error(failed)),
+            }
+        }
+    }
+
+    fn unpack<R: Read>(&mut self, tap: &mut Tap<R>, root: &str, subject: &str) -> io::Result<()> {
+        // A package without files may end after its control member.
+        if io::BufRead::fill_buf(tap)?.is_empty() {
+            return Ok(());
+        }
+        let root = Root::open(root, STAGE, subject)?;
+        let mut archive = Archive::new(Gunzip::new(tap, subject), STAGE, subject);
+        let mut directories = HashSet::from([Vec::new()]);
+        let mut placed: HashMap<Vec<u8>, usize> = HashMap::new();
+        let mut buffer = vec![0; CHUNK];
+        while let Some(entry) = archive.next()? {
+            let Some(path) = place(&entry, subject)? else { continue };
+            if self.entries.len() >= ENTRIES {
+                return Err(fail("TOO_BIG", STAGE, subject, format!("it has more than {ENTRIES} files")));
+            }
+            if entry.kind == Kind::Directory {
+                directories.insert(path.clone());
+                self.entries.push(Staged { entry, path, checksum: None, slot: None });
+                continue;
+            }
+            let (parent, name) = split(&path);
+            if name.len() > 6 && name.starts_with(b".keep_") {
+                continue;
+            }
+            if !directories.contains(parent) {
+                return Err(format(subject, &path, "comes without its directory"));
+            }
+            let slot = self.slots;
+            self.slots += 1;
+            let checksum = match &entry.kind {
+                Kind::HardLink(target) => {
+                    let target = normalize(target).ok_or_else(|| escape(subject, target))?;
+                    let Some(&at) = placed.get(&target) else {
+                        return Err(format(
+                            subject,
+                            &path,
+                            "is a hard link to what the package does not have",
+                        ));
+                    };
+                    let target = &self.entries[at];
+                    let from = target.slot.unwrap_or_default().to_string();
+                    linkat(&self.fd, from.as_str(), &self.fd, slot.to_string(), AtFlags::empty())
+                        .map_err(|error| root.error(error, &path))?;
+                    target.checksum.clone()
+                }
+                Kind::File => Some(self.write(slot, &entry, &mut archive, &mut buffer, subject)?),
+                _ => self.make(slot, &entry).map_err(|error| root.error(error, &path))?,
+            };
+            placed.insert(path.clone(), self.entries.len());
+            self.entries.push(Staged { entry, path, checksum, slot: Some(slot) });
+        }
+        drain(&mut archive.into_source())?;
+        Ok(())
+    }
+
+    /// Writes a file; gives its checksum: the header's, or else computed.
+    fn write(
+        &self,
+        slot: u32,
+        entry: &Entry,
+        content: &mut dyn Read,
+        buffer: &mut [u8],
+        subject: &str,
+    ) -> io::Result<String> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let failed = |error: io::Error| writing(error, STAGE, subject, &self.fd);
+        let fd = openat(&self.fd, slot.to_string(), flags, Mode::RUSR | Mode::WUSR);
+        let mut file = File::from(fd.map_err(|error| failed(error.into()))?);
+        let mut digest = entry.sha1.is_none().then(sha1);
+        loop {
+            match content.read(buffer)? {
+                0 => break,
+                count => {
+                    if let Some(digest) = &mut digest {
+                        digest.update(&buffer[..count]);
+                    }
+                    file.write_all(&buffer[..count]).map_err(failed)?;
+                }
+            }
+        }
+        fchmod(&file, Mode::from_raw_mode(entry.mode))
+            .and_then(|()| futimens(&file, &times(entry.mtime)))
+            .map_err(|error| failed(error.into()))?;
+        Ok(match digest {
+            Some(digest) => q1(digest.finish().as_ref()),
+            None => q1(&entry.sha1.unwrap_or_default()),
+        })
+    }
+
+    /// Makes what is not a file; gives a symlink's checksum.
+    fn make(&self, slot: u32, entry: &Entry) -> rustix::io::Result<Option<String>> {
+        let (name, mode) = (slot.to_string(), Mode::from_raw_mode(entry.mode));
+        let node = |kind, device| {
+            mknodat(&self.fd, name.as_str(), kind, Mode::RUSR, device)?;
+            rustix::fs::chmodat(&self.fd, name.as_str(), mode, AtFlags::empty())?;
+            utimensat(&self.fd, name.as_str(), &times(entry.mtime), AtFlags::SYMLINK_NOFOLLOW)
+        };
+        match &entry.kind {
+            Kind::Symlink(target) => {
+                symlinkat(target.as_slice(), &self.fd, name.as_str())?;
+                let sum = entry.sha1.map_or_else(|| q1(sha1_of(target).as_ref()), |sum| q1(&sum));
+                return Ok(Some(sum));
+            }
+            Kind::Char(major, minor) => node(FileType::CharacterDevice, makedev(*major, *minor))?,
+            Kind::Block(major, minor) => node(FileType::BlockDevice, makedev(*major, *minor))?,
+            Kind::Fifo => node(FileType::Fifo, 0)?,
+            Kind::File | Kind::Directory | Kind::HardLink(_) => {}
+        }
+        Ok(entry.sha1.map(|sum| q1(&sum)))
+    }
+
+    pub fn files(&self) -> usize {
+        self.entries.iter().filter(|staged| staged.slot.is_some()).count()
+    }
+
+    pub fn installed_bytes(&self) -> u64 {
+        let files = self.entries.iter().filter(|staged| staged.entry.kind == Kind::File);
+        files.map(|staged| staged.entry.size).sum()
+    }
+
+    pub fn extract_script(&self, script: &str, path: &str) -> io::Result<()> {
+        let operation = "packages.extractScript";
+        let Some((_, bytes)) = self.scripts.iter().find(|(name, _)| name == script) else {
+            return Err(fail("ENOENT", operation, path, format!("the package has no script {script}")));
+        };
+        let failed = |error| failure(sys_error(error, operation, path));
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).custom_flags(libc::O_NOFOLLOW);
+        let mut file = options.open(path).map_err(failed)?;
+        file.write_all(bytes).map_err(|error| writing(error, operation, path, &file))?;
+        fchmod(&file, Mode::from_raw_mode(0o755)).map_err(|error| failed(error.into()))
+    }
+}
+
+impl Drop for Stage {
+    /// What a commit has moved is not there any more. What cannot be removed stays, and does no harm.
+    fn drop(&mut self) {
+        for slot in 0..self.slots {
+            let _ = unlinkat(&self.fd, slot.to_string(), AtFlags::empty());
+        }
+        let _ = unlinkat(&self.place, self.name.as_str(), AtFlags::REMOVEDIR);
+    }
+}
+
+/// Where an entry goes, below the root; `None` for one that apk leaves out.
+fn place(entry: &Entry, subject: &str) -> io::Result<Option<Vec<u8>>> {
+    let name = &entry.path;
+    let path = normalize(name).ok_or_else(|| escape(subject, name))?;
+    if name.iter().any(|&byte| byte < 0x20 || byte == 0x7f) {
+        return Err(format(subject, name, "has a control character in its name"));
+    }
+    if name.starts_with(b"./")
+        || name.windows(3).any(|part| part == b"/./")
+        || name.windows(2).any(|part| part == b"//")
+    {
+        return Err(format(subject, name, "has a name that packages do not have"));
+    }
+    // apk's own metadata, as .PKGINFO; nothing at the top of a root begins with a dot.
+    Ok((!path.is_empty() && !path.starts_with(b".")).then_some(path))
+}
+
+fn escape(subject: &str, name: &[u8]) -> io::Error {
+    let name = String::from_utf8_lossy(name);
+    fail("ESCAPE", STAGE, subject, format!("the package wants to write to {name}, outside the root"))
+}
+
+fn format(subject: &str, name: &[u8], what: &str) -> io::Error {
+    let name = name.escape_ascii().to_string();
+    fail("FORMAT", STAGE, subject, format!("the package is not usable: {name} {what}"))
+}

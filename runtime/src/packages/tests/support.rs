@@ -1,0 +1,52 @@
+//! Keys, signed indexes and packages, made for the test.
+
+pub use crate::pipeline::tests::support::*;
+
+use crate::error::Result;
+use crate::ops::{Cancel, Emit, Ops, Run};
+use crate::packages::checksum::{q1, sha1_of};
+use crate::pipeline::filter::hex;
+use ring::digest::{SHA256, digest};
+use serde_json::Value;
+
+/// Calls an operation as TypeScript would.
+pub fn call(name: &str, arguments: Value) -> Result<Value> {
+    let mut ops = Ops::default();
+    crate::packages::register(&mut ops);
+    let json = arguments.to_string();
+    let answer = match ops.table.get(name) {
+        Some(Run::Inline(run)) => run(&json),
+        Some(Run::Pool(run)) => run(&json, &Cancel::default(), &Emit::new(|_| ())),
+        _ => panic!("no operation {name}"),
+    };
+    answer.map(|json| serde_json::from_str(&json).expect("JSON"))
+}
+
+/// Runs a pipeline and gives its result as TypeScript would see it.
+pub fn run(path: &str, sink: Value) -> Result<Value> {
+    pipeline(file(path), serde_json::json!([]), sink)
+        .map(|outcome| serde_json::to_value(outcome).expect("JSON"))
+}
+
+pub struct Package {
+    pub control: Vec<u8>,
+    pub data: Vec<u8>,
+}
+
+impl Package {
+    /// With `.PKGINFO` and these scripts.
+    pub fn new(pkginfo: &str, scripts: &[(&str, &str)], data: &[TarEntry]) -> Package {
+        let data = gzip(&tar(data));
+        let pkginfo = format!("{pkginfo}datahash = {}\n", hex(digest(&SHA256, &data).as_ref()));
+        let mut entries = vec![tar_file(".PKGINFO", pkginfo.as_bytes())];
+        entries.extend(scripts.iter().map(|(name, text)| tar_file(&format!(".{name}"), text.as_bytes())));
+        Package { control: gzip(&tar_cut(&entries)), data }
+    }
+    pub fn checksum(&self) -> String {
+        q1(sha1_of(&self.control).as_ref())
+    }
+    pub fn bytes(&self) -> Vec<u8> {
+        let signature = gzip(&tar_cut(&[tar_file(".SIGN.RSA.test.rsa.pub", b"not looked at")]));
+        [signature, self.control.clone(), self.data.clone()].concat()
+    }
+}
