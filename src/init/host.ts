@@ -118,7 +118,7 @@ function packages(wire: Wire): sys.Packages {
     verifyIndex: (index, keys) =>
       wire.call('packages.verifyIndex', { index, keys: Object.fromEntries(keys) }),
     lookup: (index, names) => wire.call('packages.lookup', { index, names }),
-    installIf: (index) => wire.call('packages.installIf', { index }),
+    installIf: (index, names) => wire.call('packages.installIf', { index, names }),
     closeIndex: (index) => wire.call('packages.closeIndex', { index }),
     openDatabase: (root, keep) => wire.call('packages.openDatabase', { root, keep }),
     commit: (database, request) => wire.call('packages.commit', { database, request }),
