@@ -45,6 +45,8 @@ async function main(): Promise<number> {
       keys: [demo.keys],
       commandLine: [
         'console=ttyS0',
+        // The kernel's own words below warnings are not what is to be seen here.
+        'loglevel=4',
         'ip=dhcp',
         `apkovl=${server.url}/{MAC}.apkovl.tar.gz`,
         `alpine_repo=${server.url}/apks`,
@@ -75,8 +77,10 @@ async function bootOnce(directory: string): Promise<number> {
   const machine = await switchOn(directory, { onConsole: (text) => process.stdout.write(text) })
   try {
     const login = machine.console.waitFor(/\S+ login: $/, deadlineMs)
-    const failure = machine.events.waitFor('failed', {}, deadlineMs).then((event) => {
-      throw new Error(`the boot failed: ${JSON.stringify(event.fields)}`)
+    const failure = machine.events.waitFor('failed', {}, deadlineMs).then(async (event) => {
+      // The console is the slower one: the message is whole when the shell asks.
+      await machine.console.waitFor(/diskless# $/, 60_000).catch(() => undefined)
+      throw new Error(`the boot failed in the phase ${event.fields.phase}: see above`)
     })
     await Promise.race([login, failure])
     const seconds = ((performance.now() - began) / 1000).toFixed(1)
