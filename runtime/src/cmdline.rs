@@ -2,6 +2,7 @@
 //! All else is TypeScript's.
 
 use crate::protocol::{Action, Policy};
+use std::time::Duration;
 
 fn read() -> String {
     std::fs::read_to_string("/proc/cmdline").unwrap_or_default()
@@ -18,6 +19,16 @@ pub fn last(key: &str) -> Option<String> {
 
 fn last_of<'a>(line: &'a str, key: &str) -> Option<&'a str> {
     line.split_whitespace().rev().find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
+}
+
+/// How long a shell may be idle before the next try, `diskless.idle=SECONDS`: none for 0, 120 s unless told.
+pub fn idle() -> Option<Duration> {
+    idle_of(&read())
+}
+
+fn idle_of(line: &str) -> Option<Duration> {
+    let seconds = last_of(line, "diskless.idle").and_then(|seconds| seconds.parse().ok()).unwrap_or(120);
+    (seconds > 0).then(|| Duration::from_secs(seconds))
 }
 
 /// What to do with a dead engine that has not said: `diskless.onfail=`, else `panic=N` as Alpine means it.
@@ -41,6 +52,14 @@ fn policy_of(line: &str) -> Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_patience_with_an_idle_shell() {
+        assert_eq!(idle_of("quiet"), Some(Duration::from_secs(120)));
+        assert_eq!(idle_of("diskless.idle=5"), Some(Duration::from_secs(5)));
+        assert_eq!(idle_of("diskless.idle=5 diskless.idle=0"), None);
+        assert_eq!(idle_of("diskless.idle=soon"), Some(Duration::from_secs(120)));
+    }
 
     #[test]
     fn the_policy_of_a_command_line() {

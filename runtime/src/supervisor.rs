@@ -14,8 +14,6 @@ use std::time::{Duration, Instant};
 
 /// An engine that dies again and again by itself: after so many deaths the machine starts afresh.
 const DEATHS: u32 = 20;
-/// A shell in which nobody types goes on trying: a site must come back after a power cut.
-const IDLE: Duration = Duration::from_secs(120);
 /// How long after the n-th death at least; doubled up to a minute.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -227,17 +225,18 @@ impl Supervisor {
         }
     }
 
-    /// None when no shell could be had: each was refused.
+    /// None when no shell could be had: each was refused. A shell in which nobody types goes on trying: a site must
+    /// come back by itself after a power cut.
     fn while_open(&mut self, open: &mut Vec<(String, Session)>) -> Option<Again> {
-        let begun = Instant::now();
+        let (begun, patience) = (Instant::now(), cmdline::idle());
         while !open.is_empty() {
             let typed = open.iter().filter_map(|(device, _)| terminal::idle(device).ok()).min();
             let quiet = typed.unwrap_or(begun.elapsed()).min(begun.elapsed());
-            if quiet >= IDLE {
-                terminal::print_everywhere(&format!("\ndiskless: nobody typed for {} s", IDLE.as_secs()));
+            if let Some(patience) = patience.filter(|patience| quiet >= *patience) {
+                terminal::print_everywhere(&format!("\ndiskless: nobody typed for {} s", patience.as_secs()));
                 return Some(Again::ByItself);
             }
-            match self.signals.wait(None, Some(IDLE - quiet)) {
+            match self.signals.wait(None, patience.map(|patience| patience - quiet)) {
                 Wake::Asked => return Some(Again::Asked),
                 Wake::Timeout | Wake::Link => {}
                 Wake::Child => {
@@ -291,7 +290,7 @@ fn describe(status: WaitStatus) -> String {
     match (status.exit_status(), status.terminating_signal()) {
         (Some(code), _) => format!("exit status {code}"),
         (_, Some(libc::SIGKILL)) => "killed by SIGKILL (for want of memory, or by hand)".to_owned(),
-        (_, Some(libc::SIGSEGV)) => "killed by SIGSEGV".to_owned(),
+        (_, Some(libc::SIGSEGV)) => "killed by SIGSEGV (a native stack that overflowed, perhaps)".to_owned(),
         (_, Some(libc::SIGABRT)) => "aborted (SIGABRT): the lines above may say why".to_owned(),
         (_, Some(signal)) => format!("killed by signal {signal}"),
         _ => "for no known reason".to_owned(),
