@@ -121,10 +121,10 @@ function packages(wire: Wire): sys.Packages {
     installIf: (index, names) => wire.call('packages.installIf', { index, names }),
     closeIndex: (index) => wire.call('packages.closeIndex', { index }),
     openDatabase: (root, keep) => wire.call('packages.openDatabase', { root, keep }),
-    commit: (database, request) => wire.call('packages.commit', { database, request }),
+    commit: (database, request) => wire.call('packages.commit', { database, ...request }),
     extractScript: (stage, script, path) => wire.call('packages.extractScript', { stage, script, path }),
     discard: (stage) => wire.call('packages.discard', { stage }),
-    writeDatabase: (database) => wire.call('packages.writeDatabase', { database }),
+    writeDatabase: (database, broken) => wire.call('packages.writeDatabase', { database, broken }),
   }
 }
 

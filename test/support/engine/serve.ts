@@ -183,8 +183,8 @@ function rooms(sys: Sys): Readonly<Record<string, Operation>> {
     'packages.openDatabase': op((a: { root: string; keep: string[] }) =>
       packages.openDatabase(a.root, a.keep),
     ),
-    'packages.commit': op((a: { database: number; request: Parameters<typeof packages.commit>[1] }) =>
-      packages.commit(a.database, a.request),
+    'packages.commit': op((a: { database: number } & Parameters<typeof packages.commit>[1]) =>
+      packages.commit(a.database, a),
     ),
     'packages.extractScript': op((a: Path & { stage: number; script: string }) =>
       packages.extractScript(a.stage, a.script, a.path),
