@@ -84,7 +84,6 @@ pub struct DirectoryState {
 
 pub struct Database {
     pub root: Root,
-    pub root_path: String,
     /// Paths whose file stays, whoever brings another.
     pub keep: HashSet<Vec<u8>>,
     pub protected: Protected,
@@ -103,7 +102,6 @@ impl Database {
         let mut database = Database {
             protected: Protected::read(&root),
             root,
-            root_path: root_path.to_owned(),
             keep: HashSet::new(),
             packages: Vec::new(),
             owners: HashMap::new(),
