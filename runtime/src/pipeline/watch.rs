@@ -108,14 +108,17 @@ impl Watch {
         since: Instant,
         limit: Limit,
     ) -> io::Result<()> {
-        loop {
-            let slice = self.slice(since, limit)?;
-            let timeout = Timespec { tv_sec: slice.as_secs() as i64, tv_nsec: slice.subsec_nanos().into() };
-            match poll(&mut [PollFd::from_borrowed_fd(fd, events)], Some(&timeout)) {
-                Ok(0) | Err(Errno::INTR) => {}
-                Ok(_) => return Ok(()),
-                Err(error) => return Err(error.into()),
-            }
+        while !self.poll(fd, events, self.slice(since, limit)?)? {}
+        Ok(())
+    }
+
+    /// Whether the descriptor is ready within a slice.
+    pub fn poll(&self, fd: BorrowedFd<'_>, events: PollFlags, slice: Duration) -> io::Result<bool> {
+        let timeout = Timespec { tv_sec: slice.as_secs() as i64, tv_nsec: slice.subsec_nanos().into() };
+        match poll(&mut [PollFd::from_borrowed_fd(fd, events)], Some(&timeout)) {
+            Ok(0) | Err(Errno::INTR) => Ok(false),
+            Ok(_) => Ok(true),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -3,4 +3,5 @@
 mod bytes;
 mod network;
 pub mod support;
+mod tftp;
 mod trees;
