@@ -6,6 +6,7 @@ use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 use serde::Deserialize;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 fn milliseconds(clock: ClockId) -> f64 {
@@ -16,6 +17,13 @@ fn milliseconds(clock: ClockId) -> f64 {
 /// Milliseconds since the kernel started.
 pub fn now() -> f64 {
     milliseconds(ClockId::Boottime)
+}
+
+static STARTED: OnceLock<f64> = OnceLock::new();
+
+/// When this program's main began, by `now`. An engine is a fork of PID 1 and has PID 1's.
+pub fn started() -> f64 {
+    *STARTED.get_or_init(now)
 }
 
 /// Milliseconds since 1970.

@@ -96,6 +96,7 @@ impl Engine {
         host.set("cancel", Func::from(move |id: u32| calls.cancel(id)))?;
         host.set("now", Func::from(clock::now))?;
         host.set("wall", Func::from(clock::wall))?;
+        host.set("started", clock::started())?;
         host.set("random", Func::from(clock::random))?;
         let told = self.told.clone();
         host.set(

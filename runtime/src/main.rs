@@ -48,6 +48,7 @@ const USAGE: &str = "usage: init --compile BUNDLE.js OUT | --append BYTECODE OUT
 static BEFORE_MAIN: extern "C" fn() = handoff::open_standard_streams;
 
 fn main() {
+    clock::started();
     if rustix::process::getpid() == rustix::process::Pid::INIT {
         supervisor::run();
     }

@@ -48,6 +48,7 @@ export function hostSys(host: Host): sys.Sys {
 function clock(host: Host, wire: Wire): sys.Clock {
   return {
     now: () => host.now(),
+    started: host.started,
     wall: () => host.wall(),
     setWall: (milliseconds) => wire.call('clock.setWall', { milliseconds }),
     sleep: (milliseconds, signal) => wire.call('clock.sleep', { milliseconds }, { signal }),

@@ -88,6 +88,7 @@ export interface Story {
 const longestLog = 2000
 
 export function tellStory(sys: Sys, screen: Screen, events: EventPort): Story {
+  const script = sys.clock.now()
   const spans: PhaseSpan[] = []
   const log: string[] = []
   const warnings: string[] = []
@@ -97,6 +98,8 @@ export function tellStory(sys: Sys, screen: Screen, events: EventPort): Story {
   let hosts: HostMemory = new Map()
   let failure: Failure | undefined
   const over = new AbortController()
+
+  events.send({ event: 'begin', at: script, started: sys.clock.started })
 
   function record(text: string): void {
     log.push(`${(sys.clock.now() / 1000).toFixed(3)} ${text}`)
@@ -242,7 +245,14 @@ export function tellStory(sys: Sys, screen: Screen, events: EventPort): Story {
     },
     warnings,
     log,
-    timeline: () => ({ version: 1, attempts: attempt, warnings, phases: spans.map((span) => ({ ...span })) }),
+    timeline: () => ({
+      version: 1,
+      started: sys.clock.started,
+      script,
+      attempts: attempt,
+      warnings,
+      phases: spans.map((span) => ({ ...span })),
+    }),
   }
 }
 

@@ -16,6 +16,9 @@ export interface PhaseSpan {
 
 export interface Timeline {
   readonly version: 1
+  /** Milliseconds since the kernel started: init's first instruction, and TypeScript's first line. */
+  readonly started: number
+  readonly script: number
   readonly attempts: number
   readonly warnings: readonly string[]
   readonly phases: readonly Readonly<PhaseSpan>[]
@@ -24,7 +27,7 @@ export interface Timeline {
 export const timelinePath = '/run/diskless/timeline.json'
 
 /** One row a phase: when it began, how long it took, a bar of where in the boot that was. */
-export function timelineTable({ phases, warnings }: Timeline, now: number): string {
+export function timelineTable({ started, script, phases, warnings }: Timeline, now: number): string {
   const first = Math.min(...phases.map(({ start }) => start))
   const last = Math.max(...phases.map(({ end }) => end ?? now))
   const width = 30
@@ -41,6 +44,7 @@ export function timelineTable({ phases, warnings }: Timeline, now: number): stri
   return [
     `${'phase'.padEnd(9)} ${'began at'.padStart(9)} ${'took'.padStart(9)} |${' '.repeat(width)}|`,
     ...rows,
+    `init began at ${duration(started)}, its TypeScript ${(script - started).toFixed(1)} ms later`,
     ...warnings.map((text) => `warning: ${text}`),
   ].join('\n')
 }

@@ -16,6 +16,8 @@ export interface Host {
   /** CLOCK_REALTIME, milliseconds. */
   wall(): number
   random(): number
+  /** By `now`: when the program's first instruction ran, as PID 1. */
+  readonly started: number
   /** Ends the engine with this text on every console. */
   fatal(text: string): void
   /** A line on standard error. */

@@ -27,6 +27,8 @@ export interface Sys {
 export interface Clock {
   /** Milliseconds since the kernel started (CLOCK_BOOTTIME), with a fraction. */
   now(): number
+  /** By `now`: when init's first instruction ran, before there was an engine. */
+  readonly started: number
   /** Milliseconds since 1970 (CLOCK_REALTIME). */
   wall(): number
   setWall(milliseconds: number): Promise<void>

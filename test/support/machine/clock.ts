@@ -12,6 +12,7 @@ interface Timer {
 const HOUR = 3_600_000
 
 export class VirtualClock implements Clock {
+  readonly started: number
   #now: number
   #epoch: number
   #order = 0
@@ -20,6 +21,7 @@ export class VirtualClock implements Clock {
 
   constructor(options: { readonly now?: number; readonly wall?: number; readonly seed?: number } = {}) {
     this.#now = options.now ?? 1000
+    this.started = this.#now
     this.#epoch = (options.wall ?? Date.UTC(2026, 0, 1)) - this.#now
     this.#state = options.seed ?? 1
   }

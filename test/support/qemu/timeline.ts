@@ -20,8 +20,14 @@ export function timelineOf(events: EventLog): { readonly timeline: Timeline; rea
   const phases: PhaseSpan[] = []
   const warnings: string[] = []
   let attempts = 1
+  let started = 0
+  let script = 0
   for (const one of events.all) {
     const { name, state, attempt, detail } = one.fields
+    if (one.event === 'begin') {
+      started = Number(one.fields.started)
+      script = one.at
+    }
     if (one.event === 'retry') attempts++
     if (one.event === 'warning') warnings.push(String(one.fields.text))
     if (one.event !== 'phase' || typeof name !== 'string' || !isPhase(name)) continue
@@ -33,7 +39,10 @@ export function timelineOf(events: EventLog): { readonly timeline: Timeline; rea
     span.state = state === 'done' || state === 'failed' || state === 'given up' ? state : 'running'
     span.detail = typeof detail === 'string' ? detail : ''
   }
-  return { timeline: { version: 1, attempts, warnings, phases }, end: events.all.at(-1)?.at ?? 0 }
+  return {
+    timeline: { version: 1, started, script, attempts, warnings, phases },
+    end: events.all.at(-1)?.at ?? 0,
+  }
 }
 
 function begin({ at }: GuestEvent, name: PhaseName, attempt: number): PhaseSpan {

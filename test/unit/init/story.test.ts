@@ -136,6 +136,8 @@ describe('the timeline’s table', () => {
     const table = timelineTable(
       {
         version: 1,
+        started: 900,
+        script: 920,
         attempts: 1,
         warnings: ['chrony is missing'],
         phases: [
@@ -156,6 +158,7 @@ describe('the timeline’s table', () => {
     expect(table.split('\n').slice(1)).toEqual([
       'drivers      1.00 s    1.00 s |==========                    | virtio_net',
       'network      2.00 s    2.00 s |          ====================| failed',
+      'init began at 0.90 s, its TypeScript 20.0 ms later',
       'warning: chrony is missing',
     ])
   })

@@ -10,6 +10,7 @@ function scriptedHost() {
   const host: Host = {
     call: (id, op, args) => void calls.push({ id, op, args: JSON.parse(args) }),
     cancel: (id) => void cancelled.push(id),
+    started: 0,
     now: () => 0,
     wall: () => 0,
     random: () => 0,

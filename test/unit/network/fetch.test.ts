@@ -20,6 +20,7 @@ function fixture(servers: Record<string, readonly Answer[]>, random = 0, wall = 
   const asked: { url: string; at: number }[] = []
   const notices: RetryNotice[] = []
   const clock: Clock = {
+    started: 0,
     now: () => now,
     wall: () => wall,
     setWall: async () => {},
