@@ -44,19 +44,25 @@ export interface Refusal {
   readonly text: string
 }
 
-/** Waits for the boot to fail, and for the shell. Throws when it hands over instead. */
+/** Waits for the boot to fail, and for the shell. Throws at once when it hands over instead. */
 export async function refusal(guest: Machine, deadlineMs = patience): Promise<Refusal> {
-  const text = await guest.console.waitFor(/The boot failed[\s\S]*diskless# $/, deadlineMs)
-  const failed = await guest.events.waitFor('failed', {}, deadlineMs)
-  const handoff = guest.events.all.find(({ event }) => event === 'handoff')
-  if (handoff !== undefined) throw new Error(`something was handed over: ${JSON.stringify(handoff.fields)}`)
-  if (/Kernel panic/.test(guest.console.text))
-    throw new Error(`the kernel panicked:\n${guest.console.tail()}`)
-  return {
-    phase: String(failed.fields.phase),
-    chain: textsOf(failed, 'chain'),
-    advice: textsOf(failed, 'advice'),
-    text: text[0],
+  const over = new AbortController()
+  try {
+    const [text] = await Promise.race([
+      guest.console.waitFor(/The boot failed[\s\S]*diskless# $/, deadlineMs, over.signal),
+      guest.events.happened('handoff', deadlineMs, over.signal).then((handoff) => {
+        throw new Error(`something was handed over: ${JSON.stringify(handoff.fields)}`)
+      }),
+    ])
+    const failed = await guest.events.waitFor('failed', {}, deadlineMs)
+    return {
+      phase: String(failed.fields.phase),
+      chain: textsOf(failed, 'chain'),
+      advice: textsOf(failed, 'advice'),
+      text,
+    }
+  } finally {
+    over.abort()
   }
 }
 
@@ -84,9 +90,10 @@ export async function runIn(
   command: string,
   deadlineMs = patience,
 ): Promise<{ readonly output: string; readonly status: number }> {
-  // The terminal echoes what is typed: the marker's halves are apart there, so only the output matches.
-  guest.type(`${command}; echo "--""done $?--"\n`)
-  const match = await guest.console.waitFor(/\n([\s\S]*?)--done (\d+)--/, deadlineMs)
+  // The terminal echoes what is typed, wrapped at its width: the markers' halves are apart there, and so only what
+  // is printed matches.
+  guest.type(`echo "--""begin--"; ${command}; echo "--""done $?--"\n`)
+  const match = await guest.console.waitFor(/--begin--\n([\s\S]*?)--done (\d+)--/, deadlineMs)
   await guest.console.waitFor(/# $/, deadlineMs)
   return { output: match[1] ?? '', status: Number(match[2]) }
 }

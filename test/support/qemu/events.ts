@@ -42,6 +42,17 @@ export class EventLog extends Source {
     )
   }
 
+  /** The first event of this kind, whether it is still to come or not. */
+  async happened(event: string, deadlineMs: number, signal?: AbortSignal): Promise<GuestEvent> {
+    return waitUntil(
+      this,
+      () => this.all.find((one) => one.event === event),
+      deadlineMs,
+      () => `the event ${event}`,
+      signal,
+    )
+  }
+
   #take(event: string, fields: Readonly<Record<string, unknown>>): GuestEvent | undefined {
     for (let at = this.#read; at < this.all.length; at++) {
       const one = this.all[at]

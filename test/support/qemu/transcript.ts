@@ -28,15 +28,18 @@ export async function waitUntil<T>(
   find: () => T | undefined,
   deadlineMs: number,
   describe: () => string,
+  signal?: AbortSignal,
 ): Promise<T> {
   const timeout = AbortSignal.timeout(deadlineMs)
+  const stop = signal === undefined ? timeout : AbortSignal.any([timeout, signal])
   for (;;) {
     const found = find()
     if (found !== undefined) return found
     if (source.over !== undefined) throw new Error(`${source.over.message}, before ${describe()}`)
     if (timeout.aborted) throw new DeadlinePassed(`not within ${deadlineMs / 1000} s: ${describe()}`)
-    await once(source, 'change', { signal: timeout }).catch((error: unknown) => {
-      if (!timeout.aborted) throw error
+    signal?.throwIfAborted()
+    await once(source, 'change', { signal: stop }).catch((error: unknown) => {
+      if (!stop.aborted) throw error
     })
   }
 }
@@ -74,12 +77,13 @@ export class Transcript extends Source {
   }
 
   /** Resolves with the match; the text up to its end counts as read. */
-  async waitFor(pattern: RegExp, deadlineMs: number): Promise<RegExpExecArray> {
+  async waitFor(pattern: RegExp, deadlineMs: number, signal?: AbortSignal): Promise<RegExpExecArray> {
     return waitUntil(
       this,
       () => this.#take(pattern),
       deadlineMs,
       () => `${pattern} on the console, which ends:\n${this.tail()}`,
+      signal,
     )
   }
 
