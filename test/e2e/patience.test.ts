@@ -1,9 +1,9 @@
 /**
  * Servers that stop mid-file, and that stall for ever: tried again so often, each time with a word, then a message and
- * the shell. Guests mostly wait here, so these two run side by side.
+ * the shell. Guests mostly wait here, so the two run side by side.
  */
 
-import { afterEach, describe, expect, inject, it } from 'vitest'
+import { afterAll, describe, expect, inject, it } from 'vitest'
 import { makeOverlay } from '../../scripts/repository/overlay.ts'
 import type { Machine } from '../support/qemu/machine.ts'
 import { type Behaviour, FileServer } from '../support/qemu/server.ts'
@@ -20,13 +20,13 @@ const ways: Readonly<Record<string, { readonly behaviour: Behaviour; readonly sa
 describe('a repository that', () => {
   const guests: Machine[] = []
   const servers: FileServer[] = []
-  afterEach(async () => {
-    for (const guest of guests.splice(0)) await guest.stop()
-    for (const server of servers.splice(0)) await server.close()
+  afterAll(async () => {
+    for (const guest of guests) await guest.stop()
+    for (const server of servers) await server.close()
   })
 
   for (const [way, { behaviour, says }] of Object.entries(ways)) {
-    it(way, async () => {
+    it.concurrent(way, async () => {
       const server = await FileServer.start(inject('demo'))
       servers.push(server)
       server.behave(/apkovl/, {
@@ -35,17 +35,12 @@ describe('a repository that', () => {
       })
       server.behave(/openrc-.*\.apk$/, behaviour)
       const guest = await bootGuest({
-        append: [
-          'ip=dhcp',
-          'diskless.fetch_timeout=20',
-          `apkovl=${server.url}/box.apkovl.tar.gz`,
-          `alpine_repo=${server.url}/apks`,
-        ],
+        append: ['ip=dhcp', `apkovl=${server.url}/box.apkovl.tar.gz`, `alpine_repo=${server.url}/apks`],
       })
       guests.push(guest)
       const notice = await guest.events.waitFor('notice', { phase: 'packages' }, 2 * patience)
       expect(String(notice.fields.text)).toMatch(/openrc.*again/)
-      const { phase, text } = await refusal(guest, 3 * patience)
+      const { phase, text } = await refusal(guest, 6 * patience)
       expect(phase).toBe('packages')
       expect(text).toMatch(/openrc/)
       expect(text).toMatch(says)

@@ -73,9 +73,3 @@ function parseEvent(line: string): GuestEvent {
   if (typeof event !== 'string' || typeof at !== 'number') throw new Error(`not an event: ${line}`)
   return { event, at, fields }
 }
-
-/** A field that holds several texts, such as `chain`. */
-export function textsOf(event: GuestEvent, field: string): string[] {
-  const value = event.fields[field]
-  return Array.isArray(value) ? value.map(String) : []
-}
