@@ -4,7 +4,7 @@ use super::support::*;
 use crate::ops::Cancel;
 use crate::pipeline::Outcome;
 use serde_json::json;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,7 +17,6 @@ fn a_body_is_fetched_and_its_connection_used_again() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/x", listener.local_addr().expect("an address"));
     std::thread::spawn(move || {
-        use std::io::{BufRead, BufReader};
         for stream in listener.incoming().map_while(|stream| stream.ok()) {
             count.fetch_add(1, Ordering::Relaxed);
             let lines = BufReader::new(stream.try_clone().expect("a stream")).lines();
@@ -152,18 +151,94 @@ fn a_password_goes_to_the_server_and_nowhere_else() {
     assert!(!all.contains("cret") && !all.contains("kiosk"), "{all}");
 }
 
+/// Fetches with a client that trusts these authorities.
+fn fetch_trusting(roots: &[&str], url: &str) -> crate::error::Result<String> {
+    use crate::pipeline::{failure::sys_error, http, watch};
+    let watch = std::rc::Rc::new(watch::Watch::new("http", url, &Cancel::default(), None));
+    watch::watched(&watch, || {
+        let mut text = String::new();
+        http::open_with(&http::client(roots), url, &watch)?.reader.read_to_string(&mut text).map(|_| text)
+    })
+    .map_err(|error| sys_error(error, "http", url))
+}
+
 #[test]
 fn https_without_any_authority_says_so() {
     let address =
         TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
-    let watch = std::rc::Rc::new(crate::pipeline::watch::Watch::new("http", "u", &Cancel::default(), None));
-    let client = crate::pipeline::http::client(&[]);
-    let opened = crate::pipeline::watch::watched(&watch, || {
-        crate::pipeline::http::open_with(&client, &format!("https://{address}/"), &watch).map(|_| ())
-    });
-    let error = crate::pipeline::failure::sys_error(opened.expect_err("no authority"), "http", "u");
+    let error = fetch_trusting(&[], &format!("https://{address}/")).expect_err("no authority");
     assert_eq!(error.code, "TLS");
     assert!(error.message.contains("/etc/ssl/cert.pem"), "{}", error.message);
+}
+
+/// Ends with the test.
+struct Server(std::process::Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn https_trusts_whom_it_is_told_to() {
+    use std::process::{Command, Stdio};
+    let dir = Directory::new();
+    dir.file("page", b"secret page");
+    let make = |name: &str| {
+        let made = Command::new("openssl")
+            .args([
+                "req",
+                "-x509",
+                "-nodes",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-days",
+                "2",
+            ])
+            .args(["-subj", "/CN=diskless", "-addext", "subjectAltName=IP:127.0.0.1"])
+            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+            .args(["-keyout", &dir.text(&format!("{name}.key")), "-out", &dir.text(name)])
+            .output();
+        made.is_ok_and(|output| output.status.success()).then(|| dir.text(name))
+    };
+    let (Some(ours), Some(stranger)) = (make("ours"), make("stranger")) else {
+        eprintln!("\nSKIPPED: https_trusts_whom_it_is_told_to needs openssl\n");
+        return;
+    };
+    let mut server = Server(
+        Command::new("openssl")
+            .args([
+                "s_server",
+                "-accept",
+                "127.0.0.1:0",
+                "-WWW",
+                "-cert",
+                &ours,
+                "-key",
+                &dir.text("ours.key"),
+            ])
+            .current_dir(&dir.0)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a server"),
+    );
+    let said = BufReader::new(server.0.stdout.take().expect("its words"));
+    let mut lines = said.lines().map_while(|line| line.ok());
+    let port = lines.find_map(|line| line.strip_prefix("ACCEPT ")?.rsplit(':').next().map(str::to_owned));
+    let port = port.expect("a port");
+    let url = format!("https://127.0.0.1:{port}/page");
+    assert_eq!(fetch_trusting(&[&dir.text("missing"), &ours], &url).expect("a page"), "secret page");
+    let untrusted = fetch_trusting(&[&stranger], &url).expect_err("a stranger");
+    assert_eq!((untrusted.code.as_str(), untrusted.operation.as_str()), ("TLS", "pipeline.http"));
+    let other =
+        fetch_trusting(&[&ours], &format!("https://localhost:{port}/page")).expect_err("another name");
+    assert_eq!(other.code, "TLS");
+    assert!(other.message.contains("no secure connection"), "{}", other.message);
 }
 
 #[test]

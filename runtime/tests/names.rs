@@ -1,0 +1,89 @@
+//! Names are resolved by the static C library alone, in a root that has nothing of NSS: no nsswitch.conf, no modules.
+
+mod common;
+
+use common::{Place, text};
+use std::io::{Read, Write};
+use std::net::{TcpListener, UdpSocket};
+use std::process::{Command, Output};
+
+/// Answers every question for an address of `boot.test` with 127.0.0.80, and all others with no such name.
+fn serve_names(socket: UdpSocket) {
+    let mut question = [0; 512];
+    while let Ok((length, client)) = socket.recv_from(&mut question) {
+        let question = &question[..length];
+        let ends = question[12..].iter().position(|&byte| byte == 0).unwrap() + 12 + 5;
+        let known = question[12..].starts_with(b"\x04boot\x04test\0");
+        let address = question[ends - 4..ends - 2] == [0, 1];
+        let answers = u8::from(known && address);
+        // Response, recursion available; NXDOMAIN is 3.
+        let mut answer =
+            [&question[..2], &[0x81, if known { 0x80 } else { 0x83 }, 0, 1, 0, answers, 0, 0, 0, 0]].concat();
+        answer.extend(&question[12..ends]);
+        if answers > 0 {
+            answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 80]);
+        }
+        let _ = socket.send_to(&answer, client);
+    }
+}
+
+fn serve_pages(listener: TcpListener) {
+    for mut stream in listener.incoming().map_while(Result::ok) {
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
+    }
+}
+
+/// In a network of its own with only a loopback. `None` without the rights to make one.
+fn alone_in_a_network(run: impl FnOnce() -> Output + Send + 'static) -> Option<Output> {
+    let thread = std::thread::spawn(|| {
+        // SAFETY: this thread alone moves to a new network namespace; memory and descriptors are as before.
+        if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
+            return None;
+        }
+        common::assert_success(&Command::new("ip").args(["link", "set", "lo", "up"]).output().unwrap());
+        let names = UdpSocket::bind("127.0.0.53:53").unwrap();
+        let pages = TcpListener::bind("127.0.0.80:80").unwrap();
+        std::thread::spawn(|| serve_names(names));
+        std::thread::spawn(|| serve_pages(pages));
+        Some(run())
+    });
+    thread.join().unwrap()
+}
+
+#[test]
+fn a_root_with_nothing_but_a_resolv_conf_resolves() {
+    let place = Place::new("names");
+    let program = "
+        const fetch = (host) => call('pipelines.run', {
+          source: { kind: 'http', url: `http://${host}/`, deadlines: { connectMs: 20000, stallMs: 20000, totalMs: 60000 } },
+          filters: [], sink: { kind: 'text', bytes: 100 },
+        })
+        const before = await failure(fetch('boot.test'))
+        host.log(`before: ${before.code} ${before.subject}`)
+        await call('files.writeText', { path: '/etc/resolv.conf', text: 'nameserver 127.0.0.53\\n' })
+        host.log(`after: ${(await fetch('boot.test')).text}`)
+        const unknown = await failure(fetch('nobody.test'))
+        host.log(`unknown: ${unknown.code} ${unknown.message}`)
+        await call('files.writeText', { path: '/etc/hosts', text: '127.0.0.80 by.hand\\n' })
+        host.log(`hosts: ${(await fetch('by.hand')).text}`)";
+    place.program("init", program);
+    std::fs::create_dir(place.path("etc")).unwrap();
+    let root = place.0.clone();
+    let output = alone_in_a_network(move || {
+        Command::new("chroot").arg(root).args(["/init", "--engine"]).output().unwrap()
+    });
+    let Some(output) = output else {
+        eprintln!("\nSKIPPED: a_root_with_nothing_but_a_resolv_conf_resolves needs root\n");
+        return;
+    };
+    let said = text(&output.stderr);
+    for part in [
+        "before: DNS http://boot.test/\n",
+        "after: hello\n",
+        "unknown: DNS the name nobody.test",
+        "hosts: hello\n",
+    ] {
+        assert!(said.contains(part), "{part:?} is not in:\n{said}");
+    }
+}
