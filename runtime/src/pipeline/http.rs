@@ -36,6 +36,10 @@ pub fn client(roots: &[&str]) -> Agent {
     let certificates: Vec<Certificate<'static>> =
         roots.iter().filter_map(|path| std::fs::read(path).ok()).flat_map(|pem| certificates(&pem)).collect();
     let trust = !certificates.is_empty();
+    let tls = TlsConfig::builder()
+        .root_certs(RootCerts::Specific(Arc::new(certificates)))
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .build();
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .proxy(None)
@@ -44,7 +48,7 @@ pub fn client(roots: &[&str]) -> Agent {
         .max_idle_connections(16)
         .max_idle_connections_per_host(8)
         .max_idle_age(Duration::from_secs(10))
-        .tls_config(TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(certificates))).build())
+        .tls_config(tls)
         .build();
     Agent::with_parts(config, Tcp { trust }.chain(RustlsConnector::default()), Later)
 }
