@@ -1,8 +1,9 @@
 //! lib/apk/db of a root: `installed`, `scripts.tar`, `triggers` and `lock`, byte for byte as apk-tools 2.14 has them
 //! (src/database.c: apk_db_write_fdb, apk_db_scriptdb_write, apk_db_triggers_write).
 
+use super::control::SCRIPTS;
 use super::database::{Acl, Database, Package, PackageDirectory, PackageFile};
-use super::stage::{PLACE, SCRIPTS};
+use super::stage::PLACE;
 use crate::pipeline::archive::{Archive, Kind};
 use crate::pipeline::failure::fail;
 use crate::pipeline::inside::Root;
@@ -127,6 +128,7 @@ pub fn write(database: &mut Database, broken: &[String]) -> io::Result<()> {
     }
     // All stages are gone: so is their place. One that was left by an earlier engine keeps it.
     let _ = unlinkat(database.root.fd(), PLACE, AtFlags::REMOVEDIR);
+    database.root.forget();
     let directory = database.root.directory(PLACE_OF_DATABASE, true)?;
     let mut sorted: Vec<&Package> = database.packages.iter().collect();
     sorted.sort_by_key(|package| (package.name.to_ascii_lowercase(), package.name.clone()));

@@ -4,6 +4,7 @@
 
 mod checksum;
 mod commit;
+mod control;
 mod database;
 pub mod index;
 mod installed;

@@ -7,7 +7,8 @@
 //! In the stage files have numbers for names. No name of the package is used until a commit moves them.
 
 use super::checksum::{q1, sha1, sha1_of};
-use super::member::{Bounded, Tap, next_member};
+use super::control;
+use super::member::Tap;
 use crate::pipeline::archive::{Archive, Entry, Kind};
 use crate::pipeline::failure::{fail, failure, sys_error};
 use crate::pipeline::filter::hex;
@@ -15,7 +16,7 @@ use crate::pipeline::inflate::{CHUNK, Gunzip};
 use crate::pipeline::inside::{Root, normalize, split};
 use crate::pipeline::sink::{drain, writing};
 use crate::pipeline::tree::times;
-use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256};
+use ring::digest::SHA256;
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, fchmod, futimens, linkat, makedev, mkdirat, mknodat, openat,
 };
@@ -28,22 +29,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-const STAGE: &str = "apk-stage";
-/// .PKGINFO and the scripts, inflated.
-const CONTROL: u64 = 16 << 20;
+pub const STAGE: &str = "apk-stage";
 /// More entries than any package has.
 const ENTRIES: usize = 1_000_000;
-
-/// In the order in which apk writes them.
-pub const SCRIPTS: [&str; 7] = [
-    "pre-install",
-    "post-install",
-    "pre-deinstall",
-    "post-deinstall",
-    "pre-upgrade",
-    "post-upgrade",
-    "trigger",
-];
 
 /// Where stages are, inside the root.
 pub const PLACE: &[u8] = b".diskless";
@@ -74,7 +62,7 @@ pub struct Stage {
 /// Reads a package to its end. `checksum` is the index's `C:`.
 pub fn read(from: &mut dyn Read, root: &str, checksum: &str, subject: &str) -> io::Result<Stage> {
     let mut tap = Tap::new(from);
-    let control = read_control(&mut tap, checksum, subject)?;
+    let control = control::read(&mut tap, checksum, subject)?;
     let mut stage = Stage::create(root, subject)?;
     (stage.pkginfo, stage.scripts) = (control.pkginfo, control.scripts);
     tap.hash(&SHA256);
@@ -86,61 +74,6 @@ pub fn read(from: &mut dyn Read, root: &str, checksum: &str, subject: &str) -> i
     }
     stage.package_bytes = tap.bytes;
     Ok(stage)
-}
-
-struct Control {
-    pkginfo: String,
-    scripts: Vec<(String, Vec<u8>)>,
-    datahash: String,
-}
-
-fn read_control<R: Read>(tap: &mut Tap<R>, checksum: &str, subject: &str) -> io::Result<Control> {
-    let mut left = CONTROL;
-    loop {
-        tap.hash(&SHA1_FOR_LEGACY_USE_ONLY);
-        let Some(member) = next_member(tap, STAGE, subject)? else {
-            return Err(fail("FORMAT", STAGE, subject, "there is no .PKGINFO in it; it is not a package"));
-        };
-        let member = Bounded { source: member, left: &mut left, stage: STAGE, subject };
-        let mut archive = Archive::new(member, STAGE, subject);
-        let (mut pkginfo, mut scripts, mut signature) = (None, Vec::new(), true);
-        while let Some(entry) = archive.next()? {
-            signature &= entry.path.starts_with(b".SIGN.");
-            let name = entry.path.strip_prefix(b".").map(String::from_utf8_lossy).unwrap_or_default();
-            if name == "PKGINFO" {
-                let mut bytes = Vec::new();
-                archive.read_to_end(&mut bytes)?;
-                pkginfo = Some(String::from_utf8_lossy(&bytes).into_owned());
-            } else if SCRIPTS.contains(&&*name) && entry.kind == Kind::File {
-                let mut bytes = Vec::new();
-                archive.read_to_end(&mut bytes)?;
-                scripts.push((name.into_owned(), bytes));
-            }
-        }
-        drain(&mut archive.into_source())?;
-        let found = tap.hashed().map(|digest| q1(digest.as_ref())).unwrap_or_default();
-        if signature {
-            continue;
-        }
-        if found != checksum {
-            let message =
-                format!("it is not the package of the index: its checksum is {found}, not {checksum}");
-            return Err(fail("DIGEST", STAGE, subject, message));
-        }
-        let Some(pkginfo) = pkginfo else {
-            return Err(fail("FORMAT", STAGE, subject, "its control member has no .PKGINFO"));
-        };
-        let Some(datahash) = pkginfo.lines().find_map(|line| line.strip_prefix("datahash = ")) else {
-            return Err(fail(
-                "FORMAT",
-                STAGE,
-                subject,
-                ".PKGINFO has no datahash, so its data cannot be checked",
-            ));
-        };
-        let datahash = datahash.trim().to_ascii_lowercase();
-        return Ok(Control { datahash, pkginfo, scripts });
-    }
 }
 
 impl Stage {

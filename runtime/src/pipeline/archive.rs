@@ -4,7 +4,7 @@
 //! hides the pax records that apk-tools defines. Here every length is bounded before it is believed.
 
 use super::failure::fail;
-use std::collections::HashMap;
+use super::pax::{Records, number, parse_pax, seconds, sha1_of, until_nul};
 use std::io::{self, Read};
 
 /// The longest extension (pax records, a long name) that is read into memory.
@@ -54,7 +54,7 @@ pub struct Archive<R> {
     padding: u64,
     stage: &'static str,
     subject: String,
-    global: HashMap<Vec<u8>, Vec<u8>>,
+    global: Records,
     /// Bytes of global records so far.
     held: u64,
     entries: u64,
@@ -69,7 +69,7 @@ impl<R: Read> Archive<R> {
             padding: 0,
             stage,
             subject,
-            global: HashMap::new(),
+            global: Records::new(),
             held: 0,
             entries: 0,
         }
@@ -83,7 +83,7 @@ impl<R: Read> Archive<R> {
     /// The next entry, or `None` at the end: two empty blocks, or the end of the data between two entries.
     /// What is left of the content of the entry before is skipped.
     pub fn next(&mut self) -> io::Result<Option<Entry>> {
-        let mut records: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
+        let mut records: Records = Records::new();
         let (mut long_name, mut long_link) = (None, None);
         let mut held = self.held;
         loop {
@@ -127,7 +127,7 @@ impl<R: Read> Archive<R> {
         header: &[u8; BLOCK],
         kind: u8,
         size: u64,
-        records: &mut HashMap<Vec<u8>, Vec<u8>>,
+        records: &mut Records,
         long_name: Option<Vec<u8>>,
         long_link: Option<Vec<u8>>,
     ) -> io::Result<Entry> {
@@ -267,24 +267,8 @@ impl<R: Read> Archive<R> {
         Ok(())
     }
 
-    /// Octal, or GNU's base 256.
     fn number(&self, field: &[u8]) -> io::Result<u64> {
-        if field[0] & 0x80 != 0 {
-            let (first, rest) = (u64::from(field[0] & 0x7f), &field[1..]);
-            return rest
-                .iter()
-                .try_fold(first, |value, &byte| value.checked_mul(256)?.checked_add(u64::from(byte)))
-                .filter(|&value| value <= i64::MAX as u64)
-                .ok_or_else(|| self.damaged());
-        }
-        let digits = until_nul(field).trim_ascii();
-        digits
-            .iter()
-            .try_fold(0u64, |value, &digit| match digit {
-                b'0'..=b'7' => value.checked_mul(8)?.checked_add(u64::from(digit - b'0')),
-                _ => None,
-            })
-            .ok_or_else(|| self.damaged())
+        number(field).ok_or_else(|| self.damaged())
     }
 
     /// A pax record's decimal number.
@@ -328,35 +312,4 @@ impl<R: Read> Read for Archive<R> {
 /// ustar's prefix field; GNU tar has other things there.
 fn records_path(header: &[u8; BLOCK]) -> bool {
     &header[257..263] == b"ustar\0" && header[345] != 0
-}
-
-fn until_nul(field: &[u8]) -> &[u8] {
-    field.split(|&byte| byte == 0).next().unwrap_or_default()
-}
-
-/// `LENGTH NAME=VALUE\n`, one after the other.
-fn parse_pax(mut bytes: &[u8], records: &mut HashMap<Vec<u8>, Vec<u8>>) -> Option<()> {
-    while !bytes.is_empty() {
-        let space = bytes.iter().position(|&byte| byte == b' ')?;
-        let length: usize = std::str::from_utf8(&bytes[..space]).ok()?.parse().ok()?;
-        let record = bytes.get(space + 1..length)?.strip_suffix(b"\n")?;
-        let equals = record.iter().position(|&byte| byte == b'=')?;
-        records.insert(record[..equals].to_vec(), record[equals + 1..].to_vec());
-        bytes = &bytes[length..];
-    }
-    Some(())
-}
-
-/// A pax time: seconds with a fraction, which is dropped.
-fn seconds(text: &[u8]) -> Option<i64> {
-    std::str::from_utf8(text).ok()?.split('.').next()?.parse().ok()
-}
-
-fn sha1_of(text: &[u8]) -> Option<[u8; 20]> {
-    let text = std::str::from_utf8(text).ok().filter(|text| text.len() == 40 && text.is_ascii())?;
-    let mut sum = [0; 20];
-    for (byte, digits) in sum.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    Some(sum)
 }

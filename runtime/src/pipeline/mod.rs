@@ -6,12 +6,14 @@ pub mod filter;
 mod http;
 pub mod inflate;
 pub mod inside;
+mod pax;
 mod resolve;
 pub mod sink;
 mod source;
 #[cfg(test)]
 pub mod tests;
 mod tftp;
+mod tftp_packet;
 pub mod tree;
 pub mod url;
 mod watch;

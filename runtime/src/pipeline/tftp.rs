@@ -6,6 +6,7 @@
 use super::failure::{fail, failure, sys_error};
 use super::resolve::resolve;
 use super::source::Opened;
+use super::tftp_packet::{BLOCK, DATA, ERROR, OPTIONS, WINDOW, acknowledgement, refusal, request, split};
 use super::url::{host_port_path, percent_decode, split_userinfo};
 use super::watch::{Limit, Watch};
 use rustix::event::PollFlags;
@@ -18,16 +19,6 @@ use std::time::{Duration, Instant};
 
 const PORT: u16 = 69;
 const STAGE: &str = "tftp";
-
-const READ: u16 = 1;
-const DATA: u16 = 3;
-const ACK: u16 = 4;
-const ERROR: u16 = 5;
-const OPTIONS: u16 = 6;
-
-/// What fits into an Ethernet frame with IPv6's header, the longer one.
-const BLOCK: usize = 1448;
-const WINDOW: u16 = 16;
 
 pub fn open(url: &str, watch: &Rc<Watch>) -> io::Result<Opened> {
     let url = split_userinfo(url).1;
@@ -125,7 +116,7 @@ impl Transfer {
                 }
                 Some((ERROR, body)) => {
                     transfer.done = true;
-                    return Err(refusal(body, watch));
+                    return Err(refused(body, watch));
                 }
                 _ => {}
             }
@@ -253,7 +244,7 @@ impl Read for Transfer {
                 Some((DATA, body)) => self.block(body)?,
                 Some((ERROR, body)) => {
                     self.done = true;
-                    return Err(refusal(body, &self.watch));
+                    return Err(refused(body, &self.watch));
                 }
                 _ => {}
             }
@@ -270,39 +261,7 @@ impl Drop for Transfer {
     }
 }
 
-fn request(name: &[u8], options: bool) -> Vec<u8> {
-    let mut packet = [&READ.to_be_bytes()[..], name, b"\0octet\0"].concat();
-    if options {
-        for (name, value) in
-            [("blksize", BLOCK), ("tsize", 0), ("timeout", 2), ("windowsize", usize::from(WINDOW))]
-        {
-            packet.extend_from_slice(format!("{name}\0{value}\0").as_bytes());
-        }
-    }
-    packet
-}
-
-fn acknowledgement(block: u16) -> Vec<u8> {
-    [ACK.to_be_bytes(), block.to_be_bytes()].concat()
-}
-
-/// Operation and the rest.
-fn split(packet: &[u8]) -> Option<(u16, &[u8])> {
-    let (operation, body) = packet.split_first_chunk::<2>()?;
-    Some((u16::from_be_bytes(*operation), body))
-}
-
-fn refusal(body: &[u8], watch: &Watch) -> io::Error {
-    let (code, text) = body.split_first_chunk::<2>().unwrap_or((&[0, 0], b""));
-    let (code, reason) = match u16::from_be_bytes(*code) {
-        1 => ("ENOENT", "no such file"),
-        2 => ("EACCES", "access denied"),
-        3 => ("ENOSPC", "its disk is full"),
-        6 => ("EEXIST", "the file exists"),
-        _ => ("EPROTO", "an error"),
-    };
-    let text: String =
-        String::from_utf8_lossy(text).chars().filter(|char| !char.is_control()).take(200).collect();
-    let text = if text.is_empty() { String::new() } else { format!(": {text}") };
-    fail(code, STAGE, &watch.subject, format!("the server answered: {reason}{text}"))
+fn refused(body: &[u8], watch: &Watch) -> io::Error {
+    let (code, message) = refusal(body);
+    fail(code, STAGE, &watch.subject, message)
 }
