@@ -116,10 +116,12 @@ export function parseRelations(text: string): Relation[][] {
     .filter((group) => group.trim() !== '')
     .map((group) =>
       group.split('|').map((alternative): Relation => {
-        const match = /^\s*([a-z0-9.+-]+)(?::\w+)?\s*(?:\((<<|<=|=|>=|>>)\s*([^)]+)\))?\s*$/.exec(alternative)
+        const match = /^\s*([a-z0-9.+-]+)(?::\w+)?\s*(?:\((<<|<=|=|>=|>>)\s*([^)\s]+)\s*\))?\s*$/.exec(
+          alternative,
+        )
         if (match === null) throw new Error(`a dependency cannot be read: ${alternative}`)
         const [, name = '', operator, version = ''] = match
-        return { name, operator: parseOperator(operator), version: version.trim() }
+        return { name, operator: parseOperator(operator), version }
       }),
     )
 }
