@@ -120,6 +120,7 @@ function packages(wire: Wire): sys.Packages {
       wire.call('packages.verifyIndex', { index, keys: Object.fromEntries(keys) }),
     lookup: (index, names) => wire.call('packages.lookup', { index, names }),
     installIf: (index, names) => wire.call('packages.installIf', { index, names }),
+    saveIndex: (index, directory, url) => wire.call('packages.saveIndex', { index, directory, url }),
     closeIndex: (index) => wire.call('packages.closeIndex', { index }),
     openDatabase: (root, keep) => wire.call('packages.openDatabase', { root, keep }),
     commit: (database, request) => wire.call('packages.commit', { database, ...request }),

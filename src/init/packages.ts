@@ -1,4 +1,6 @@
 /** The packages phase: the world is chosen from the indexes and installed, and the root gets its last files. */
+
+import type { VerifiedIndex } from '../apk/index.ts'
 import { type InstallProgress, type InstallReport, installWorld } from '../apk/installer.ts'
 import { type DroppedEntry, selectPackages } from '../apk/select.ts'
 import { indexSource } from '../apk/source.ts'
@@ -7,7 +9,7 @@ import type { BootPlan } from '../boot/plan.ts'
 import { fetchPipeline } from '../network/fetch.ts'
 import type { Overlay } from '../overlay/apkovl.ts'
 import { addConsoleLogins } from '../root/consoles.ts'
-import { prepareRamRoot, sysroot } from '../root/ram.ts'
+import { inRoot, prepareRamRoot, sysroot } from '../root/ram.ts'
 import { copyKeys, settleRoot } from '../root/settle.ts'
 import { BootError, type Sys } from '../sys/index.ts'
 import { count, size } from './format.ts'
@@ -48,11 +50,22 @@ export async function installPackages(
       },
     ),
   )
-  await Promise.all(indexes.map(({ index }) => sys.packages.closeIndex(index)))
+  await keepIndexes(sys, indexes)
   tellTroubles(installed, report)
   await settleRoot(sys, lines)
   await addConsoleLogins(sys, plan, overlay !== undefined)
   report.detail(`${count(installed.packages, 'package')}, ${size(installed.bytes)}`)
+}
+
+/** Where apk keeps them, so that the new system's apk has them without the network, as after apk's own installation. */
+async function keepIndexes(sys: Sys, indexes: readonly VerifiedIndex[]): Promise<void> {
+  // A cache on storage is not filled by a boot.
+  const cached = (await sys.files.resolveIn(sysroot, '/etc/apk/cache')) !== undefined
+  const directory = await inRoot(sys, '/var/cache/apk')
+  for (const { index, local, urls } of indexes) {
+    if (!local && !cached) for (const url of urls) await sys.packages.saveIndex(index, directory, url)
+    await sys.packages.closeIndex(index)
+  }
 }
 
 /** Alpine's order: the command line's, the overlay's, and what no system is without. */

@@ -172,6 +172,8 @@ export interface Packages {
    * is no error, only slower.
    */
   installIf(index: number, names: readonly string[]): Promise<readonly string[]>
+  /** Writes the index, as it was fetched, where apk looks for the index of the repository `url` in this cache directory. */
+  saveIndex(index: number, directory: string, url: string): Promise<void>
   closeIndex(index: number): Promise<void>
   /**
    * Reads lib/apk/db/installed of a root, if any, into a database kept by the host: owners of paths and the stanzas.

@@ -66,23 +66,18 @@ describe.skipIf(media === undefined)('Alpine itself', () => {
     rmSync(scratch, { recursive: true, force: true })
   })
 
-  it('has a database that its own apk finds nothing wrong with', async () => {
-    expect(await runIn(guest, 'apk audit --system')).toEqual({ output: '', status: 0 })
-    const { output } = await runIn(guest, 'apk info -v | sort')
-    for (const name of ['alpine-base', 'chrony', 'openssh-server', 'busybox', 'chrony-openrc']) {
-      expect(output).toMatch(new RegExp(`^${name}-\\d`, 'm'))
+  it('is to its own apk what an installation by apk of the same world is', async () => {
+    const install = [
+      'mkdir -p /reference/etc/apk && cp -a /etc/apk/keys /etc/apk/repositories /reference/etc/apk/',
+      'apk add --root /reference --initdb --update-cache --quiet alpine-base chrony openssh',
+    ].join(' && ')
+    expect((await runIn(guest, install)).status).toBe(0)
+    for (const question of ['audit --system', 'info -v', 'fix --simulate']) {
+      const ours = await runIn(guest, `apk --no-progress ${question}`)
+      const reference = await runIn(guest, `apk --no-progress --root /reference ${question}`)
+      process.stdout.write(`apk ${question}:\n${ours.output}\n`)
+      expect(ours).toEqual(reference)
     }
-    expect((await runIn(guest, 'apk update -q && apk fix --simulate')).output).toMatch(/OK: \d+ MiB/)
-  })
-
-  it('has the database that its own apk makes of the same world', async () => {
-    const add = `apk add -q --root /tmp/own --initdb --keys-dir /etc/apk/keys -X ${server.url}/apks $(cat /etc/apk/world)`
-    expect((await runIn(guest, add)).status).toBe(0)
-    // apk 2.14 writes the `r:` of a package without files into the stanza after it.
-    const compare =
-      'for root in "" /tmp/own; do grep -v ^r: $root/lib/apk/db/installed | md5sum; sort $root/lib/apk/db/triggers | md5sum; done'
-    const lines = (await runIn(guest, compare)).output.trim().split('\n')
-    expect(lines.slice(0, 2)).toEqual(lines.slice(2))
   })
 
   it('started the services', async () => {

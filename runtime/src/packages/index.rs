@@ -2,6 +2,7 @@
 //!
 //! Stanzas stay text: TypeScript parses those that it asks for.
 
+use super::checksum::sha1_of;
 use super::member::{Bounded, Tap, next_member};
 use super::names::NameTable;
 use super::signature::{Algorithm, Signature};
@@ -21,6 +22,8 @@ const SIGNATURE: u64 = 16 << 10;
 pub struct Index {
     pub subject: String,
     pub signatures: Vec<Signature>,
+    /// The members with signatures, as they came.
+    head: Vec<u8>,
     /// The bytes that are signed: all after the members with signatures.
     pub signed: Vec<u8>,
     pub description: String,
@@ -38,10 +41,10 @@ pub fn read(from: &mut dyn Read, subject: &str) -> io::Result<(u64, Index)> {
     let mut tap = Tap::new(Bounded { source: from, left: &mut compressed, stage: STAGE, subject });
     let mut inflated = INFLATED;
     let (mut signatures, mut description, mut text) = (Vec::new(), String::new(), None);
-    let mut content = false;
+    let (mut content, mut head) = (false, Vec::new());
     loop {
         if !content {
-            tap.kept = Some(Vec::new());
+            head.extend(tap.kept.replace(Vec::new()).unwrap_or_default());
         }
         let Some(member) = next_member(&mut tap, STAGE, subject)? else { break };
         let member = Bounded { source: member, left: &mut inflated, stage: STAGE, subject };
@@ -87,7 +90,20 @@ pub fn read(from: &mut dyn Read, subject: &str) -> io::Result<(u64, Index)> {
     let (bytes, signed) = (tap.bytes, tap.kept.take().unwrap_or_default());
     let (stanzas, names, install_if) = tabulate(&text);
     let subject = subject.to_owned();
-    Ok((bytes, Index { subject, signatures, signed, description, text, stanzas, names, install_if }))
+    Ok((bytes, Index { subject, signatures, head, signed, description, text, stanzas, names, install_if }))
+}
+
+impl Index {
+    /// The file as it was fetched, into a repository's place in a cache of apk's: the URL's SHA-1 names it, as
+    /// apk_repo_format_cache_index of apk-tools 2.14 does.
+    pub fn save(&self, directory: &str, url: &str) -> io::Result<()> {
+        let name: String =
+            sha1_of(url.as_bytes()).as_ref()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+        let path = format!("{directory}/APKINDEX.{name}.tar.gz");
+        let beside = format!("{path}.new");
+        std::fs::write(&beside, [&self.head[..], &self.signed].concat())?;
+        std::fs::rename(beside, path)
+    }
 }
 
 /// One pass over the text: where its stanzas are, and who speaks of what.

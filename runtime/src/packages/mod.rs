@@ -31,6 +31,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
 pub fn register(ops: &mut Ops) {
     ops.pool("packages.verifyIndex", verify_index);
+    ops.pool("packages.saveIndex", save_index);
     ops.inline("packages.lookup", lookup);
     ops.inline("packages.installIf", install_if);
     ops.inline("packages.closeIndex", close_index);
@@ -138,6 +139,21 @@ struct VerifyIndex {
 fn verify_index(request: VerifyIndex, _: &Cancel, _: &Emit) -> Result<String> {
     let index = index_of("packages.verifyIndex", request.index)?;
     signature::verify(&index.signatures, &index.signed, &request.keys, &index.subject)
+}
+
+#[derive(Deserialize)]
+struct SaveIndex {
+    index: u32,
+    directory: String,
+    url: String,
+}
+
+fn save_index(request: SaveIndex, _: &Cancel, _: &Emit) -> Result<()> {
+    const OPERATION: &str = "packages.saveIndex";
+    let index = index_of(OPERATION, request.index)?;
+    index
+        .save(&request.directory, &request.url)
+        .map_err(|error| sys_error(error, OPERATION, &request.directory))
 }
 
 #[derive(Deserialize)]

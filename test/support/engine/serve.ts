@@ -179,6 +179,9 @@ function rooms(sys: Sys): Readonly<Record<string, Operation>> {
     ),
     'packages.lookup': op((a: { index: number; names: string[] }) => packages.lookup(a.index, a.names)),
     'packages.installIf': op((a: { index: number; names: string[] }) => packages.installIf(a.index, a.names)),
+    'packages.saveIndex': op((a: { index: number; directory: string; url: string }) =>
+      packages.saveIndex(a.index, a.directory, a.url),
+    ),
     'packages.closeIndex': op((a: { index: number }) => packages.closeIndex(a.index)),
     'packages.openDatabase': op((a: { root: string; keep: string[] }) =>
       packages.openDatabase(a.root, a.keep),

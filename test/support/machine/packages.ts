@@ -1,6 +1,6 @@
 /** `sys.packages` of the fake machine: indexes, staged packages and the installed database, on its files. */
 
-import { createVerify } from 'node:crypto'
+import { createHash, createVerify } from 'node:crypto'
 import type {
   CommitRequest,
   CommitResult,
@@ -78,6 +78,14 @@ export class FakePackages implements Packages {
         [...own].some((each) => reached.has(each)) || conditions.every((each) => reached.has(nameOf(each)))
       )
     })
+  }
+
+  async saveIndex(index: number, directory: string, url: string): Promise<void> {
+    const operation = 'packages.saveIndex'
+    this.#faults.check(operation, url)
+    const { signed } = this.#get(this.#indexes, index, operation)
+    const name = createHash('sha1').update(url).digest('hex').slice(0, 8)
+    this.#files.seed(`${directory}/APKINDEX.${name}.tar.gz`, signed)
   }
 
   async closeIndex(index: number): Promise<void> {

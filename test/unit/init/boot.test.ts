@@ -65,6 +65,8 @@ describe('a boot into RAM', () => {
     expect(await read(machine, '/etc/inittab')).toContain('ttyS0::respawn:/sbin/getty -L 0 ttyS0 vt100')
     expect(await read(machine, '/etc/resolv.conf')).toContain('nameserver 10.0.2.3')
     expect(await read(machine, '/lib/apk/db/installed')).toContain('P:busybox')
+    // sha1('http://10.0.2.2/apks')
+    expect(await machine.files.resolveIn('/sysroot', '/var/cache/apk/APKINDEX.e62ba318.tar.gz')).toBeDefined()
     expect(machine.processes.ran.map(({ argv }) => argv[0])).toEqual([
       'lib/apk/exec/busybox-1.0-r0.post-install',
     ])
