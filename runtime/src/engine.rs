@@ -6,6 +6,7 @@
 use crate::calls::{Calls, Message};
 use crate::failure::describe;
 use crate::{bundle, clock, link, operations};
+use rquickjs::context::intrinsic;
 use rquickjs::function::Func;
 use rquickjs::promise::PromiseState;
 use rquickjs::{Context, Ctx, Function, Module, Object, Persistent, Promise, Runtime, Value};
@@ -69,7 +70,17 @@ impl Engine {
                 true => tracked.retain(|(other, _)| *other != promise),
             }
         })));
-        let context = Context::full(&runtime)?;
+        // Each intrinsic costs some of the time before the first line: those that init uses, and no others.
+        let context = Context::builder()
+            .with::<(
+                intrinsic::Date,
+                intrinsic::RegExp,
+                intrinsic::RegExpCompiler,
+                intrinsic::Json,
+                intrinsic::MapSet,
+                intrinsic::Promise,
+            )>()
+            .build(&runtime)?;
         let (calls, messages) = Calls::new(operations::all());
         let engine = Engine {
             runtime,
