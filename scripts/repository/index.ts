@@ -1,7 +1,16 @@
 /** Makes the demo: a signed repository and an overlay, from Debian's packages and ours. Runs again only when something changed. */
 
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -32,6 +41,11 @@ export interface Demo {
   readonly bytes: number
 }
 
+type Paths = Omit<Demo, 'packages' | 'bytes'>
+
+/** Of what a demo was made from; a demo without it is not whole. */
+const stampName = '.stamp'
+
 /** Of QEMU's first card: the overlay is asked for by {MAC}. */
 const mac = '52:54:00:12:34:56'
 
@@ -47,11 +61,23 @@ export async function makeDemo(directory: string, cache = cacheDirectory()): Pro
   const key = demoKey(cache)
   const debs = await fetchDebs(Object.keys(recipes), join(cache, 'debs'))
   const demo = describe(directory, key)
-  const stamp = join(directory, '.stamp')
+  const stamp = join(directory, stampName)
   const wanted = fingerprint(key, [...debs.values()])
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return measure(demo)
 
-  rmSync(directory, { recursive: true, force: true })
+  // Made beside its place, then put there at once: somebody may be serving what is there now.
+  const fresh = describe(`${directory}.${process.pid}`, key)
+  write(fresh, debs)
+  writeFileSync(join(fresh.directory, stampName), wanted)
+  const old = `${fresh.directory}.old`
+  if (existsSync(directory)) renameSync(directory, old)
+  renameSync(fresh.directory, directory)
+  rmSync(old, { recursive: true, force: true })
+  return measure(demo)
+}
+
+function write(demo: Paths, debs: ReadonlyMap<string, string>): void {
+  const { directory, key } = demo
   const repository = join(directory, 'apks', 'x86_64')
   mkdirSync(repository, { recursive: true })
   mkdirSync(demo.keys)
@@ -70,15 +96,13 @@ export async function makeDemo(directory: string, cache = cacheDirectory()): Pro
   const index = unsignedIndex(indexText(packages), 'diskless demo')
   writeFileSync(join(repository, 'APKINDEX.tar.gz'), signed(index, key, 'RSA256'))
   writeFileSync(demo.overlay, demoOverlay())
-  writeFileSync(stamp, wanted)
-  return measure(demo)
 }
 
-function describe(directory: string, key: SigningKey): Omit<Demo, 'packages' | 'bytes'> {
+function describe(directory: string, key: SigningKey): Paths {
   return { directory, key, keys: join(directory, 'keys'), overlay: join(directory, `${mac}.apkovl.tar.gz`) }
 }
 
-function measure(demo: Omit<Demo, 'packages' | 'bytes'>): Demo {
+function measure(demo: Paths): Demo {
   const repository = join(demo.directory, 'apks', 'x86_64')
   const apks = readdirSync(repository).filter((name) => name.endsWith('.apk'))
   const bytes = apks.reduce((sum, name) => sum + statSync(join(repository, name)).size, 0)

@@ -27,14 +27,14 @@ describe('a machine', () => {
   it('without a network card', async () => {
     guest = await bootGuest({ cards: [], append: append('diskless.carrier_timeout=2') })
     const { phase, text } = await refusal(guest)
-    expect(phase).toBe('network')
+    expect(phase, text).toBe('network')
     expect(text).toMatch(/no network card/i)
   })
 
   it('whose cable is not plugged in, and then is', async () => {
     guest = await bootGuest({ cards: [{ kind: 'unplugged' }], append: append('diskless.carrier_timeout=2') })
     const { phase, text } = await refusal(guest)
-    expect(phase).toBe('network')
+    expect(phase, text).toBe('network')
     expect(text).toMatch(/carrier/i)
     expect(text).toMatch(/eth0/)
     await guest.plug(0, true)
@@ -45,7 +45,7 @@ describe('a machine', () => {
   it('that no DHCP server answers', async () => {
     guest = await bootGuest({ cards: [{ kind: 'silent' }], append: append('diskless.dhcp_timeout=5') })
     const { phase, text } = await refusal(guest)
-    expect(phase).toBe('network')
+    expect(phase, text).toBe('network')
     expect(text).toMatch(/DHCP/)
     expect(text).toMatch(/eth0/)
   })

@@ -38,7 +38,7 @@ describe('an overlay', () => {
     })
     // The demo has none of that name.
     const { phase, text } = await refusal(guest)
-    expect(phase).toBe('overlay')
+    expect(phase, text).toBe('overlay')
     expect(text).toMatch(/404/)
     expect(text).toMatch(/What to do/)
   })
@@ -53,7 +53,7 @@ describe('an overlay', () => {
     server.behave(overlayPath, behaviour)
     retry(guest)
     const refused = await refusal(guest)
-    expect(refused.phase).toBe('overlay')
+    expect(refused.phase, refused.text).toBe('overlay')
     return refused
   }
 

@@ -41,7 +41,7 @@ describe('a repository that', () => {
       const notice = await guest.events.waitFor('notice', { phase: 'packages' }, 2 * patience)
       expect(String(notice.fields.text)).toMatch(/openrc.*again/)
       const { phase, text } = await refusal(guest, 6 * patience)
-      expect(phase).toBe('packages')
+      expect(phase, text).toBe('packages')
       expect(text).toMatch(/openrc/)
       expect(text).toMatch(says)
       expect(server.requests.filter((path) => /openrc-/.test(path)).length).toBeGreaterThan(1)

@@ -90,7 +90,7 @@ describe('a repository', () => {
 
   it('with a package whose digest is wrong', async () => {
     const { phase, text } = await refuse(/libc6-.*\.apk$/, { kind: 'tamper', share: 0.9 })
-    expect(phase).toBe('packages')
+    expect(phase, text).toBe('packages')
     expect(text).toMatch(/libc6/)
     expect(text).toMatch(/digest|checksum|damaged|SHA|corrupt/i)
   })
@@ -98,7 +98,7 @@ describe('a repository', () => {
   it('with a package that is another than the index says', async () => {
     const other = readFileSync(`${inject('demo')}/apks/x86_64/alpine-base-3.19.1-r0.apk`)
     const { phase, text } = await refuse(/openrc-.*\.apk$/, { kind: 'bytes', bytes: other })
-    expect(phase).toBe('packages')
+    expect(phase, text).toBe('packages')
     expect(text).toMatch(/openrc/)
   })
 

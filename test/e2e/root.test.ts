@@ -27,7 +27,7 @@ describe('a boot', () => {
   it('whose root is too small for its packages', async () => {
     guest = await bootGuest({ append: append('rootflags=size=8M') })
     const { phase, text } = await refusal(guest)
-    expect(phase).toBe('packages')
+    expect(phase, text).toBe('packages')
     expect(text).toMatch(/\d+(\.\d+)? ?[MG]i?B/)
     expect(text).toMatch(/size=/)
   })
@@ -35,7 +35,7 @@ describe('a boot', () => {
   it('whose init= is not there', async () => {
     guest = await bootGuest({ append: append('init=/sbin/nowhere') })
     const { phase, text } = await refusal(guest)
-    expect(phase).toBe('handoff')
+    expect(phase, text).toBe('handoff')
     expect(text).toMatch(/\/sbin\/nowhere is not there/)
   })
 
@@ -43,7 +43,7 @@ describe('a boot', () => {
     const before = server.requests.length
     guest = await bootGuest({ append: append('nbd=10.0.2.2:10809') })
     const { phase, text } = await refusal(guest)
-    expect(phase).toBe('machine')
+    expect(phase, text).toBe('machine')
     expect(text).toMatch(/nbd=/)
     // What the shell's commands say where there is no plan.
     expect((await runIn(guest, 'plan')).output).toMatch(/no plan/)
