@@ -58,8 +58,7 @@ pub fn run() -> i32 {
 }
 
 fn ask(hash: &str) -> bool {
-    eprint!("Password for the emergency shell: ");
-    let answer = read_secret();
+    let answer = read_secret("Password for the emergency shell: ");
     eprintln!();
     match answer {
         Ok(password) => verify(hash, password.as_bytes()) == Some(true),
@@ -70,8 +69,8 @@ fn ask(hash: &str) -> bool {
     }
 }
 
-/// One line of standard input, without echo where that is a terminal.
-fn read_secret() -> std::io::Result<String> {
+/// One line of standard input, without echo where that is a terminal. The echo is off before anybody is asked.
+fn read_secret(question: &str) -> std::io::Result<String> {
     use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
     let stdin = std::io::stdin();
     let before = tcgetattr(&stdin).ok();
@@ -79,6 +78,7 @@ fn read_secret() -> std::io::Result<String> {
         settings.local_modes.remove(LocalModes::ECHO);
         tcsetattr(&stdin, OptionalActions::Flush, &settings)?;
     }
+    eprint!("{question}");
     let mut line = String::new();
     let read = stdin.read_line(&mut line);
     if let Some(settings) = before {

@@ -84,7 +84,11 @@ async function offerShells(recovery: Recovery, failure: FailurePlan, phase: stri
   const over = new AbortController()
   const endings = [
     answerCommands(recovery, over.signal),
-    shells.left.then((device) => `the shell on ${device} was left`),
+    shells.left.then(async (device) => {
+      if (device !== undefined) return `the shell on ${device} was left`
+      await sys.clock.sleep(failure.idleMs ?? failure.delayMs, over.signal)
+      return 'nobody could get into a shell'
+    }),
     ...(failure.idleMs === undefined
       ? []
       : [waitUntilIdle(sys, shells.devices, failure.idleMs, over.signal)]),

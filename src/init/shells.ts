@@ -7,8 +7,8 @@ export const noShell = 77
 
 export interface Shells {
   readonly devices: readonly string[]
-  /** Resolves with the device whose shell a person left. Never, where nobody could get into one. */
-  readonly left: Promise<string>
+  /** Resolves with the device whose shell a person left; undefined when nobody could get into any. */
+  readonly left: Promise<string | undefined>
   close(): Promise<void>
 }
 
@@ -27,14 +27,16 @@ export async function openShells(sys: Sys, plan: BootPlan | undefined, greeting:
   }
 }
 
-function firstLeft(devices: readonly string[], sessions: readonly ShellSession[]): Promise<string> {
-  return new Promise((resolve, reject) => {
-    sessions.forEach(({ ended }, at) => {
-      ended.then(({ status }) => {
-        if (status !== noShell) resolve(devices[at] ?? 'the console')
-      }, reject)
-    })
+async function firstLeft(
+  devices: readonly string[],
+  sessions: readonly ShellSession[],
+): Promise<string | undefined> {
+  const refused = Promise.all(sessions.map(({ ended }) => ended)).then(() => undefined)
+  const left = sessions.map(async ({ ended }, at) => {
+    const { status } = await ended
+    return status === noShell ? refused : devices[at]
   })
+  return Promise.race(left)
 }
 
 /** Those that the command line names; where it names none, the one that /dev/console leads to. */

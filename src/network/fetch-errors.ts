@@ -43,10 +43,16 @@ const FINAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ])
 
 export function verdictOn(error: SysError): Verdict {
+  // The whole of it came, and it ends too early all the same: it is so on the server.
+  if (error.code === 'TRUNCATED' && !isTransfer(error.operation)) return 'elsewhere'
   if (PASSING.has(error.code)) return 'again'
   if (FINAL.has(error.code)) return 'stop'
   if (error.code === 'HTTP') return isPassingStatus(error.status) ? 'again' : 'elsewhere'
   return 'elsewhere'
+}
+
+function isTransfer(operation: string): boolean {
+  return operation === 'pipeline.http' || operation === 'pipeline.tftp'
 }
 
 /** 408 Request Timeout, 425 Too Early, 429 Too Many Requests, and the server's own faults. */

@@ -87,6 +87,7 @@ export async function startEngine(source: string, sys: Sys): Promise<Engine> {
     log.push(context.getString(text))
     return undefined
   })
+  context.newNumber(sys.clock.started).consume((started) => context.setProp(host, 'started', started))
   context.setProp(context.global, 'host', host)
 
   const result = context.evalCode(source, 'init.js', { type: 'module' })

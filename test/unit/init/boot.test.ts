@@ -165,6 +165,17 @@ describe('a failed boot', () => {
     expect(machine.consoles.text()).toContain('Trying again: nobody typed for 2 min 00 s')
   })
 
+  it('is tried again where nobody can get into a shell, even with diskless.idle=0', async () => {
+    const { machine } = await failOn({
+      commandLine: `${commandLine} diskless.idle=0`,
+      servers: servers(missing(1)),
+    })
+    // What `/init shell` says in a build without a shell, and after three wrong passwords.
+    machine.processes.sessions[0]?.end(77)
+    expect(await machine.run(machine.supervisor.ended)).toMatchObject({ kind: 'handoff' })
+    expect(machine.consoles.text()).toContain('Trying again: nobody could get into a shell')
+  })
+
   it('reboots with panic=, without a shell', async () => {
     const { machine, ending } = await bootOn(
       networkBoot({ commandLine: `${commandLine} panic=7`, servers: gone }),
