@@ -3,9 +3,9 @@
  * files into the root and the scripts, goes in the order of the packages, one after the other, as apk does it.
  */
 
+import { directoryIn, writeIn } from '../root/in-root.ts'
 import type { DatabaseHandle, StagedPackage, Sys } from '../sys/index.ts'
 import { BootError, hasCode, SysError } from '../sys/index.ts'
-import { directoryIn, writeIn } from './in-root.ts'
 import type { Fetch, FetchOptions, VerifiedIndex } from './index.ts'
 import type { Owner } from './pkginfo.ts'
 import { ownerOf, parsePackageInfo, settleOwners } from './pkginfo.ts'

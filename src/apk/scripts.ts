@@ -1,8 +1,8 @@
 /** A package's scripts, run in the new root as apk 2.14 runs them. */
 
+import { directoryIn } from '../root/in-root.ts'
 import type { Sys } from '../sys/index.ts'
 import { SysError } from '../sys/index.ts'
-import { directoryIn } from './in-root.ts'
 
 export type ScriptKind = 'pre-install' | 'post-install' | 'trigger'
 

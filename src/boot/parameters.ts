@@ -83,10 +83,9 @@ export const parameters = {
   pkgs: alpine('pkgs=NAME[,NAME…]', 'Packages to install besides the overlay’s etc/apk/world.', {
     repeated: true,
   }),
-  keep_apk_new: alpine(
+  keep_apk_new: refused('the overlay’s files always stay, and the packages’ own are not kept beside them')(
     'keep_apk_new',
     'Where the overlay and a package both have a protected file, keep the package’s as NAME.apk-new.',
-    { default: 'no' },
   ),
   rootflags: alpine('rootflags=OPTION[,…]', 'Mount options of the root’s tmpfs, such as size=2G.', {
     default: 'size: the memory that is free, less a reserve',

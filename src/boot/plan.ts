@@ -55,7 +55,6 @@ export interface RamRootPlan {
   readonly packages: readonly string[]
   readonly tmpfsOptions: readonly string[]
   readonly mergedUsr: boolean
-  readonly keepApkNew: boolean
   readonly strictWorld: boolean
   readonly sshKey: string | undefined
   /** Whether serial lines that something is connected to get a login. */
@@ -158,7 +157,6 @@ function planRoot(settings: Settings): RamRootPlan {
     packages: settings.list('pkgs'),
     tmpfsOptions: [...(size === undefined ? [] : [`size=${size}`]), ...settings.list('rootflags')],
     mergedUsr: settings.flag('bootstrap_usr_merged'),
-    keepApkNew: settings.flag('keep_apk_new'),
     strictWorld: settings.text('diskless.world') === 'strict',
     sshKey: settings.text('ssh_key'),
     autodetectSerial: settings.text('autodetect_serial') !== 'no',

@@ -9,7 +9,8 @@ import type { BootPlan } from '../boot/plan.ts'
 import { fetchPipeline } from '../network/fetch.ts'
 import type { Overlay } from '../overlay/apkovl.ts'
 import { addConsoleLogins } from '../root/consoles.ts'
-import { inRoot, prepareRamRoot, sysroot } from '../root/ram.ts'
+import { directoryIn } from '../root/in-root.ts'
+import { prepareRamRoot, sysroot } from '../root/ram.ts'
 import { copyKeys, settleRoot } from '../root/settle.ts'
 import { BootError, type Sys } from '../sys/index.ts'
 import { count, size } from './format.ts'
@@ -61,7 +62,7 @@ export async function installPackages(
 async function keepIndexes(sys: Sys, indexes: readonly VerifiedIndex[]): Promise<void> {
   // A cache on storage is not filled by a boot.
   const cached = (await sys.files.resolveIn(sysroot, '/etc/apk/cache')) !== undefined
-  const directory = await inRoot(sys, '/var/cache/apk')
+  const directory = await directoryIn(sys, sysroot, 'var/cache/apk')
   for (const { index, local, urls } of indexes) {
     if (!local && !cached) for (const url of urls) await sys.packages.saveIndex(index, directory, url)
     await sys.packages.closeIndex(index)

@@ -1,7 +1,8 @@
 /** A login on every console that the command line names: /etc/inittab and /etc/securetty, as Alpine's init leaves them. */
 import type { BootPlan } from '../boot/plan.ts'
 import type { Sys } from '../sys/index.ts'
-import { fileInRoot, sysroot } from './ram.ts'
+import { writeIn } from './in-root.ts'
+import { sysroot } from './ram.ts'
 
 export async function addConsoleLogins(
   sys: Sys,
@@ -15,8 +16,8 @@ export async function addConsoleLogins(
   const active = await Promise.all(['console', ...named].map((name) => activeConsoles(sys, name)))
   const terminals = [...new Set(active.flat())]
 
-  const inittab = await fileInRoot(sys, '/etc/inittab')
-  const before = await textOrNothing(sys, inittab)
+  const inittab = await sys.files.resolveIn(sysroot, '/etc/inittab')
+  const before = inittab === undefined ? '' : await sys.files.readText(inittab)
   const missing: string[] = []
   for (const terminal of terminals) {
     const configured = before.split('\n').some((line) => line.startsWith(`${terminal}:`))
@@ -29,7 +30,7 @@ export async function addConsoleLogins(
         `# enable login on alternative console\n${terminal}::respawn:/sbin/getty -L 0 ${terminal} vt100\n`,
     )
     const newline = before === '' || before.endsWith('\n') ? '' : '\n'
-    await sys.files.writeText(inittab, `${before}${newline}${lines.join('')}`)
+    await writeIn(sys, sysroot, 'etc/inittab', `${before}${newline}${lines.join('')}`)
   }
   await addSecureTerminals(sys, terminals)
   return terminals
@@ -65,8 +66,4 @@ async function addSecureTerminals(sys: Sys, terminals: readonly string[]): Promi
   const known = new Set(text.split('\n'))
   const missing = terminals.filter((terminal) => !known.has(terminal))
   if (missing.length > 0) await sys.files.writeText(path, `${missing.join('\n')}\n`, { append: true })
-}
-
-async function textOrNothing(sys: Sys, path: string): Promise<string> {
-  return (await sys.files.status(path)) === undefined ? '' : sys.files.readText(path)
 }

@@ -2,6 +2,7 @@
 import type { BootPlan, RamRootPlan } from '../boot/plan.ts'
 import { parseFstab } from '../overlay/fstab.ts'
 import { BootError, type Sys } from '../sys/index.ts'
+import { directoryIn } from './in-root.ts'
 
 export const sysroot = '/sysroot'
 
@@ -101,36 +102,11 @@ async function addDefaultServices(sys: Sys): Promise<void> {
 }
 
 async function addService(sys: Sys, service: string, runlevel: string): Promise<void> {
-  const directory = await inRoot(sys, `/etc/runlevels/${runlevel}`)
+  const directory = await directoryIn(sys, sysroot, `etc/runlevels/${runlevel}`)
   if ((await sys.files.status(`${directory}/${service}`)) !== undefined) return
   await sys.files.symlink(`/etc/init.d/${service}`, `${directory}/${service}`)
 }
 
 async function hasClock(sys: Sys): Promise<boolean> {
   return (await sys.files.list('/dev')).some((name) => /^rtc\d*$/.test(name))
-}
-
-/**
- * The outer path of a directory of the root, made if it is not there. The overlay may have symlinks in the way: they
- * are followed inside the root only.
- */
-export async function inRoot(sys: Sys, directory: string): Promise<string> {
-  const found = await sys.files.resolveIn(sysroot, directory)
-  if (found !== undefined) return found
-  const slash = directory.lastIndexOf('/')
-  const parent = slash <= 0 ? sysroot : await inRoot(sys, directory.slice(0, slash))
-  const path = `${parent}/${directory.slice(slash + 1)}`
-  await sys.files.makeDirectory(path)
-  return path
-}
-
-/** The outer path that a file of the root has or would have, its directory made if it is not there. */
-export async function fileInRoot(sys: Sys, path: string): Promise<string> {
-  const found = await sys.files.resolveIn(sysroot, path)
-  if (found !== undefined) return found
-  const slash = path.lastIndexOf('/')
-  const outer = `${await inRoot(sys, path.slice(0, slash))}/${path.slice(slash + 1)}`
-  // A symlink that ends nowhere in the root could end somewhere outside of it.
-  if ((await sys.files.status(outer)) !== undefined) await sys.files.remove(outer)
-  return outer
 }

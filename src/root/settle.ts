@@ -1,6 +1,7 @@
 /** After the packages: the last files of the new root, each only where it has none of its own. */
 import type { Sys } from '../sys/index.ts'
-import { fileInRoot, sysroot } from './ram.ts'
+import { directoryIn, writeIn } from './in-root.ts'
+import { sysroot } from './ram.ts'
 
 /** Alpine's init writes these two when neither the overlay nor a package has them. */
 export async function settleRoot(sys: Sys, repositories: readonly string[]): Promise<void> {
@@ -8,18 +9,20 @@ export async function settleRoot(sys: Sys, repositories: readonly string[]): Pro
     (await sys.files.resolveIn(sysroot, '/etc/apk/repositories')) === undefined &&
     repositories.length > 0
   ) {
-    await sys.files.writeText(await fileInRoot(sys, '/etc/apk/repositories'), `${repositories.join('\n')}\n`)
+    await writeIn(sys, sysroot, 'etc/apk/repositories', `${repositories.join('\n')}\n`)
   }
   const resolver = (await sys.files.readTexts(['/etc/resolv.conf'])).get('/etc/resolv.conf')
   if (resolver !== undefined && (await sys.files.resolveIn(sysroot, '/etc/resolv.conf')) === undefined) {
-    await sys.files.writeText(await fileInRoot(sys, '/etc/resolv.conf'), resolver)
+    await writeIn(sys, sysroot, 'etc/resolv.conf', resolver)
   }
 }
 
 /** The initrd's keys over the overlay's: what the boot trusted, the new system's apk trusts too. */
 export async function copyKeys(sys: Sys): Promise<void> {
+  const directory = await directoryIn(sys, sysroot, 'etc/apk/keys')
   for (const name of await initrdKeys(sys)) {
-    await sys.files.copy(`/etc/apk/keys/${name}`, await fileInRoot(sys, `/etc/apk/keys/${name}`))
+    await sys.files.remove(`${directory}/${name}`)
+    await sys.files.copy(`/etc/apk/keys/${name}`, `${directory}/${name}`)
   }
 }
 
