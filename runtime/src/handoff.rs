@@ -4,7 +4,7 @@
 //! file system of its own, and never across a mount.
 
 use crate::protocol::{Action, Handoff, Refused};
-use crate::{shell, signals, supervisor, terminal, tree};
+use crate::{ending, shell, signals, terminal, tree};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use rustix::process::{Pid, Signal};
 use std::ffi::CString;
@@ -94,7 +94,7 @@ pub fn perform(handoff: &Handoff, action: Action) -> String {
         let error = execute("/bin/sh", &[]);
         terminal::print_everywhere(&format!("diskless: /bin/sh: {error}"));
     }
-    supervisor::last_resort("diskless: nothing is left to try", Duration::from_secs(30))
+    ending::last_resort("diskless: nothing is left to try", Duration::from_secs(30))
 }
 
 fn open_directory(path: &str) -> rustix::io::Result<OwnedFd> {

@@ -8,6 +8,7 @@ mod commands;
 mod consoles;
 mod crash;
 mod devices;
+mod ending;
 mod engine;
 mod error;
 mod failure;

@@ -3,6 +3,7 @@
 //!
 //! One thread, so that forking an engine is safe, and because the kernel's own threads share PID 1's root.
 
+use crate::ending::{end_machine, last_resort};
 use crate::protocol::{self, Action, Handoff, Policy, Reboot, ToSupervisor};
 use crate::session::{self, Session};
 use crate::signals::{Signals, Wake};
@@ -295,27 +296,4 @@ fn describe(status: WaitStatus) -> String {
         (_, Some(signal)) => format!("killed by signal {signal}"),
         _ => "for no known reason".to_owned(),
     }
-}
-
-/// Does not return: where the kernel refuses, it says so and waits, as PID 1 must not exit.
-pub fn end_machine(how: Reboot) -> ! {
-    use rustix::system::{RebootCommand, reboot};
-    rustix::fs::sync();
-    let command = match how {
-        Reboot::Reboot => RebootCommand::Restart,
-        Reboot::Poweroff => RebootCommand::PowerOff,
-    };
-    loop {
-        if let Err(error) = reboot(command) {
-            terminal::print_everywhere(&format!("diskless: the kernel refuses to {how:?}: {error}"));
-        }
-        std::thread::sleep(Duration::from_secs(60));
-    }
-}
-
-/// Where not even recovering works.
-pub fn last_resort(text: &str, wait: Duration) -> ! {
-    terminal::print_everywhere(&format!("{text}\ndiskless: rebooting in {} s", wait.as_secs()));
-    std::thread::sleep(wait);
-    end_machine(Reboot::Reboot)
 }

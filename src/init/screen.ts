@@ -4,7 +4,13 @@
  */
 import type { Console, Sys } from '../sys/index.ts'
 import { duration, size } from './format.ts'
-import type { Bar } from './story.ts'
+
+export interface Bar {
+  readonly done: number
+  readonly total: number
+  /** Bytes or other units a second are computed from `done`. */
+  readonly text: string
+}
 
 export interface Screen {
   /** Not shown with `quiet`. */

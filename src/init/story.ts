@@ -9,18 +9,8 @@ import type { FetchOptions, HostMemory } from '../network/fetch.ts'
 import { BootError, chainOf, type Sys } from '../sys/index.ts'
 import type { EventPort } from './events.ts'
 import { duration } from './format.ts'
-import type { Screen } from './screen.ts'
-import type { PhaseSpan, Timeline } from './timeline.ts'
-
-export type PhaseName =
-  | 'machine'
-  | 'drivers'
-  | 'network'
-  | 'root'
-  | 'overlay'
-  | 'index'
-  | 'packages'
-  | 'handoff'
+import type { Bar, Screen } from './screen.ts'
+import type { PhaseName, PhaseSpan, Timeline } from './timeline.ts'
 
 /** What a phase may say while it runs. */
 export interface Report {
@@ -39,13 +29,6 @@ export interface Report {
   progress(state: Bar): void
   /** Goes on beside the phases until the hand-over. Should it end with an error, that is a warning. */
   meanwhile(what: string, run: (signal: AbortSignal) => Promise<void>): void
-}
-
-export interface Bar {
-  readonly done: number
-  readonly total: number
-  /** Bytes or other units a second are computed from `done`. */
-  readonly text: string
 }
 
 export interface Failure {

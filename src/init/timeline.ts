@@ -1,6 +1,15 @@
 /** What a boot spent its time on: the JSON file in the new root's /run/diskless/, and the table of it. */
 import { duration } from './format.ts'
-import type { PhaseName } from './story.ts'
+
+export type PhaseName =
+  | 'machine'
+  | 'drivers'
+  | 'network'
+  | 'root'
+  | 'overlay'
+  | 'index'
+  | 'packages'
+  | 'handoff'
 
 export interface PhaseSpan {
   readonly name: PhaseName
