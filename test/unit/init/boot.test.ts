@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { makeOverlay } from '../../../scripts/repository/overlay.ts'
+import { file } from '../../../scripts/repository/tar.ts'
 import { run } from '../../../src/init/run.ts'
 import type { Timeline } from '../../../src/init/timeline.ts'
 import {
@@ -14,6 +16,7 @@ import {
   networkBoot,
   overlay,
   overlayUrl,
+  packageOf,
   packages,
   packageUrl,
   servers,
@@ -113,6 +116,92 @@ describe('a boot into RAM', () => {
   })
 })
 
+describe('where the system comes from', () => {
+  it('several repositories, each asked', async () => {
+    const second = 'http://10.0.2.9/more'
+    const extra = packageOf({ name: 'extra' })
+    const { machine, ending } = await bootOn(
+      networkBoot({
+        commandLine: `${commandLine},${second}/x86_64/ pkgs=extra`,
+        servers: servers({
+          [`${second}/x86_64/APKINDEX.tar.gz`]: { body: makeIndex([extra]) },
+          [`${second}/x86_64/extra-1.0-r0.apk`]: { body: extra.bytes },
+        }),
+      }),
+    )
+    expect(ending.kind).toBe('handoff')
+    expect(await read(machine, '/lib/apk/db/installed')).toContain('P:extra')
+    expect(await read(machine, '/etc/apk/repositories')).toBe(`http://10.0.2.2/apks\n${second}/x86_64/\n`)
+  })
+
+  it('local media with .boot_repository, without any network', async () => {
+    const files = Object.fromEntries(
+      packages.map(({ spec, bytes }) => [`/boot/apks/x86_64/${spec.name}-1.0-r0.apk`, bytes]),
+    )
+    const { machine, ending } = await bootOn(
+      networkBoot({
+        commandLine: 'console=ttyS0',
+        devices: [
+          { path: 'devices/pci0000:00/0000:00:05.0/virtio1/block/vda', subsystem: 'block', devname: 'vda' },
+        ],
+        media: {
+          '/dev/vda': {
+            type: 'ext4',
+            files: {
+              ...files,
+              '/boot/apks/.boot_repository': '',
+              '/boot/apks/x86_64/APKINDEX.tar.gz': makeIndex(),
+            },
+          },
+        },
+      }),
+    )
+    expect(ending.kind).toBe('handoff')
+    expect(await read(machine, '/etc/apk/repositories')).toBe('/media/vda/boot/apks\n')
+    // No overlay: Alpine's default services.
+    expect(await machine.files.readLink('/sysroot/etc/runlevels/default/firstboot')).toBe(
+      '/etc/init.d/firstboot',
+    )
+    expect(machine.servers.requests).toHaveLength(0)
+  })
+
+  it('no repository at all is said, with what to do', async () => {
+    const { console } = await failOn({ commandLine: 'console=ttyS0' })
+    expect(console).toMatch(/there is no repository to install packages from/)
+    expect(console).toMatch(/alpine_repo=/)
+  })
+
+  it('an overlay whose fstab says how large the root may be', async () => {
+    const sized = makeOverlay({
+      hostname: 'guest',
+      world: [],
+      runlevels: {},
+      entries: [file('etc/fstab', 'tmpfs / tmpfs size=64M,mode=0755 0 0\n')],
+    })
+    const { machine } = await bootOn(networkBoot({ servers: servers({ [overlayUrl]: { body: sized } }) }))
+    const root = (await machine.mounts.list()).find(({ target }) => target === '/sysroot')
+    expect(root?.options).toContain('size=64M')
+  })
+
+  it('an overlay marked optional may be missing', async () => {
+    const { ending, console } = await bootOn(
+      networkBoot({
+        commandLine: `${commandLine} diskless.apkovl=optional`,
+        servers: servers({ [overlayUrl]: { status: 404 } }),
+      }),
+    )
+    expect(ending.kind).toBe('handoff')
+    expect(console).toMatch(/warning: the overlay, marked optional, is missing: .*404/)
+  })
+
+  it('an overlay with another digest than the command line’s is refused', async () => {
+    const { console } = await failOn({
+      commandLine: `${commandLine} diskless.apkovl_sha256=${'0'.repeat(64)}`,
+    })
+    expect(console).toMatch(/its sha256 is [0-9a-f]{64}, not 0{64}/)
+  })
+})
+
 describe('a failed boot', () => {
   const gone = servers({ [overlayUrl]: { status: 404 } })
 
@@ -131,6 +220,20 @@ describe('a failed boot', () => {
       { device: '/dev/ttyS0', argv: ['/init', 'shell'], closed: false },
     ])
     expect(machine.supervisor.policies.at(-1)).toMatchObject({ action: 'shell', consoles: ['/dev/ttyS0'] })
+  })
+
+  it('has a shell on every console of the command line', async () => {
+    const { machine } = await failOn({
+      commandLine: commandLine.replace('console=ttyS0', 'console=tty0 console=ttyS0'),
+      consoles: [
+        { device: '/dev/tty0', screen: true, preferred: false },
+        { device: '/dev/ttyS0', screen: false, preferred: true },
+        { device: '/dev/ttyS1', screen: false, preferred: false },
+      ],
+      servers: gone,
+    })
+    expect(machine.processes.sessions.map(({ device }) => device)).toEqual(['/dev/tty0', '/dev/ttyS0'])
+    expect(machine.consoles.text('/dev/tty0')).toContain('What to do:')
   })
 
   it('is tried again with retry, from the failed phase on', async () => {
