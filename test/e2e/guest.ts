@@ -1,8 +1,10 @@
 /** What the e2e tests share: a guest that boots our initrd, its refusals, and what one types to it. */
 
 import { inject } from 'vitest'
+import { makeOverlay } from '../../scripts/repository/overlay.ts'
 import type { GuestEvent } from '../support/qemu/events.ts'
 import { type Card, Machine } from '../support/qemu/machine.ts'
+import { FileServer } from '../support/qemu/server.ts'
 
 /** For everything that a guest may take; generous, as emulated guests share few cores with whatever else runs. */
 export const patience = 120_000
@@ -34,6 +36,18 @@ export function bootGuest({
     memoryMb,
     cards,
   })
+}
+
+/** The demo's repository and an overlay that asks for nothing; `append` is what boots from them, quietly. */
+export async function serveBox(): Promise<{
+  readonly server: FileServer
+  readonly append: (...more: string[]) => readonly string[]
+}> {
+  const server = await FileServer.start(inject('demo'))
+  const bytes = makeOverlay({ hostname: 'box', world: [], runlevels: {} })
+  server.behave(/apkovl/, { kind: 'bytes', bytes })
+  const sources = [`apkovl=${server.url}/box.apkovl.tar.gz`, `alpine_repo=${server.url}/apks`]
+  return { server, append: (...more) => ['quiet', 'ip=dhcp', ...sources, ...more] }
 }
 
 export interface Refusal {

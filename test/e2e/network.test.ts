@@ -1,28 +1,19 @@
 /** Machines without a network: each says what is missing, and goes on when it is there. */
 
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
-import { makeOverlay } from '../../scripts/repository/overlay.ts'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Machine } from '../support/qemu/machine.ts'
-import { FileServer } from '../support/qemu/server.ts'
-import { bootGuest, handover, refusal, retry } from './guest.ts'
+import { bootGuest, handover, refusal, retry, serveBox } from './guest.ts'
 
 describe('a machine', () => {
-  let server: FileServer
+  let box: Awaited<ReturnType<typeof serveBox>>
   let guest: Machine | undefined
-  beforeAll(async () => {
-    server = await FileServer.start(inject('demo'))
-    server.behave(/apkovl/, {
-      kind: 'bytes',
-      bytes: makeOverlay({ hostname: 'box', world: [], runlevels: {} }),
-    })
-  })
-  afterAll(() => server?.close())
-  afterEach(() => guest?.stop())
+  const append = (...more: string[]) => box.append(...more)
 
-  const append = (...more: string[]) => [
-    ...['quiet', 'ip=dhcp', `apkovl=${server.url}/box.apkovl.tar.gz`, `alpine_repo=${server.url}/apks`],
-    ...more,
-  ]
+  beforeAll(async () => {
+    box = await serveBox()
+  })
+  afterAll(() => box?.server.close())
+  afterEach(() => guest?.stop())
 
   it('without a network card', async () => {
     guest = await bootGuest({ cards: [], append: append('diskless.carrier_timeout=2') })

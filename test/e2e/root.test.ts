@@ -1,28 +1,19 @@
 /** What the root and the command line can be wrong about: a message and the shell (or, asked for, the reboot). */
 
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
-import { makeOverlay } from '../../scripts/repository/overlay.ts'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Machine } from '../support/qemu/machine.ts'
-import { FileServer } from '../support/qemu/server.ts'
-import { bootGuest, refusal, runIn } from './guest.ts'
+import { bootGuest, refusal, runIn, serveBox } from './guest.ts'
 
 describe('a boot', () => {
-  let server: FileServer
+  let box: Awaited<ReturnType<typeof serveBox>>
   let guest: Machine | undefined
-  beforeAll(async () => {
-    server = await FileServer.start(inject('demo'))
-    server.behave(/apkovl/, {
-      kind: 'bytes',
-      bytes: makeOverlay({ hostname: 'box', world: [], runlevels: {} }),
-    })
-  })
-  afterAll(() => server?.close())
-  afterEach(() => guest?.stop())
+  const append = (...more: string[]) => box.append(...more)
 
-  const append = (...more: string[]) => [
-    ...['quiet', 'ip=dhcp', `apkovl=${server.url}/box.apkovl.tar.gz`, `alpine_repo=${server.url}/apks`],
-    ...more,
-  ]
+  beforeAll(async () => {
+    box = await serveBox()
+  })
+  afterAll(() => box?.server.close())
+  afterEach(() => guest?.stop())
 
   it('whose root is too small for its packages', async () => {
     guest = await bootGuest({ append: append('rootflags=size=8M') })
@@ -40,7 +31,7 @@ describe('a boot', () => {
   })
 
   it('with a parameter of Alpine that we refuse, by its name', async () => {
-    const before = server.requests.length
+    const before = box.server.requests.length
     guest = await bootGuest({ append: append('nbd=10.0.2.2:10809') })
     const { phase, text } = await refusal(guest)
     expect(phase, text).toBe('machine')
@@ -49,7 +40,7 @@ describe('a boot', () => {
     expect((await runIn(guest, 'plan')).output).toMatch(/no plan/)
     expect((await runIn(guest, 'timeline')).output).toMatch(/machine/)
     expect((await runIn(guest, 'log')).output).toMatch(/nbd/)
-    expect(server.requests.length).toBe(before)
+    expect(box.server.requests.length).toBe(before)
   })
 
   it('that fails with panic=1 reboots, after saying why', async () => {
