@@ -4,7 +4,7 @@
  */
 
 import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fetchDebs } from './repository/debian.ts'
 import { cacheDirectory } from './repository/index.ts'
@@ -30,6 +30,7 @@ export async function kernelDirectory(cache = cacheDirectory()): Promise<string>
   if (existsSync(directory)) return directory
   const partial = `${directory}.${process.pid}`
   rmSync(partial, { recursive: true, force: true })
+  mkdirSync(partial, { recursive: true })
   execFileSync('dpkg-deb', ['--extract', deb, partial], { stdio: ['ignore', 'inherit', 'inherit'] })
   renameSync(partial, directory)
   return directory

@@ -33,7 +33,7 @@ const tasks = {
 /** Debian packages by what shows that they are there: a program, or a file. */
 const debian = {
   rust: { cc: 'gcc', '/usr/include/stdio.h': 'libc6-dev' },
-  links: { ip: 'iproute2', unshare: 'util-linux' },
+  links: { ip: 'iproute2', unshare: 'util-linux', dnsmasq: 'dnsmasq-base', openssl: 'openssl' },
   guest: {
     'qemu-system-x86_64': 'qemu-system-x86',
     '/usr/lib/ipxe/qemu/efi-virtio.rom': 'ipxe-qemu',
