@@ -13,8 +13,18 @@ export async function prepareHandoff(sys: Sys, plan: BootPlan, report: Report): 
   return { root: sysroot, init: plan.init.path, arguments: plan.init.arguments, console: consoleOf(plan) }
 }
 
-/** Nothing can fail after this but the kernel: it is done last, when there is nothing left to say. */
-export async function moveMounts(sys: Sys): Promise<void> {
+/** Everything that is mounted goes to where the new system looks for it; if PID 1 refuses, it comes back. */
+export async function handOver(sys: Sys, handoff: Handoff): Promise<never> {
+  const moved = await moveMounts(sys)
+  try {
+    return await sys.supervisor.handoff(handoff)
+  } catch (error) {
+    for (const target of moved.reverse()) await sys.mounts.move(`${sysroot}${target}`, target)
+    throw error
+  }
+}
+
+async function moveMounts(sys: Sys): Promise<string[]> {
   const moved: string[] = []
   for (const { target } of await sys.mounts.list()) {
     const inside = moved.some((parent) => target.startsWith(`${parent}/`))
@@ -23,6 +33,7 @@ export async function moveMounts(sys: Sys): Promise<void> {
     await sys.mounts.move(target, `${sysroot}${target}`)
     moved.push(target)
   }
+  return moved
 }
 
 /** Alpine's switch_root -c: the last console= of the command line. */

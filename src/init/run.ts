@@ -1,7 +1,7 @@
 /** The boot is tried until it hands over, or until something else is decided. */
 import type { Sys } from '../sys/index.ts'
 import { openEventPort } from './events.ts'
-import { moveMounts } from './handoff.ts'
+import { handOver } from './handoff.ts'
 import { prepareBoot } from './main.ts'
 import { recover } from './recovery.ts'
 import { openScreen } from './screen.ts'
@@ -16,11 +16,9 @@ export async function run(sys: Sys): Promise<never> {
   for (;;) {
     try {
       const handoff = await boot()
-      story.close()
       events.send({ event: 'handoff', at: sys.clock.now(), init: handoff.init, timeline: story.timeline() })
       await writeTimeline(sys, story)
-      await moveMounts(sys)
-      return await sys.supervisor.handoff(handoff)
+      return await handOver(sys, handoff)
     } catch (error) {
       const plan = story.failure?.phase === 'machine' ? undefined : await machine()
       story.tryAgain(await recover({ sys, screen, story, events, plan }, error))

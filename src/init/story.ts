@@ -54,8 +54,6 @@ export interface Story {
   ): () => Promise<T>
   /** Begins another try. */
   tryAgain(why: string): void
-  /** Ends what goes on meanwhile. */
-  close(): void
   /** Resolves when no phase is running any more. */
   settled(): Promise<void>
   say(text: string): void
@@ -80,7 +78,8 @@ export function tellStory(sys: Sys, screen: Screen, events: EventPort): Story {
   let abort = new AbortController()
   let hosts: HostMemory = new Map()
   let failure: Failure | undefined
-  const over = new AbortController()
+  /** What goes on meanwhile ends with the engine. */
+  const forever = new AbortController().signal
 
   events.send({ event: 'begin', at: script, started: sys.clock.started })
 
@@ -124,9 +123,7 @@ export function tellStory(sys: Sys, screen: Screen, events: EventPort): Story {
       warn,
       progress: (bar) => screen.progress(name, span.start, bar),
       meanwhile: (what, run) => {
-        run(over.signal).catch((error: unknown) => {
-          if (!over.signal.aborted) warn(`${what} ended: ${chainOf(error).join(': ')}`)
-        })
+        run(forever).catch((error: unknown) => warn(`${what} ended: ${chainOf(error).join(': ')}`))
       },
     }
   }
@@ -217,7 +214,6 @@ export function tellStory(sys: Sys, screen: Screen, events: EventPort): Story {
       say(`Trying again: ${why}`)
       events.send({ event: 'retry', at: sys.clock.now(), attempt, why })
     },
-    close: () => over.abort(),
     async settled() {
       while (running.size > 0) await Promise.allSettled([...running])
     },

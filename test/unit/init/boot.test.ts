@@ -32,19 +32,22 @@ async function bootOn(options: MachineOptions) {
   return { machine, ending, console: machine.consoles.text() }
 }
 
+/** Resolves when the emergency shell is open. */
+async function shellOf(machine: FakeMachine): Promise<void> {
+  const ended = machine.supervisor.ended.then(({ kind }) => {
+    throw new Error(`it ended: ${kind}`)
+  })
+  const opened = async () => {
+    while (machine.processes.sessions.length === 0) await machine.clock.sleep(100)
+  }
+  await Promise.race([opened(), ended])
+}
+
 /** Until the emergency shell is open; what the console says until then. */
 async function failOn(change: MachineOptions): Promise<{ machine: FakeMachine; console: string }> {
   const machine = fakeMachine(networkBoot(change))
   void run(machine)
-  const shell = async () => {
-    while (machine.processes.sessions.length === 0) await machine.clock.sleep(100)
-  }
-  await machine.run(
-    Promise.race([
-      shell(),
-      machine.supervisor.ended.then((ending) => Promise.reject(new Error(`it ended: ${ending.kind}`))),
-    ]),
-  )
+  await machine.run(shellOf(machine))
   return { machine, console: machine.consoles.text() }
 }
 
@@ -294,6 +297,17 @@ describe('a failed boot', () => {
     )
     expect(ending.kind).toBe('handoff')
     expect(machine.processes.sessions).toHaveLength(0)
+  })
+
+  it('has its mounts back when PID 1 refuses to hand over, and can be tried again', async () => {
+    const machine = fakeMachine(networkBoot())
+    machine.faults.order({ operation: 'supervisor.handoff', code: 'EXDEV', times: 1 })
+    void run(machine)
+    await machine.run(shellOf(machine))
+    expect((await machine.mounts.list()).map(({ target }) => target)).toContain('/proc')
+    expect(machine.consoles.text()).toMatch(/The boot failed in the phase "handoff"/)
+    await machine.run(machine.supervisor.type('retry'))
+    expect(await machine.run(machine.supervisor.ended)).toMatchObject({ kind: 'handoff' })
   })
 
   it('says so when a parameter is refused, before anything is done', async () => {
