@@ -39,22 +39,7 @@ export interface ExtraFile {
 export type Placed = Entry & { readonly part: string }
 
 const emptyDirectories = [
-  ...[
-    'dev',
-    'proc',
-    'sys',
-    'run',
-    'sysroot',
-    'newroot',
-    'media',
-    'mnt',
-    'etc',
-    'lib',
-    'bin',
-    'sbin',
-    'usr',
-    'var',
-  ],
+  ...['dev', 'proc', 'sys', 'run', 'sysroot', 'media', 'mnt', 'etc', 'lib', 'bin', 'sbin', 'usr', 'var'],
 ]
 /** Commands of the emergency shell that init itself answers. */
 const shellCommands = ['retry', 'log', 'plan', 'timeline']

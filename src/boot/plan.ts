@@ -75,6 +75,8 @@ export type OverlayPlan =
 export function makePlan(line: CommandLine, machine: Identity): BootPlan {
   const settings = readSettings(line)
   refuse(settings)
+  // planFailure reads it too, and must not throw.
+  secondsOf(settings, 'diskless.idle', defaultIdle)
   const root = planRoot(settings)
   return {
     machine,
@@ -97,18 +99,19 @@ export function makePlan(line: CommandLine, machine: Identity): BootPlan {
   }
 }
 
-/** The failure plan alone: what to do when even the plan cannot be made. */
+/** The failure plan alone: what to do when even the plan cannot be made. Never throws: makePlan refuses what is no number. */
 export function planFailure(settings: Settings): FailurePlan {
   const panic = settings.text('panic')
   const asked = settings.text('diskless.onfail')
   const fallback: EndAction = panic === undefined ? 'shell' : 'reboot'
   const action = asked === 'shell' || asked === 'retry' || asked === 'reboot' ? asked : fallback
   // The kernel's panic=0 means "wait for ever" and a negative number "at once"; a reboot that never comes helps nobody.
-  const seconds = Number.parseInt(panic ?? '', 10)
-  const idle = secondsOf(settings, 'diskless.idle', 120)
+  const pause = Number.parseInt(panic ?? '', 10)
+  const asIdle = settings.text('diskless.idle') ?? ''
+  const idle = seconds.test(asIdle) ? Number(asIdle) : defaultIdle
   return {
     action,
-    delayMs: Number.isFinite(seconds) && seconds !== 0 ? Math.max(seconds, 0) * 1000 : 10_000,
+    delayMs: Number.isFinite(pause) && pause !== 0 ? Math.max(pause, 0) * 1000 : 10_000,
     idleMs: idle === 0 ? undefined : idle * 1000,
   }
 }
@@ -195,6 +198,11 @@ function planInit(settings: Settings, line: CommandLine): BootPlan['init'] {
   }
 }
 
+const seconds = /^\d{1,6}$/
+
+/** Seconds in which nobody types. */
+const defaultIdle = 120
+
 function secondsOf(
   settings: Settings,
   name: 'diskless.idle' | 'diskless.dhcp_timeout' | 'diskless.carrier_timeout',
@@ -202,7 +210,7 @@ function secondsOf(
 ): number {
   const text = settings.text(name)
   if (text === undefined) return fallback
-  if (!/^\d{1,6}$/.test(text)) throw new BootError(`${name}=${text} is not a number of seconds`)
+  if (!seconds.test(text)) throw new BootError(`${name}=${text} is not a number of seconds`)
   return Number(text)
 }
 

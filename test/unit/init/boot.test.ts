@@ -310,6 +310,12 @@ describe('a failed boot', () => {
     expect(await machine.run(machine.supervisor.ended)).toMatchObject({ kind: 'handoff' })
   })
 
+  it('has a shell even when what a failed boot should do cannot be read', async () => {
+    const { machine, console } = await failOn({ commandLine: `${commandLine} diskless.idle=soon` })
+    expect(console).toMatch(/diskless\.idle=soon is not a number of seconds/)
+    expect(machine.processes.sessions).toHaveLength(1)
+  })
+
   it('says so when a parameter is refused, before anything is done', async () => {
     const { machine, console } = await failOn({ commandLine: `${commandLine} nbd=10.0.0.1:9000` })
     expect(console).toContain('nbd=10.0.0.1:9000')
