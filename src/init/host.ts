@@ -24,6 +24,9 @@ export function hostSys(host: Host): sys.Sys {
     devices: {
       list: () => wire.call('devices.list', {}),
       watch: (signal) => wire.stream('devices.watch', {}, signal, (event: sys.Uevent) => event),
+      probe: (path, timeoutMs) => wire.call('devices.probe', { path, timeoutMs }),
+      attachLoop: (file, options) => wire.call('devices.attachLoop', { file, ...options }),
+      detachLoop: (device) => wire.call('devices.detachLoop', { device }),
     },
     network: network(wire),
     pipelines: {
@@ -37,6 +40,8 @@ export function hostSys(host: Host): sys.Sys {
     processes: processes(wire),
     consoles: {
       list: () => wire.call('consoles.list', {}),
+      ask: (question, signal) => wire.call('consoles.ask', question, { signal }),
+      setKeymap: (path) => wire.call('consoles.setKeymap', { path }),
       write: (device, text) => wire.call('consoles.write', { device, text }),
       idle: (device) => wire.call('consoles.idle', { device }),
       kernelLog: (since) => wire.call('consoles.kernelLog', { since }),
@@ -72,6 +77,7 @@ function files(wire: Wire): sys.Files {
     readLink: (path) => wire.call('files.readLink', { path }),
     setMode: (path, mode) => wire.call('files.setMode', { path, mode }),
     copy: (from, to) => wire.call('files.copy', { from, to }),
+    copyTree: (from, to) => wire.call('files.copyTree', { from, to }),
     resolveIn: async (root, path) =>
       orUndefined(await wire.call<string | null>('files.resolveIn', { root, path })),
     space: (path) => wire.call('files.space', { path }),
@@ -100,6 +106,7 @@ function network(wire: Wire): Network {
     addRoute: (link, route) => wire.call('network.addRoute', { link, route }),
     openDhcp: async (link) =>
       dhcpSocket(wire, await wire.call<{ socket: number }>('network.openDhcp', { link })),
+    resolve: (name, timeoutMs) => wire.call('network.resolve', { name, timeoutMs }),
     arpProbe: (link, address, timeoutMs) => wire.call('network.arpProbe', { link, address, timeoutMs }),
   }
 }

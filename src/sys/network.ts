@@ -119,6 +119,8 @@ export interface Network {
   flush(link: string): Promise<void>
   addRoute(link: string, route: Route): Promise<void>
   openDhcp(link: string): Promise<DhcpSocket>
+  /** Addresses of a host's name by /etc/resolv.conf, or the literal address itself. Rejects with DNS, TIMEOUT. */
+  resolve(name: string, timeoutMs: number): Promise<readonly IpAddress[]>
   /** RFC 5227: true when somebody else answers for this address within `timeoutMs`. */
   arpProbe(link: string, address: IpAddress, timeoutMs: number): Promise<boolean>
 }

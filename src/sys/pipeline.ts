@@ -10,8 +10,20 @@ export interface Deadlines {
   readonly totalMs: number
 }
 
+/** What a server said of the state of a resource (RFC 9110, 8.8). */
+export interface Validator {
+  readonly etag?: string
+  readonly lastModified?: string
+}
+
 export type Source =
-  | { readonly kind: 'http'; readonly url: string; readonly deadlines: Deadlines }
+  | {
+      readonly kind: 'http'
+      readonly url: string
+      readonly deadlines: Deadlines
+      /** If-None-Match, If-Modified-Since: an unchanged resource rejects with HTTP, status 304. */
+      readonly unlessStill?: Validator
+    }
   | { readonly kind: 'tftp'; readonly url: string; readonly deadlines: Deadlines }
   | { readonly kind: 'file'; readonly path: string }
 
@@ -24,12 +36,35 @@ export type Filter =
   | { readonly kind: 'unzstd' }
   /** Passes bytes on; at the end they must have this digest (hex), or the pipeline fails with DIGEST. */
   | { readonly kind: 'digest'; readonly algorithm: DigestAlgorithm; readonly expected: string }
-  /** Passes bytes on; more than this many fail with TOO_BIG. */
+  /**
+   * `openssl enc -d`: the 16 bytes `Salted__` and salt, then the cipher's blocks (PKCS#7 padding). Key and initial vector
+   * from the password by PBKDF2 (SHA-256, 10,000 rounds: `-pbkdf2`) or by EVP_BytesToKey with one round of this
+   * digest (SHA-256 since OpenSSL 1.1, MD5 before). A wrong password or not encrypted like this: FORMAT.
+   */
+  | {
+      readonly kind: 'decrypt'
+      readonly cipher: 'aes-128-cbc' | 'aes-192-cbc' | 'aes-256-cbc'
+      readonly keyDerivation: 'pbkdf2' | 'sha256' | 'md5'
+      readonly password: string
+    }
+  /**
+   * Passes bytes on; at the end the detached signature (a file: RSA PKCS#1 v1.5 over their SHA-256 or SHA-512, as
+   * `openssl dgst -sha256 -sign` writes it, or Ed25519) must be by one of these keys (PEM files' paths by key name), or
+   * the pipeline fails with SIGNATURE.
+   */
+  | {
+      readonly kind: 'signature'
+      readonly signature: string
+      readonly keys: Readonly<Record<string, string>>
+    }
+  /** Passes bytes on; more than this many fail with TOO_BIG: at once, where the source announces a length and no filter before changes it. */
   | { readonly kind: 'limit'; readonly bytes: number }
 
 export type Sink =
   /** Written beside its place and renamed when whole. */
   | { readonly kind: 'file'; readonly path: string; readonly mode: number }
+  /** Nothing is kept: the filters are what matters. */
+  | { readonly kind: 'discard' }
   /** A tar archive (ustar, pax, GNU long names) unpacked under `root`. Fails as `unpack` says below. */
   | { readonly kind: 'tree'; readonly root: string }
   /** Kept in memory as text, at most `bytes` long. */
@@ -44,14 +79,22 @@ export type Sink =
       readonly checksum: string
     }
 
+/** What every pipeline tells: bytes read from the source, and what an HTTP server said of the resource's state. */
+export interface Flow {
+  readonly bytes: number
+  readonly validator?: Validator
+}
+
 /** What the sink made, by the sink's kind. */
 export interface Results {
-  file: { readonly bytes: number }
+  /** `sha256`: hex, of what was written. */
+  file: Flow & { readonly sha256: string }
+  discard: Flow
   /** `paths`: what was unpacked, relative to root, no leading slash, in archive order; directories end in `/`. */
-  tree: { readonly bytes: number; readonly paths: readonly string[] }
-  text: { readonly bytes: number; readonly text: string }
-  'apk-index': { readonly bytes: number; readonly index: IndexHandle }
-  'apk-stage': { readonly bytes: number; readonly stage: StagedPackage }
+  tree: Flow & { readonly paths: readonly string[] }
+  text: Flow & { readonly text: string }
+  'apk-index': Flow & { readonly index: IndexHandle }
+  'apk-stage': Flow & { readonly stage: StagedPackage }
 }
 
 export interface IndexHandle {

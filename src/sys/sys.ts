@@ -77,6 +77,11 @@ export interface Files {
   /** One regular file, mode kept; parents must exist. */
   copy(from: string, to: string): Promise<void>
   /**
+   * What is below the directory `from`, into the directory `to` (made if needed): owners, modes, times, symlinks, hard
+   * links, device nodes and extended attributes kept, as `cp -a` does. Does not cross mounts.
+   */
+  copyTree(from: string, to: string): Promise<{ readonly bytes: number; readonly files: number }>
+  /**
    * Resolves `path` as if `root` were /: symlinks in it cannot leave (RESOLVE_IN_ROOT). Returns the outer path
    * of the file it ends at; undefined when nothing is there.
    */
@@ -147,11 +152,40 @@ export interface Uevent {
   readonly environment: Readonly<Record<string, string>>
 }
 
+/** What the first blocks of a device say, as blkid(8) reads them. */
+export interface Contents {
+  /**
+   * `ext4` (also for ext2 and ext3), `btrfs`, `xfs`, `f2fs`, `vfat`, `exfat`, `ntfs`, `iso9660`, `udf`, `squashfs`, `erofs`,
+   * `swap`; and what is no file system: `crypto_LUKS`, `LVM2_member`, `linux_raid_member`, `zfs_member`, `bcache`.
+   * Undefined: nothing that we know.
+   */
+  readonly type: string | undefined
+  /** As blkid prints it, case included. */
+  readonly uuid: string | undefined
+  readonly label: string | undefined
+  /** Of the partition that this is: from GPT (lower case), or from the DOS label (`a1b2c3d4-01`). */
+  readonly partUuid: string | undefined
+  readonly partLabel: string | undefined
+  /** Bytes of the device. */
+  readonly size: number
+}
+
 export interface Devices {
   /** Every device below /sys/devices. */
   list(): Promise<readonly Device[]>
   /** The kernel's uevents from now on. */
   watch(signal: AbortSignal): Events<Uevent>
+  /** Reads a block device or an image in a file. A device that does not answer: TIMEOUT. An empty drive: ENOMEDIUM. */
+  probe(path: string, timeoutMs: number): Promise<Contents>
+  /**
+   * The file as a block device: `/dev/loop0`. It goes away with its last user: `mount` it, or `detachLoop`.
+   * `partitions`: its partitions get devices too.
+   */
+  attachLoop(
+    file: string,
+    options: { readonly readOnly: boolean; readonly partitions?: boolean },
+  ): Promise<string>
+  detachLoop(device: string): Promise<void>
 }
 
 /** apk v2 packages, as far as bytes are concerned. */
@@ -265,9 +299,24 @@ export interface Console {
   readonly preferred: boolean
 }
 
+export interface Question {
+  /** Consoles that it is asked on; the first answer counts, and the others are told so. */
+  readonly devices: readonly string[]
+  /** Ends in `: `. */
+  readonly prompt: string
+  /** False for a password. */
+  readonly echo: boolean
+  /** Until then nobody answered: TIMEOUT. Any key starts it again. */
+  readonly timeoutMs: number
+}
+
 export interface Consoles {
   /** /proc/consoles. */
   list(): Promise<readonly Console[]>
+  /** One line that a person types, without its end; at most 1 KiB. Other output may come in between. */
+  ask(question: Question, signal?: AbortSignal): Promise<string>
+  /** Loads a keymap of busybox' dumpkmap format (`bkeymap`; gzipped or not) into the virtual terminals. */
+  setKeymap(path: string): Promise<void>
   /** Never blocks for long: what a device does not take at once waits in a bounded buffer; the oldest bytes are dropped. */
   write(device: string, text: string): Promise<void>
   /** Milliseconds since somebody last typed on it (the terminal's atime, so a few seconds coarse). */
