@@ -5,7 +5,14 @@
  * Alpine's names keep Alpine's meaning (initramfs-init of mkinitfs); what is ours alone is `diskless.<name>`.
  */
 
-export type Origin = 'alpine' | 'alpine, dropped since' | 'kernel' | 'openrc' | 'dracut' | 'diskless'
+export type Origin =
+  | 'alpine'
+  | 'alpine, dropped since'
+  | 'kernel'
+  | 'openrc'
+  | 'dracut'
+  | 'gentoo'
+  | 'diskless'
 
 export type Verdict =
   /** Read and obeyed. */
@@ -47,10 +54,6 @@ const notYetStacked = entry('dracut', {
   refused: 'VLANs and bonds are not supported yet: let the switch hand this port its network untagged',
 })
 
-const notYetDisk =
-  'this version boots into RAM only; leave root= out, or use the distribution’s own initramfs'
-const notYetMedia = 'this version takes its sources from the network; give a URL'
-
 export const parameters = {
   // The network
   ip: kernel(
@@ -71,9 +74,18 @@ export const parameters = {
 
   // Where the system comes from
   apkovl: alpine(
-    'apkovl=URL',
-    'The overlay: a tar.gz of what differs from the packages. Every {MAC} and {UUID} is replaced.',
-    { default: 'none: Alpine’s default services' },
+    'apkovl=URL | PATH | DEVICE[:FSTYPE][:PATH]',
+    'The overlay: a tar.gz of what differs from the packages. Every {MAC} and {UUID} is replaced. A path is one of the initrd or of alpine_dev; a device may be named by LABEL= or UUID=.',
+    { default: 'looked for on every medium; else Alpine’s default services' },
+  ),
+  ovl_dev: entry('alpine, dropped since')(
+    'ovl_dev=DEVICE[:FSTYPE][:PATH] | URL',
+    'The overlay, in Alpine 2.6’s words. Together with apkovl= it is an error.',
+  ),
+  alpine_dev: entry('alpine, dropped since')(
+    'alpine_dev=nfs:SERVER:/PATH[,OPTIONS] | DEVICE[:FSTYPE]',
+    'The medium with repositories, overlay and modloop. Mounted at /media/alpine_dev until fstab says otherwise.',
+    { default: 'every block device is looked at' },
   ),
   alpine_repo: alpine(
     'alpine_repo=URL[,URL…]',
@@ -141,17 +153,13 @@ export const parameters = {
     'init_args=ARGUMENTS',
     'Arguments for it, separated by spaces (quote the whole), besides those after `--`.',
   ),
-  modloop: entry('openrc', { passed: 'the new system’s modloop service reads it' })(
+  modloop: entry('openrc')(
     'modloop=URL|PATH|none',
-    'The squashfs with the kernel’s modules.',
+    'The squashfs with the kernel’s modules: a URL is fetched beside the packages, so that the new system’s service does not fetch it again; that service reads the rest.',
   ),
   modloop_verify: entry('openrc', { passed: 'the new system’s modloop service reads it' })(
     'modloop_verify=no',
     'Whether that service checks the signature.',
-  ),
-  rootfstype: kernel(
-    'rootfstype=ramfs|tmpfs',
-    'Of the initramfs itself: ramfs lifts the kernel’s limit of half the memory. Never the root’s type here.',
   ),
   usbdelay: alpine('usbdelay=SECONDS', 'Not needed: what is late is waited for by its event.', {
     verdict: { passed: 'init waits for the device’s event instead' },
@@ -204,19 +212,76 @@ export const parameters = {
     'For tests: fail in one of the ways in which an engine can.',
   ),
 
+  // Roots that are not installed into RAM
+  root: kernel(
+    'root=DEVICE | UUID=… | LABEL=… | PARTUUID=… | PARTLABEL=… | nfs:[SERVER:]/PATH[,OPTIONS] | /dev/nfs | dhcp | live:IMAGE',
+    'A root on a disk, on an NFS server (`dhcp`: the lease’s root path), or in an image: `live:URL`, `live:nfs:SERVER:/PATH`, `live:DEVICE[:/PATH]`. /dev/ram0 means RAM.',
+    { default: 'RAM' },
+  ),
+  nfsroot: kernel(
+    'nfsroot=[SERVER:]/PATH[,OPTIONS]',
+    'The share of root=/dev/nfs, as nfsroot.rst of the kernel has it. Without a server: the lease’s next-server.',
+    { default: 'the lease’s root path' },
+  ),
+  rootfstype: kernel(
+    'rootfstype=TYPE',
+    'The file system of root=DEVICE. ramfs and tmpfs are about the initramfs itself: ramfs lifts the kernel’s limit of half the memory.',
+    { default: 'what the device says' },
+  ),
+  rootdelay: kernel('rootdelay=SECONDS', 'How long to wait for root=DEVICE at least; never a fixed pause.', {
+    default: '30',
+  }),
+  rootwait: kernel('rootwait', 'Wait for root=DEVICE for ever.', { default: 'no' }),
+  ro: kernel('ro', 'Mount root=DEVICE read-only.', { default: 'yes' }),
+  rw: kernel('rw', 'Mount root=DEVICE writable.', { default: 'no' }),
+  overlaytmpfs: alpine(
+    'overlaytmpfs',
+    'A tmpfs over root=DEVICE: what is written is gone at the next boot.',
+    {
+      default: 'no',
+    },
+  ),
+  loop: entry('gentoo')('loop=PATH', 'The image that is the root: of the initrd, or of a medium.'),
+  looptype: entry('gentoo')('looptype=squashfs|erofs', 'Its format.', { default: 'what the image says' }),
+  cdroot: entry('gentoo')('cdroot[=DEVICE]', 'The medium of loop=.', {
+    default: 'the initrd, then every medium',
+  }),
+  real_init: entry('gentoo')('real_init=PATH', 'The image’s init, where init=/linuxrc is Gentoo’s.', {
+    default: '/sbin/init',
+  }),
+  dokeymap: entry('gentoo')('dokeymap', 'Asks for a keymap on the console.', { default: 'no' }),
+  keymap: entry('gentoo')('keymap=NAME', 'Loads a keymap that the initrd was built with.'),
+  'diskless.nfsroot': ours(
+    'diskless.nfsroot=overlay|links',
+    'What makes an NFS root writable: overlayfs, or symlinks in a tmpfs with /var and /dev copied.',
+    { default: 'overlay' },
+  ),
+  'diskless.image': ours(
+    'diskless.image=auto|ram|place',
+    'Whether an image is copied into memory or read where it is.',
+    { default: 'auto: as memory allows' },
+  ),
+  'diskless.image_sha256': ours('diskless.image_sha256=HEX', 'The digest that the image must have.'),
+  'diskless.modules': ours(
+    'diskless.modules=keep',
+    'The new system gets the initrd’s kernel modules, and its modloop service is taken out of its runlevel.',
+    { default: 'a modloop' },
+  ),
+  'diskless.apkovl_password': ours(
+    'diskless.apkovl_password=URL',
+    'Where the password of an encrypted overlay is fetched.',
+    { default: 'asked for on the console' },
+  ),
+
   // Refused by name
-  root: kernel('root=DEVICE|…', 'A root that is not in RAM.', { verdict: { refused: notYetDisk } }),
-  alpine_dev: entry('alpine, dropped since', { refused: notYetMedia })(
-    'alpine_dev=nfs:SERVER:/PATH',
-    'Media with repositories, over NFS or on a device.',
+  overlaytmpfsflags: refused('the tmpfs over a disk root takes what memory there is')(
+    'overlaytmpfsflags=OPTIONS',
+    'Its options.',
   ),
-  ovl_dev: entry('alpine, dropped since', { refused: 'use apkovl=URL' })(
-    'ovl_dev=DEVICE|URL',
-    'The overlay, in Alpine 2.6’s words.',
+  usrflags: refused('a /usr of its own is mounted by the new system')(
+    'usrflags=OPTIONS',
+    'Mount options of /usr.',
   ),
-  overlaytmpfs: refused(notYetDisk)('overlaytmpfs', 'A tmpfs over a disk root.'),
-  overlaytmpfsflags: refused(notYetDisk)('overlaytmpfsflags=OPTIONS', 'Its options.'),
-  usrflags: refused(notYetDisk)('usrflags=OPTIONS', 'Mount options of /usr.'),
   resume: refused('a machine without a disk has nothing to resume from')(
     'resume=DEVICE',
     'Resume from hibernation.',

@@ -5,6 +5,7 @@ import type { EndAction } from '../sys/sys.ts'
 import type { CommandLine } from './command-line.ts'
 import type { Identity } from './identity.ts'
 import { type IpConfiguration, parseBootInterface, parseIpParameters } from './ip-parameter.ts'
+import { needsNetwork, planRoot, type RamRootPlan, type RootPlan } from './root-plan.ts'
 import { readSettings, type Settings } from './settings.ts'
 
 export interface BootPlan {
@@ -19,13 +20,18 @@ export interface BootPlan {
   readonly modules: readonly string[]
   readonly blacklist: readonly string[]
   readonly network: NetworkPlan
-  readonly root: RamRootPlan
+  readonly root: RootPlan
   readonly init: { readonly path: string; readonly arguments: readonly string[] }
+  /** keymap= or dokeymap: a name, or `ask`. */
+  readonly keymap: string | undefined
   /** For tests: the way to fail on purpose. */
   readonly crash: string | undefined
   /** To be said aloud before anything is done. */
   readonly warnings: readonly string[]
 }
+
+/** The plan of a boot into RAM. */
+export type RamBootPlan = BootPlan & { readonly root: RamRootPlan }
 
 export interface FailurePlan {
   readonly action: EndAction
@@ -44,31 +50,6 @@ export type NetworkPlan =
       readonly nameservers: readonly string[]
       readonly dhcpTimeoutMs: number
       readonly carrierTimeoutMs: number
-    }
-
-export interface RamRootPlan {
-  readonly kind: 'ram'
-  readonly overlay: OverlayPlan
-  /** alpine_repo=; empty: those of the overlay. */
-  readonly repositories: readonly string[]
-  /** pkgs= */
-  readonly packages: readonly string[]
-  readonly tmpfsOptions: readonly string[]
-  readonly mergedUsr: boolean
-  readonly strictWorld: boolean
-  readonly sshKey: string | undefined
-  /** Whether serial lines that something is connected to get a login. */
-  readonly autodetectSerial: boolean
-}
-
-export type OverlayPlan =
-  | { readonly kind: 'none' }
-  | {
-      readonly kind: 'url'
-      /** With {MAC} and {UUID} still in it. */
-      readonly url: string
-      readonly sha256: string | undefined
-      readonly optional: boolean
     }
 
 /** Throws a BootError that names every parameter that is refused or cannot be understood. */
@@ -90,6 +71,7 @@ export function makePlan(line: CommandLine, machine: Identity): BootPlan {
     network: planNetwork(settings, root),
     root,
     init: planInit(settings, line),
+    keymap: settings.text('keymap') ?? (settings.flag('dokeymap') ? 'ask' : undefined),
     crash: settings.text('diskless.crash'),
     warnings: settings.typos.map(({ typed, meant }) =>
       meant === undefined
@@ -124,11 +106,10 @@ function refuse(settings: Settings): void {
   )
 }
 
-function planNetwork(settings: Settings, root: RamRootPlan): NetworkPlan {
+function planNetwork(settings: Settings, root: RootPlan): NetworkPlan {
   const asked = settings.all('ip')
   const bootif = settings.text('BOOTIF')
-  const needed = root.overlay.kind === 'url' || root.repositories.some(isUrl) || isUrl(root.sshKey ?? '')
-  if (asked.length === 0 && !needed) return { kind: 'none' }
+  if (asked.length === 0 && !needsNetwork(root)) return { kind: 'none' }
   const ip = parseIpParameters(asked)
   if (ip.kind === 'refused') throw new BootError(`ip=${asked.join(' ip=')} cannot be done: ${ip.reason}`)
   if (ip.kind === 'off') return { kind: 'none' }
@@ -150,48 +131,13 @@ function readBootInterface(text: string): Mac {
   })
 }
 
-function planRoot(settings: Settings): RamRootPlan {
-  const repositories = settings.list('alpine_repo').filter((each) => each !== 'auto')
-  const size = settings.text('root_size')
-  return {
-    kind: 'ram',
-    overlay: planOverlay(settings),
-    repositories,
-    packages: settings.list('pkgs'),
-    tmpfsOptions: [...(size === undefined ? [] : [`size=${size}`]), ...settings.list('rootflags')],
-    mergedUsr: settings.flag('bootstrap_usr_merged'),
-    strictWorld: settings.text('diskless.world') === 'strict',
-    sshKey: settings.text('ssh_key'),
-    autodetectSerial: settings.text('autodetect_serial') !== 'no',
-  }
-}
-
-function planOverlay(settings: Settings): OverlayPlan {
-  const url = settings.text('apkovl')
-  if (url === undefined) return { kind: 'none' }
-  if (!isUrl(url) && !url.startsWith('/')) {
-    throw new BootError(`apkovl=${url} is neither a URL nor a path`, {
-      advice: [
-        'this version takes the overlay by http://, https:// or tftp://, or as a file that the initrd brings',
-      ],
-    })
-  }
-  const sha256 = settings.text('diskless.apkovl_sha256')?.toLowerCase()
-  if (sha256 !== undefined && !/^[0-9a-f]{64}$/.test(sha256)) {
-    throw new BootError(`diskless.apkovl_sha256=${sha256} is not a SHA-256 digest`, {
-      advice: ['it has 64 hex digits: sha256sum prints it'],
-    })
-  }
-  return { kind: 'url', url, sha256, optional: settings.text('diskless.apkovl') === 'optional' }
-}
-
 function planInit(settings: Settings, line: CommandLine): BootPlan['init'] {
   const asked = settings.text('init')
   // Gentoo's `root=/dev/ram0 init=/linuxrc` names its own initramfs program, not a file of the new root.
   const gentoo = asked === '/linuxrc' && settings.text('root') === '/dev/ram0'
   const single = settings.flag('single') ? ['single'] : []
   return {
-    path: asked === undefined || gentoo ? '/sbin/init' : asked,
+    path: gentoo ? (settings.text('real_init') ?? '/sbin/init') : (asked ?? '/sbin/init'),
     arguments: [...(settings.text('init_args')?.split(/\s+/) ?? []), ...line.initArguments, ...single].filter(
       (each) => each !== '',
     ),
@@ -212,8 +158,4 @@ function secondsOf(
   if (text === undefined) return fallback
   if (!seconds.test(text)) throw new BootError(`${name}=${text} is not a number of seconds`)
   return Number(text)
-}
-
-export function isUrl(text: string): boolean {
-  return /^(https?|ftp|tftp):\/\//.test(text)
 }

@@ -55,8 +55,6 @@ function refusalsAmong(values: ReadonlyMap<ParameterName, readonly string[]>) {
     const { verdict }: Parameter = parameters[name]
     const value = given.at(-1) ?? ''
     if (typeof verdict !== 'object' || !('refused' in verdict) || value === 'no') continue
-    // Gentoo's and older boot loaders' way of saying "the root is in RAM", which is what happens here anyway.
-    if (name === 'root' && /^\/dev\/ram\d*$/.test(value)) continue
     refusals.push({ parameter: value === 'yes' ? name : `${name}=${value}`, reason: verdict.refused })
   }
   return refusals
@@ -72,13 +70,4 @@ function noteTypo(name: string, typos: { typed: string; meant: string | undefine
 }
 
 /** Parameters of the kernel that are within two edits of one of ours and are not typos. */
-const kernelWords = new Set([
-  'initrd',
-  'noinitrd',
-  'loglevel',
-  'rootwait',
-  'rootdelay',
-  'nomodules',
-  'init',
-  'BOOT_IMAGE',
-])
+const kernelWords = new Set(['initrd', 'noinitrd', 'loglevel', 'nomodules', 'init', 'BOOT_IMAGE'])

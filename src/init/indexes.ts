@@ -5,7 +5,7 @@
 import { fetchIndex, type VerifiedIndex } from '../apk/index.ts'
 import { findKeys } from '../apk/keys.ts'
 import { parseRepositories, type Repository } from '../apk/repositories.ts'
-import type { BootPlan } from '../boot/plan.ts'
+import type { RamBootPlan } from '../boot/plan.ts'
 import { findBootRepositories } from '../media/boot-repository.ts'
 import { type FetchLimits, fetchPipeline, redactUrl } from '../network/fetch.ts'
 import type { Overlay } from '../overlay/apkovl.ts'
@@ -22,7 +22,7 @@ export interface Repositories {
 
 export async function fetchIndexes(
   sys: Sys,
-  plan: BootPlan,
+  plan: RamBootPlan,
   overlay: Promise<Overlay | undefined>,
   report: Report,
 ): Promise<Repositories> {
@@ -115,10 +115,10 @@ function mirrorsOf({ url, tag }: Repository) {
   return { urls: [url], tag }
 }
 
-function noRepository(plan: BootPlan): BootError {
+function noRepository(plan: RamBootPlan): BootError {
   return new BootError('there is no repository to install packages from', {
     advice: [
-      plan.root.overlay.kind === 'none'
+      plan.root.overlay.kind === 'search'
         ? 'name one: alpine_repo=http://SERVER/alpine/v3.19/main'
         : 'name one: alpine_repo=http://SERVER/alpine/v3.19/main, or etc/apk/repositories of the overlay',
     ],

@@ -1,4 +1,5 @@
 /** The story of a boot. */
+import type { RamBootPlan } from '../boot/plan.ts'
 import type { Handoff, Sys } from '../sys/index.ts'
 import { loadDrivers } from './drivers.ts'
 import { prepareHandoff } from './handoff.ts'
@@ -34,21 +35,25 @@ export function prepareBoot(sys: Sys, story: Story, screen: Screen) {
   )
 
   async function boot(): Promise<Handoff> {
-    const root = phase('root', [machine(), drivers()], (report, [plan]) => makeRoot(sys, plan, report))
+    const { root, ...plan } = await machine()
+    if (root.kind !== 'ram') throw new Error(`a root of kind ${root.kind} is not there yet`)
+    await installSystem({ ...plan, root })
+    return phase('handoff', [machine()], (report, [plan]) => prepareHandoff(sys, plan, report))
+  }
 
-    const overlay = phase('overlay', [machine(), network(), root], (report, [plan, online]) =>
+  /** Alpine’s diskless mode: an empty tmpfs, the overlay, the packages of its world. */
+  function installSystem(plan: RamBootPlan): Promise<void> {
+    const root = phase('root', [drivers()], (report) => makeRoot(sys, plan, report))
+
+    const overlay = phase('overlay', [network(), root], (report, [online]) =>
       fetchOverlay(sys, plan, online, report),
     )
 
-    const indexes = phase('index', [machine(), network()], (report, [plan]) =>
-      fetchIndexes(sys, plan, overlay, report),
-    )
+    const indexes = phase('index', [network()], (report) => fetchIndexes(sys, plan, overlay, report))
 
-    const system = phase('packages', [machine(), overlay, indexes], (report, [plan, overlay, indexes]) =>
+    return phase('packages', [overlay, indexes], (report, [overlay, indexes]) =>
       installPackages(sys, plan, overlay, indexes, report),
     )
-
-    return phase('handoff', [machine(), system], (report, [plan]) => prepareHandoff(sys, plan, report))
   }
 
   return { machine, boot }

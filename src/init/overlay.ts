@@ -1,5 +1,5 @@
 /** The overlay phase: the apkovl, fetched and unpacked into the root. */
-import type { BootPlan } from '../boot/plan.ts'
+import type { RamBootPlan } from '../boot/plan.ts'
 import type { NetworkUp } from '../network/join.ts'
 import { type Overlay, unpackOverlay } from '../overlay/apkovl.ts'
 import { sysroot } from '../root/ram.ts'
@@ -9,7 +9,7 @@ import { fetchOptions, type Report } from './story.ts'
 
 export async function fetchOverlay(
   sys: Sys,
-  plan: BootPlan,
+  plan: RamBootPlan,
   network: NetworkUp | undefined,
   report: Report,
 ): Promise<Overlay | undefined> {

@@ -5,7 +5,7 @@ import { type InstallProgress, type InstallReport, installWorld } from '../apk/i
 import { type DroppedEntry, selectPackages } from '../apk/select.ts'
 import { indexSource } from '../apk/source.ts'
 import { makeWorld, type World, worldWords } from '../apk/world.ts'
-import type { BootPlan } from '../boot/plan.ts'
+import type { RamBootPlan } from '../boot/plan.ts'
 import { fetchPipeline } from '../network/fetch.ts'
 import type { Overlay } from '../overlay/apkovl.ts'
 import { addConsoleLogins } from '../root/consoles.ts'
@@ -19,7 +19,7 @@ import { fetchOptions, type Report } from './story.ts'
 
 export async function installPackages(
   sys: Sys,
-  plan: BootPlan,
+  plan: RamBootPlan,
   overlay: Overlay | undefined,
   { indexes, lines }: Repositories,
   report: Report,
@@ -76,7 +76,7 @@ async function readWorld(sys: Sys, words: readonly string[]): Promise<World> {
   return makeWorld([...worldWords(text), ...words])
 }
 
-function tellDropped(plan: BootPlan, { entry, chain, nearMisses }: DroppedEntry, report: Report): void {
+function tellDropped(plan: RamBootPlan, { entry, chain, nearMisses }: DroppedEntry, report: Report): void {
   const hint = nearMisses.length === 0 ? '' : ` (there is ${nearMisses.join(', ')})`
   const text = `${entry} cannot be had: ${chain.join(': ')}${hint}`
   if (plan.root.strictWorld) {

@@ -4,7 +4,7 @@
  */
 
 import { fillIn } from '../boot/identity.ts'
-import type { OverlayPlan } from '../boot/plan.ts'
+import type { OverlayPlan } from '../boot/root-plan.ts'
 import { type FetchOptions, fetchPipeline, redactUrl } from '../network/fetch.ts'
 import { BootError, chainOf, type Filter, hasCode, type Sys } from '../sys/index.ts'
 
@@ -33,7 +33,7 @@ export async function unpackOverlay(
   target: OverlayTarget,
   options: FetchOptions,
 ): Promise<Overlay | undefined> {
-  if (plan.kind === 'none') return undefined
+  if (plan.kind !== 'url') return undefined
   const url = fillIn(plan.url, target)
   try {
     const { bytes, paths } = await fetchPipeline<'tree'>(

@@ -1,12 +1,12 @@
 /** A login on every console that the command line names: /etc/inittab and /etc/securetty, as Alpine's init leaves them. */
-import type { BootPlan } from '../boot/plan.ts'
+import type { RamBootPlan } from '../boot/plan.ts'
 import type { Sys } from '../sys/index.ts'
 import { writeIn } from './in-root.ts'
 import { sysroot } from './ram.ts'
 
 export async function addConsoleLogins(
   sys: Sys,
-  plan: BootPlan,
+  plan: RamBootPlan,
   hasOverlay: boolean,
 ): Promise<readonly string[]> {
   const named = [

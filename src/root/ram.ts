@@ -1,5 +1,6 @@
 /** The root in RAM: a tmpfs of a size that leaves the machine alive, and what Alpine's init leaves in it. */
-import type { BootPlan, RamRootPlan } from '../boot/plan.ts'
+import type { RamBootPlan } from '../boot/plan.ts'
+import type { RamRootPlan } from '../boot/root-plan.ts'
 import { parseFstab } from '../overlay/fstab.ts'
 import { BootError, type Sys } from '../sys/index.ts'
 import { directoryIn } from './in-root.ts'
@@ -10,7 +11,7 @@ export const sysroot = '/sysroot'
  * A fresh tmpfs at /sysroot; one of an earlier try is thrown away. tmpfs cannot be reclaimed: unless the command line
  * says a size, it is what is free now less a reserve, so that a full root is an error and not a dead machine.
  */
-export async function mountRamRoot(sys: Sys, plan: BootPlan): Promise<{ readonly bytes: number }> {
+export async function mountRamRoot(sys: Sys, plan: RamBootPlan): Promise<{ readonly bytes: number }> {
   await unmountAll(sys)
   await sys.files.makeDirectory(sysroot)
   const free = await availableMemory(sys, plan)
@@ -33,7 +34,7 @@ async function unmountAll(sys: Sys): Promise<void> {
 }
 
 /** Of now, not of the boot's begin: the try before may have left less. */
-async function availableMemory(sys: Sys, plan: BootPlan): Promise<number> {
+async function availableMemory(sys: Sys, plan: RamBootPlan): Promise<number> {
   const kilobytes = /^MemAvailable:\s+(\d+) kB/m.exec(await sys.files.readText('/proc/meminfo'))?.[1]
   return kilobytes === undefined ? plan.machine.memoryAvailable : Number(kilobytes) * 1024
 }

@@ -1,0 +1,294 @@
+/** Which root the machine gets, and from where: root=, nfsroot=, loop=, alpine_dev=, apkovl= and their like. Pure. */
+import { BootError } from '../sys/error.ts'
+import { type DeviceName, type PlaceOnDevice, parseDeviceName, parsePlaceOnDevice } from './device.ts'
+import { type NfsShare, parseNfsShare } from './nfs.ts'
+import type { Settings } from './settings.ts'
+
+export type RootPlan = RamRootPlan | NfsRootPlan | ImageRootPlan | DiskRootPlan
+
+/** Alpine’s diskless mode: a tmpfs, the overlay, the world installed from repositories. */
+export interface RamRootPlan {
+  readonly kind: 'ram'
+  readonly overlay: OverlayPlan
+  /** alpine_dev=: a share or a device with repositories, overlays and a modloop; mounted at /media/alpine_dev. */
+  readonly medium: MediumPlan | undefined
+  /** alpine_repo=; empty: those of the media and of the overlay. */
+  readonly repositories: readonly string[]
+  /** pkgs= */
+  readonly packages: readonly string[]
+  readonly tmpfsOptions: readonly string[]
+  readonly mergedUsr: boolean
+  readonly strictWorld: boolean
+  readonly sshKey: string | undefined
+  /** Whether serial lines that something is connected to get a login. */
+  readonly autodetectSerial: boolean
+  readonly modules: ModulesPlan
+}
+
+export type MediumPlan =
+  | { readonly kind: 'nfs'; readonly share: NfsShare }
+  | { readonly kind: 'device'; readonly place: PlaceOnDevice }
+
+/** What the new system has of kernel modules. */
+export type ModulesPlan =
+  /** The modloop that its own service finds; a URL is fetched here already. */
+  | { readonly kind: 'modloop'; readonly url: string | undefined }
+  /** diskless.modules=keep: those of the initrd. */
+  | { readonly kind: 'keep' }
+  /** modloop=none */
+  | { readonly kind: 'none' }
+
+export type OverlayPlan =
+  /** Neither apkovl= nor ovl_dev=: looked for on every medium, as Alpine does. */
+  | ({ readonly kind: 'search' } & OverlayChecks)
+  /** With {MAC} and {UUID} still in it. Also a path of the initrd or of a medium: it begins with a slash. */
+  | ({ readonly kind: 'url'; readonly url: string } & OverlayChecks)
+  | ({ readonly kind: 'device'; readonly place: PlaceOnDevice } & OverlayChecks)
+
+export interface OverlayChecks {
+  readonly sha256: string | undefined
+  readonly optional: boolean
+  /** Where the password of an encrypted one comes from; undefined: a person is asked. */
+  readonly passwordUrl: string | undefined
+}
+
+/** A file server’s tree, read-only, and a tmpfs above it. */
+export interface NfsRootPlan {
+  readonly kind: 'nfs'
+  /** `lease`: DHCP’s root path. */
+  readonly share: NfsShare | 'lease'
+  /** `overlay`: overlayfs. `links`: symlinks in a tmpfs, /var and /dev copied. */
+  readonly writable: 'overlay' | 'links'
+  /** rootflags= */
+  readonly options: readonly string[]
+}
+
+/** A squashfs or erofs image, and a tmpfs above it. */
+export interface ImageRootPlan {
+  readonly kind: 'image'
+  readonly image: ImageSource
+  /** looptype=; undefined: the image says. */
+  readonly fsType: 'squashfs' | 'erofs' | undefined
+  readonly sha256: string | undefined
+  /** `auto`: in memory where that is large enough. */
+  readonly copy: 'auto' | 'ram' | 'place'
+}
+
+export type ImageSource =
+  /** A file of the initrd, or of a medium. */
+  | { readonly kind: 'path'; readonly path: string; readonly medium: 'initrd' | 'any' | DeviceName }
+  | { readonly kind: 'url'; readonly url: string }
+  | { readonly kind: 'nfs'; readonly share: NfsShare }
+
+export interface DiskRootPlan {
+  readonly kind: 'disk'
+  readonly device: DeviceName
+  readonly fsType: string | undefined
+  /** rootflags=, and ro or rw. */
+  readonly options: readonly string[]
+  /** Milliseconds until the disk must be there; rootwait: undefined, for ever. */
+  readonly waitMs: number | undefined
+  /** overlaytmpfs: what is written stays in memory. */
+  readonly overlay: boolean
+}
+
+export function planRoot(settings: Settings): RootPlan {
+  const root = settings.text('root')
+  const nfsroot = settings.text('nfsroot')
+  if (root === '/dev/nfs' || (root === undefined && nfsroot !== undefined)) return planNfs(settings, nfsroot)
+  if (root === 'dhcp') return planNfs(settings, undefined)
+  if (root !== undefined && /^nfs4?:/.test(root)) return planNfs(settings, root.replace(/^nfs4?:/, ''))
+  if (root?.startsWith('live:')) return planImage(settings, liveImage(root))
+  const loop = settings.text('loop')
+  if (loop !== undefined) return planImage(settings, loopImage(settings, loop))
+  if (root === undefined || /^\/dev\/ram\d*$/.test(root)) return planRam(settings)
+  return planDisk(settings, root)
+}
+
+function planNfs(settings: Settings, text: string | undefined): NfsRootPlan {
+  const share = text === undefined || text === '' ? ('lease' as const) : parseNfsShare(text)
+  if (share === undefined) {
+    throw new BootError(`${text} is not an NFS share`, {
+      advice: ['write it as SERVER:/PATH[,OPTIONS], or /PATH[,OPTIONS] for the server that DHCP names'],
+    })
+  }
+  const how = settings.text('diskless.nfsroot') ?? 'overlay'
+  if (how !== 'overlay' && how !== 'links') {
+    throw new BootError(`diskless.nfsroot=${how} is neither overlay nor links`)
+  }
+  return { kind: 'nfs', share, writable: how, options: settings.list('rootflags') }
+}
+
+/** Gentoo’s words: loop= is a path on the medium, which cdroot= may name; without one the initrd itself brings it. */
+function loopImage(settings: Settings, path: string): ImageSource {
+  const cdroot = settings.text('cdroot')
+  const named = cdroot === undefined || cdroot === 'yes' ? undefined : parseDeviceName(cdroot)
+  return { kind: 'path', path: path.startsWith('/') ? path : `/${path}`, medium: named ?? 'any' }
+}
+
+/** dracut’s words. */
+function liveImage(root: string): ImageSource {
+  const text = root.slice('live:'.length)
+  if (/^(https?|tftp):\/\//.test(text)) return { kind: 'url', url: text }
+  if (text.startsWith('nfs:')) {
+    const share = parseNfsShare(text.slice(4))
+    if (share !== undefined) return { kind: 'nfs', share }
+  }
+  if (text.startsWith('/') && !text.startsWith('/dev/')) return { kind: 'path', path: text, medium: 'initrd' }
+  const place = parsePlaceOnDevice(text)
+  if (place === undefined) {
+    throw new BootError(`${root} names no image`, {
+      advice: ['write it as live:URL, live:nfs:SERVER:/PATH/IMAGE or live:DEVICE[:/PATH/IMAGE]'],
+    })
+  }
+  return { kind: 'path', path: place.path ?? '/LiveOS/squashfs.img', medium: place.device }
+}
+
+function planImage(settings: Settings, image: ImageSource): ImageRootPlan {
+  const type = settings.text('looptype')
+  if (type !== undefined && type !== 'squashfs' && type !== 'erofs') {
+    throw new BootError(`looptype=${type} is not supported: squashfs and erofs are`)
+  }
+  const copy = settings.text('diskless.image') ?? 'auto'
+  if (copy !== 'auto' && copy !== 'ram' && copy !== 'place') {
+    throw new BootError(`diskless.image=${copy} is none of auto, ram and place`)
+  }
+  const sha256 = digestOf(settings, 'diskless.image_sha256')
+  return { kind: 'image', image, fsType: type, sha256, copy }
+}
+
+function planDisk(settings: Settings, root: string): DiskRootPlan {
+  if (/^ZFS=|^zfs:/i.test(root)) {
+    throw new BootError(`root=${root} is a ZFS pool, which this initrd cannot import`, {
+      advice: ['boot it with the distribution’s own initramfs (Alpine: mkinitfs with the feature zfs)'],
+    })
+  }
+  const device = parseDeviceName(root)
+  if (device === undefined) {
+    throw new BootError(`root=${root} names no device`, {
+      advice: [
+        'write root=/dev/sda1, UUID=…, LABEL=…, PARTUUID=… or PARTLABEL=…; root=nfs:… and root=live:… name others',
+      ],
+    })
+  }
+  const type = settings.text('rootfstype')
+  const delay = Number(settings.text('rootdelay') ?? 0)
+  return {
+    kind: 'disk',
+    device,
+    fsType: type === 'ramfs' || type === 'tmpfs' || type === undefined ? undefined : type,
+    options: [settings.flag('rw') && !settings.flag('ro') ? 'rw' : 'ro', ...settings.list('rootflags')],
+    waitMs: settings.flag('rootwait') ? undefined : Math.max(30, Number.isFinite(delay) ? delay : 0) * 1000,
+    overlay: settings.flag('overlaytmpfs'),
+  }
+}
+
+function planRam(settings: Settings): RamRootPlan {
+  const repositories = settings.list('alpine_repo').filter((each) => each !== 'auto')
+  const size = settings.text('root_size')
+  return {
+    kind: 'ram',
+    overlay: planOverlay(settings),
+    medium: planMedium(settings.text('alpine_dev')),
+    repositories,
+    packages: settings.list('pkgs'),
+    tmpfsOptions: [...(size === undefined ? [] : [`size=${size}`]), ...settings.list('rootflags')],
+    mergedUsr: settings.flag('bootstrap_usr_merged'),
+    strictWorld: settings.text('diskless.world') === 'strict',
+    sshKey: settings.text('ssh_key'),
+    autodetectSerial: settings.text('autodetect_serial') !== 'no',
+    modules: planModules(settings),
+  }
+}
+
+function planModules(settings: Settings): ModulesPlan {
+  const asked = settings.text('diskless.modules')
+  if (asked === 'keep') return { kind: 'keep' }
+  if (asked !== undefined) throw new BootError(`diskless.modules=${asked}: the one value is keep`)
+  const modloop = settings.text('modloop')
+  if (modloop === 'none') return { kind: 'none' }
+  return { kind: 'modloop', url: modloop !== undefined && isUrl(modloop) ? modloop : undefined }
+}
+
+function planMedium(text: string | undefined): MediumPlan | undefined {
+  if (text === undefined) return undefined
+  if (text.startsWith('nfs:')) {
+    const share = parseNfsShare(text.slice(4))
+    if (share === undefined) {
+      throw new BootError(`alpine_dev=${text} is not an NFS share`, {
+        advice: ['write it as alpine_dev=nfs:SERVER:/PATH[,OPTIONS]'],
+      })
+    }
+    return { kind: 'nfs', share }
+  }
+  const place = parsePlaceOnDevice(text)
+  if (place !== undefined) return { kind: 'device', place }
+  throw new BootError(`alpine_dev=${text} names neither a device nor an NFS share`, {
+    advice: ['write it as alpine_dev=DEVICE[:FSTYPE], LABEL=…, UUID=… or nfs:SERVER:/PATH[,OPTIONS]'],
+  })
+}
+
+function planOverlay(settings: Settings): OverlayPlan {
+  const apkovl = settings.text('apkovl')
+  const device = settings.text('ovl_dev')
+  if (apkovl !== undefined && device !== undefined) {
+    throw new BootError(`apkovl=${apkovl} and ovl_dev=${device} both name an overlay`, {
+      advice: ['leave one of them out: they mean the same'],
+    })
+  }
+  const checks: OverlayChecks = {
+    sha256: digestOf(settings, 'diskless.apkovl_sha256'),
+    optional: settings.text('diskless.apkovl') === 'optional',
+    passwordUrl: settings.text('diskless.apkovl_password'),
+  }
+  const text = apkovl ?? device
+  if (text === undefined) return { kind: 'search', ...checks }
+  if (isUrl(text) || (text.startsWith('/') && !text.startsWith('/dev/'))) {
+    return { kind: 'url', url: text, ...checks }
+  }
+  const place = parsePlaceOnDevice(text)
+  if (place !== undefined) return { kind: 'device', place, ...checks }
+  throw new BootError(
+    `${apkovl === undefined ? 'ovl_dev' : 'apkovl'}=${text} is neither a URL, a path nor a device`,
+    {
+      advice: [
+        'by the network: http://, https:// or tftp://; on a medium: /PATH or DEVICE[:FSTYPE][:/PATH], DEVICE also as LABEL= or UUID=',
+      ],
+    },
+  )
+}
+
+function digestOf(
+  settings: Settings,
+  name: 'diskless.apkovl_sha256' | 'diskless.image_sha256',
+): string | undefined {
+  const text = settings.text(name)?.toLowerCase()
+  if (text === undefined || /^[0-9a-f]{64}$/.test(text)) return text
+  throw new BootError(`${name}=${text} is not a SHA-256 digest`, {
+    advice: ['it has 64 hex digits: sha256sum prints it'],
+  })
+}
+
+/** Whether this root, or anything that it is made of, comes by the network. */
+export function needsNetwork(root: RootPlan): boolean {
+  switch (root.kind) {
+    case 'nfs':
+      return true
+    case 'image':
+      return root.image.kind !== 'path'
+    case 'disk':
+      return false
+    case 'ram':
+      return (
+        (root.overlay.kind === 'url' && isUrl(root.overlay.url)) ||
+        root.medium?.kind === 'nfs' ||
+        root.repositories.some(isUrl) ||
+        isUrl(root.sshKey ?? '') ||
+        (root.modules.kind === 'modloop' && root.modules.url !== undefined)
+      )
+  }
+}
+
+export function isUrl(text: string): boolean {
+  return /^(https?|ftp|tftp):\/\//.test(text)
+}
