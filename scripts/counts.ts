@@ -46,6 +46,22 @@ export function countVitest(json: string, status: number): Counts {
   return withStatus(counts, status)
 }
 
+/** What skipped tests needed: told in a name, as in `describe.skip('… (needs root)')`. With how many there were of each. */
+export function needsInVitest(json: string): ReadonlyMap<string, number> {
+  const report: {
+    testResults: { assertionResults: { status: string; ancestorTitles: string[]; title: string }[] }[]
+  } = JSON.parse(json)
+  const needs = new Map<string, number>()
+  for (const { ancestorTitles, status, title } of report.testResults.flatMap(
+    (file) => file.assertionResults,
+  )) {
+    const needed = [...ancestorTitles, title].map((name) => /\(needs (.+)\)$/.exec(name)?.[1]).find(Boolean)
+    if (needed === undefined || status === 'passed' || status === 'failed') continue
+    needs.set(needed, (needs.get(needed) ?? 0) + 1)
+  }
+  return needs
+}
+
 /** The `test result:` lines of libtest, one for each binary. */
 export function countLibtest(output: string, status: number): Counts {
   const lines = output.matchAll(/^test result: .* (\d+) passed; (\d+) failed; (\d+) ignored/gm)

@@ -7,7 +7,7 @@
  */
 
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -18,15 +18,16 @@ const vitest = 'node_modules/vitest/vitest.mjs'
 /** What runs, and which of the tools below it needs. */
 const tasks = {
   start: { run: ['scripts/demo.ts'], needs: ['rust', 'guest'] },
-  test: { run: ['scripts/test.ts'], needs: ['rust', 'guest', 'links'] },
+  test: { run: ['scripts/test.ts'], needs: ['rust', 'guest', 'links', 'lab', 'disks'] },
   dev: { run: ['scripts/dev.ts'], needs: ['rust', 'guest'] },
   check: { run: ['scripts/check.ts'], needs: ['rust'] },
   docs: { run: ['scripts/docs.ts'], needs: [] },
   unit: { run: [vitest, 'run', '--project', 'unit'], needs: [] },
   engine: { run: [vitest, 'run', '--project', 'engine'], needs: [] },
   runtime: { run: ['scripts/test.ts', 'runtime'], needs: ['rust', 'links'] },
-  e2e: { run: ['scripts/test.ts', 'e2e'], needs: ['rust', 'guest'] },
-  'e2e-all': { run: ['scripts/test.ts', 'e2e-all'], needs: ['rust', 'guest'] },
+  e2e: { run: ['scripts/test.ts', 'e2e'], needs: ['rust', 'guest', 'lab', 'disks'] },
+  'e2e-all': { run: ['scripts/test.ts', 'e2e-all'], needs: ['rust', 'guest', 'lab', 'disks'] },
+  lab: { run: ['scripts/lab.ts'], needs: ['rust', 'guest', 'lab'] },
   cli: { run: [join(root, 'src/cli/main.ts')], needs: [] },
 }
 
@@ -39,6 +40,39 @@ const debian = {
     '/usr/lib/ipxe/qemu/efi-virtio.rom': 'ipxe-qemu',
     'dpkg-deb': 'dpkg',
   },
+  lab: {
+    'ganesha.nfsd': 'nfs-ganesha',
+    [`/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu/ganesha/libfsalvfs.so`]:
+      'nfs-ganesha-vfs',
+    rpcbind: 'rpcbind',
+    nginx: 'nginx-light',
+    dnsmasq: 'dnsmasq-base',
+    ip: 'iproute2',
+    unshare: 'util-linux',
+  },
+  disks: {
+    'mkfs.ext4': 'e2fsprogs',
+    'mkfs.btrfs': 'btrfs-progs',
+    'mkfs.xfs': 'xfsprogs',
+    'mkfs.f2fs': 'f2fs-tools',
+    'mkfs.vfat': 'dosfstools',
+    mcopy: 'mtools',
+    'mkfs.exfat': 'exfatprogs',
+    ntfscp: 'ntfs-3g',
+    mksquashfs: 'squashfs-tools',
+    'mkfs.erofs': 'erofs-utils',
+    xorriso: 'xorriso',
+    sfdisk: 'fdisk',
+    sgdisk: 'gdisk',
+    openssl: 'openssl',
+  },
+}
+
+/** The units of packages whose servers are to run in the lab only, and that Debian would start. */
+const units = {
+  'nfs-ganesha': ['nfs-ganesha.service', 'nfs-ganesha-lock.service'],
+  rpcbind: ['rpcbind.socket', 'rpcbind.service'],
+  'nginx-light': ['nginx.service'],
 }
 
 const [name = '', ...extra] = process.argv.slice(2)
@@ -94,9 +128,26 @@ function installDebianPackages(wanted) {
     return spawnSync('apt-get', ['-q', ...options], { stdio: ['ignore', 2, 2], env }).status === 0
   }
   // The first try fails where the lists are missing or old.
-  if (!apt(install) && !(apt(['update']) && apt(install))) stop('apt-get failed: see above')
+  const installed = withoutStarting(missing, () => apt(install) || (apt(['update']) && apt(install)))
+  if (!installed) stop('apt-get failed: see above')
   const still = wanted.filter(([sign]) => !isThere(sign))
   if (still.length > 0) stop(`installed, but not found: ${still.map(([sign]) => sign).join(', ')}`)
+}
+
+/** Servers that come with packages are not started, now or at the next boot: /usr/sbin/policy-rc.d is Debian's way. */
+function withoutStarting(packages, install) {
+  const servers = packages.flatMap((each) => units[each] ?? [])
+  const policy = '/usr/sbin/policy-rc.d'
+  const ours = servers.length > 0 && !existsSync(policy)
+  if (ours) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
+  try {
+    return install()
+  } finally {
+    if (ours) rmSync(policy)
+    // What is not there cannot be disabled: no matter.
+    if (servers.length > 0 && isProgram('systemctl'))
+      for (const unit of servers) spawnSync('systemctl', ['--quiet', 'disable', unit], { stdio: 'ignore' })
+  }
 }
 
 /** rustup puts cargo where a login shell finds it, and npm's may not. */

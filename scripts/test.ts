@@ -8,7 +8,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runChecks } from './check.ts'
-import { type Counts, countLibtest, countVitest, inWords, sum } from './counts.ts'
+import { type Counts, countLibtest, countVitest, inWords, needsInVitest, sum } from './counts.ts'
 import { projectRoot, run } from './processes.ts'
 
 type Kind = (options: readonly string[]) => Promise<Counts>
@@ -29,6 +29,9 @@ function isKind(word: string): word is Name {
   return Object.hasOwn(kinds, word)
 }
 
+/** Why tests were skipped, where they say so. */
+const skipped: string[] = []
+
 async function vitest(project: string, options: readonly string[], environment: Record<string, string> = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'diskless-test-'))
   const report = join(directory, 'report.json')
@@ -39,7 +42,9 @@ async function vitest(project: string, options: readonly string[], environment: 
       show: true,
       environment: process.stdout.isTTY ? { FORCE_COLOR: '1', ...environment } : environment,
     })
-    return countVitest(readFileSync(report, 'utf8'), ended.status)
+    const json = readFileSync(report, 'utf8')
+    for (const [needed, count] of needsInVitest(json)) skipped.push(`${count} skipped: needs ${needed}`)
+    return countVitest(json, ended.status)
   } finally {
     rmSync(directory, { recursive: true })
   }
@@ -76,5 +81,7 @@ for (const name of chosen.length > 0 ? chosen : (['check', 'unit', 'engine', 'ru
   counts.push(await runKind(name, options))
 }
 const total = sum(counts)
-console.log(`\n${inWords(total)}`)
+console.log()
+for (const line of skipped) console.log(line)
+console.log(inWords(total))
 process.exitCode = total.failed > 0 ? 1 : 0

@@ -22,7 +22,9 @@ const runlevels = {
   shutdown: ['mount-ro', 'killprocs', 'savecache'],
 }
 
-describe.skipIf(media === undefined)('Alpine itself', () => {
+const name = media === undefined ? 'Alpine itself (needs ALPINE_MEDIA=DIR)' : 'Alpine itself'
+
+describe.skipIf(media === undefined)(name, () => {
   const scratch = mkdtempSync(join(tmpdir(), 'diskless-alpine-'))
   let server: FileServer
   let guest: Machine

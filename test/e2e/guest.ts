@@ -3,7 +3,7 @@
 import { inject } from 'vitest'
 import { makeOverlay } from '../../scripts/repository/overlay.ts'
 import type { GuestEvent } from '../support/qemu/events.ts'
-import { type Card, Machine } from '../support/qemu/machine.ts'
+import { type Card, type Disk, Machine } from '../support/qemu/machine.ts'
 import { FileServer } from '../support/qemu/server.ts'
 
 /** For everything that a guest may take; generous, as emulated guests share few cores with whatever else runs. */
@@ -13,7 +13,9 @@ export const onlyCard: readonly Card[] = [{ kind: 'user' }]
 
 export interface GuestOptions {
   readonly cards?: readonly Card[]
+  readonly disks?: readonly Disk[]
   readonly memoryMb?: number
+  /** `inject('fullInitrd')`: for disks and NFS. */
   readonly initrd?: string
   /** Besides console=ttyS0 and that an idle shell waits for the test. */
   readonly append?: readonly string[]
@@ -23,6 +25,7 @@ export interface GuestOptions {
 export function bootGuest({
   append = [],
   cards = onlyCard,
+  disks = [],
   memoryMb = 512,
   initrd,
 }: GuestOptions): Promise<Machine> {
@@ -35,6 +38,7 @@ export function bootGuest({
     },
     memoryMb,
     cards,
+    disks,
   })
 }
 

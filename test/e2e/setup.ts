@@ -10,6 +10,8 @@ declare module 'vitest' {
   export interface ProvidedContext {
     readonly image: string
     readonly initrd: string
+    /** With the drivers of disks, filesystems and NFS, too. */
+    readonly fullInitrd: string
     /** The demo's directory: apks/, keys/, the overlay. */
     readonly demo: string
     /** The private key that the demo's repository is signed with. */
@@ -21,14 +23,18 @@ const out = fileURLToPath(new URL('../../out/', import.meta.url))
 
 export default async function setup(project: TestProject): Promise<void> {
   const demo = await makeDemo(`${out}demo`)
-  const boot = await build({
-    kernel: await kernelDirectory(),
-    modules: ['virtio', 'common-ethernet'],
+  const kernel = await kernelDirectory()
+  const modules = ['virtio', 'common-ethernet']
+  const boot = await build({ kernel, modules, keys: [demo.keys], out: `${out}e2e` })
+  const full = await build({
+    kernel,
+    modules: [...modules, 'nfs', 'storage'],
     keys: [demo.keys],
-    out: `${out}e2e`,
+    out: `${out}e2e-full`,
   })
   project.provide('image', boot.image)
   project.provide('initrd', boot.initrd)
+  project.provide('fullInitrd', full.initrd)
   project.provide('demo', demo.directory)
   project.provide('signingKey', {
     name: demo.key.name,

@@ -1,6 +1,6 @@
 /**
  * A guest in QEMU: its parts, its console, its events, its power switch. Emulated (TCG): /dev/kvm may open and then
- * hang. Nothing needs privileges.
+ * hang. Nothing needs privileges but a card in the lab.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -10,34 +10,16 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EventLog } from './events.ts'
+import { type Card, type Hardware, qemuCommand } from './hardware.ts'
 import { Qmp } from './qmp.ts'
 import { Transcript } from './transcript.ts'
 
-/** The MAC of the first card, unless told. */
-export const usualMac = '52:54:00:12:34:56'
+export { type Card, type Disk, type Start, usualMac } from './hardware.ts'
 
-export type Card =
-  /** QEMU's own network: DHCP, DNS, and this host's loopback as 10.0.2.2. */
-  | { readonly kind: 'user'; readonly mac?: string; readonly model?: string }
-  /** The same, its cable pulled until `plug` is called. */
-  | { readonly kind: 'unplugged'; readonly mac?: string; readonly model?: string }
-  /** A carrier, and nobody there: no DHCP server, no answer to anything. */
-  | { readonly kind: 'silent'; readonly mac?: string; readonly model?: string }
-
-export type Start =
-  /** The kernel from the command line of QEMU: saves the firmware's part. */
-  | { readonly by: 'kernel'; readonly kernel: string; readonly initrd: string; readonly append: string }
-  /** From power-on: the card's iPXE fetches `boot.ipxe` from this directory over TFTP. */
-  | { readonly by: 'ipxe'; readonly directory: string }
-
-export interface MachineOptions {
-  readonly start: Start
-  readonly memoryMb: number
-  /** None: a machine without a network card. The first may boot. */
-  readonly cards: readonly Card[]
+export interface MachineOptions extends Hardware {
   /** Everything that comes over the serial line, as it comes. */
   readonly onConsole?: (text: string) => void
-  /** The serial line is this process's terminal; `console` stays empty. */
+  /** `console` stays empty then. */
   readonly terminal?: boolean
 }
 
@@ -80,7 +62,7 @@ export class Machine {
     const control = await listen(join(directory, 'qmp'))
     const events = await listen(join(directory, 'events'))
     // However this process ends, killed included, the kernel then kills the guest.
-    const command = ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...arguments_(options, directory)]
+    const command = ['--pdeathsig', 'KILL', ...(await qemuCommand(options, directory))]
     const child = spawn('setpriv', command, {
       stdio: options.terminal === true ? 'inherit' : ['pipe', 'pipe', 'pipe'],
     })
@@ -155,52 +137,6 @@ function endingOf(reason: string | undefined): Ending {
     default:
       return 'killed'
   }
-}
-
-function arguments_(options: MachineOptions, directory: string): string[] {
-  const { start } = options
-  return [
-    ...[
-      '-accel',
-      'tcg',
-      '-m',
-      String(options.memoryMb),
-      '-display',
-      'none',
-      '-vga',
-      'none',
-      '-no-user-config',
-    ],
-    // Stopped until `cont`, so that a cable can be pulled before the firmware looks; a reboot ends QEMU.
-    ...['-S', '-no-reboot', '-parallel', 'none'],
-    ...[
-      '-chardev',
-      options.terminal === true ? 'stdio,id=console,mux=on,signal=off' : 'stdio,id=console,signal=off',
-    ],
-    ...['-serial', 'chardev:console', '-monitor', options.terminal === true ? 'chardev:console' : 'none'],
-    ...['-qmp', `unix:${join(directory, 'qmp')}`],
-    ...['-chardev', `socket,id=events,path=${join(directory, 'events')}`],
-    ...['-device', 'virtio-serial-pci', '-device', 'virtserialport,chardev=events,name=diskless.events'],
-    ...options.cards.flatMap((card, at) => [
-      ...['-netdev', netdev(card, at, start)],
-      ...['-device', device(card, at)],
-    ]),
-    ...(options.cards.length === 0 ? ['-nic', 'none'] : []),
-    ...(start.by === 'kernel'
-      ? ['-kernel', start.kernel, '-initrd', start.initrd, '-append', start.append]
-      : ['-boot', 'n']),
-  ]
-}
-
-function netdev(card: Card, at: number, start: Start): string {
-  if (card.kind === 'silent') return `hubport,id=net${at},hubid=${at}`
-  const boot = start.by === 'ipxe' && at === 0 ? `,tftp=${start.directory},bootfile=boot.ipxe` : ''
-  return `user,id=net${at}${boot}`
-}
-
-function device(card: Card, at: number): string {
-  const mac = card.mac ?? usualMac.replace(/..$/, (0x56 + at).toString(16))
-  return `${card.model ?? 'virtio-net-pci'},netdev=net${at},mac=${mac}`
 }
 
 /** QEMU connects to us, so that there is no moment in which its socket is not there yet. */

@@ -1,0 +1,103 @@
+/** The lab itself: its servers answer, go and come back; a guest is on its network and sees disks on every bus. */
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, inject, it } from 'vitest'
+import { makeDisk, makeFileSystem } from '../support/disks/index.ts'
+import { describeInLab } from '../support/lab/describe.ts'
+import { Lab } from '../support/lab/index.ts'
+import type { Machine } from '../support/qemu/machine.ts'
+import { bootGuest, patience, refusal, runIn } from './guest.ts'
+
+describeInLab('the lab', () => {
+  const scratch = mkdtempSync(join(tmpdir(), 'diskless-lab-test-'))
+  let lab: Lab
+  let guest: Machine | undefined
+
+  /** A program for Node, in the lab's network. */
+  const inLab = (program: string) => lab.run(process.execPath, '--input-type=module', '--eval', program)
+  const get = () => inLab(`console.log(await (await fetch('http://${lab.address}/hello')).text())`)
+  const rpc = async () =>
+    (await lab.run('rpcinfo', '-p', lab.address))
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/))
+      .filter(([program, , protocol]) => program === '100003' && protocol === 'tcp')
+      .map(([, version]) => version)
+
+  beforeAll(async () => {
+    writeFileSync(join(scratch, 'hello'), 'from nginx')
+    mkdirSync(join(scratch, 'old'))
+    lab = await Lab.start({
+      http: scratch,
+      tftp: scratch,
+      exports: [
+        { path: scratch, pseudo: '/media', access: 'ro' },
+        { path: join(scratch, 'old'), pseudo: '/old', protocols: [3] },
+      ],
+      dhcp: { rootPath: `${Lab.address}:/media` },
+      dns: { 'server.lab': Lab.address },
+    })
+  })
+  afterAll(async () => {
+    await guest?.stop()
+    await lab?.stop()
+    rmSync(scratch, { recursive: true })
+  })
+
+  it('has servers that answer, stop, and come back', async () => {
+    expect(await get()).toBe('from nginx\n')
+    expect(lab.log('http')).toMatch(/"GET \/hello HTTP\/1.1" 200/)
+    const resolver = `import { promises } from 'node:dns'; const dns = new promises.Resolver()
+      dns.setServers(['${lab.address}']); console.log(await dns.resolve4('server.lab'))`
+    expect(await inLab(resolver)).toContain(lab.address)
+    expect(await rpc()).toEqual(['3', '4'])
+    await lab.nfs.stop()
+    await expect(rpc()).rejects.toThrow()
+    await lab.http.kill()
+    await expect(get()).rejects.toThrow(/ECONNREFUSED/)
+    await Promise.all([lab.nfs.start(), lab.http.start()])
+    expect(await rpc()).toEqual(['3', '4'])
+    expect(await get()).toBe('from nginx\n')
+  })
+
+  it('has an NFS server that speaks what it is told to', async () => {
+    const other = await Lab.start({ exports: [{ path: scratch, pseudo: '/media' }], nfs: { protocols: [3] } })
+    try {
+      expect(await other.run('rpcinfo', '-p', other.address)).not.toMatch(/100003 +4 +tcp/)
+    } finally {
+      await other.stop()
+    }
+  })
+
+  it('has guests on its network, with disks on every bus', async () => {
+    const files = { 'hello.txt': 'from a disk' }
+    const disk = await makeDisk({
+      table: 'gpt',
+      partitions: [
+        { content: { type: 'ext4', label: 'FIRST', files } },
+        { content: { type: 'vfat', files } },
+      ],
+    })
+    const iso = await makeFileSystem({ type: 'iso9660', label: 'MEDIA', files })
+    const buses = ['virtio', 'nvme', 'usb', 'mmc', 'scsi'] as const
+    const disks = buses.map((bus) => ({ bus, image: disk, readOnly: true }))
+    guest = await bootGuest({
+      cards: [{ kind: 'tap', lab }],
+      disks: [...disks, { bus: 'cdrom', image: iso }],
+      initrd: inject('fullInitrd'),
+      append: [
+        'ip=dhcp',
+        `apkovl=http://${lab.address}/nowhere.tar.gz`,
+        `alpine_repo=http://${lab.address}/`,
+      ],
+    })
+    const { text } = await refusal(guest)
+    expect(text).toMatch(/nowhere\.tar\.gz/)
+    expect(lab.log('dhcp')).toMatch(/DHCPACK\(br0\)/)
+    await lab.http.says(/GET \/nowhere\.tar\.gz HTTP\/1.1" 404/, patience)
+    const { output } = await runIn(guest, 'ls /sys/class/block')
+    for (const name of ['vda2', 'nvme0n1p2', 'sda2', 'sdb2', 'mmcblk0p2', 'sr0'])
+      expect(output).toContain(name)
+  })
+})

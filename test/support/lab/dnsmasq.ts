@@ -1,0 +1,62 @@
+/** dnsmasq's configuration (dnsmasq(8)): DHCP, TFTP and, where asked for, DNS. */
+
+import { bridge } from './namespace.ts'
+
+export interface DhcpOptions {
+  /** Option 17, as it is sent: `10.77.0.1:/root,ro` or only a path. */
+  readonly rootPath?: string
+  /** The header's siaddr, in place of the lab's own address. */
+  readonly nextServer?: string
+  /** The header's file: what a network card's firmware fetches over TFTP. */
+  readonly bootFile?: string
+  /** By number or by `option:NAME` (dnsmasq --help dhcp): `{ 'option:domain-name': 'lab', 43: '…' }`. */
+  readonly options?: Readonly<Record<string, string>>
+}
+
+export interface DnsmasqOptions {
+  readonly address: string
+  /** The network's first three numbers. */
+  readonly network: string
+  readonly directory: string
+  readonly dhcp: DhcpOptions | false
+  /** A directory. */
+  readonly tftp: string | undefined
+  /** Addresses by name; undefined: no DNS. */
+  readonly dns: Readonly<Record<string, string>> | undefined
+}
+
+export function dnsmasqConfiguration(options: DnsmasqOptions): string {
+  const { address, dhcp, directory, dns, network, tftp } = options
+  const lines = [
+    `interface=${bridge}`,
+    'bind-interfaces',
+    'user=root',
+    'no-resolv',
+    'no-hosts',
+    'log-facility=-',
+    `pid-file=${directory}/dnsmasq.pid`,
+    ...(dns === undefined ? ['port=0'] : ['port=53', 'log-queries']),
+    ...Object.entries(dns ?? {}).map(([name, to]) => `address=/${name}/${to}`),
+    ...(tftp === undefined ? [] : ['enable-tftp', `tftp-root=${tftp}`]),
+  ]
+  if (dhcp !== false) lines.push(...dhcpLines(dhcp, address, network, directory))
+  return `${lines.join('\n')}\n`
+}
+
+function dhcpLines(dhcp: DhcpOptions, address: string, network: string, directory: string): string[] {
+  const { bootFile = '', nextServer, options = {}, rootPath } = dhcp
+  const boot = nextServer === undefined ? bootFile : `${bootFile},,${nextServer}`
+  return [
+    `dhcp-range=${network}.50,${network}.199,255.255.255.0,1h`,
+    `dhcp-option=option:router,${address}`,
+    ...(rootPath === undefined ? [] : [`dhcp-option=option:root-path,"${rootPath}"`]),
+    ...Object.entries(options).map(([name, value]) => `dhcp-option=${name},${value}`),
+    ...(boot === '' ? [] : [`dhcp-boot=${boot}`]),
+    'dhcp-authoritative',
+    // The header's fields stay what they are: some clients read no options there.
+    'dhcp-no-override',
+    'no-ping',
+    `dhcp-leasefile=${directory}/leases`,
+    'log-dhcp',
+  ]
+}

@@ -1,0 +1,158 @@
+/**
+ * The lab: real servers for guests, in a network namespace of their own: dnsmasq (DHCP, TFTP, DNS), NFS-Ganesha
+ * (3 and 4.x), nginx. Several may exist at once, all with the same addresses. Needs root (`labIsPossible`).
+ *
+ *   describeInLab('an NFS root', () => {                      // test/support/lab/describe.ts
+ *     let lab: Lab
+ *     beforeAll(async () => {
+ *       lab = await Lab.start({
+ *         http: inject('demo'),
+ *         exports: [{ path: tree, pseudo: '/media', access: 'ro' }, { path: old, pseudo: '/old', protocols: [3] }],
+ *         dhcp: { rootPath: `${Lab.address}:/media` },
+ *       })
+ *     })
+ *     afterAll(() => lab?.stop())
+ *     it('boots', async () => {
+ *       const disks = [{ bus: 'nvme', image: await makeFileSystem({ type: 'xfs', files }) }] as const
+ *       const guest = await bootGuest({ cards: [{ kind: 'tap', lab }], disks, initrd: inject('fullInitrd'), append })
+ *       await lab.http.says(/GET \/apks/, patience)           // an event of a server; then, in mid-boot:
+ *       await lab.nfs.kill()                                  // or stop(), and start() again
+ *       expect(lab.log('dhcp')).toMatch(/DHCPACK/)
+ */
+
+import { mkdirSync, realpathSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type DhcpOptions, dnsmasqConfiguration } from './dnsmasq.ts'
+import { type Export, ganeshaConfiguration, ganeshaScript, type NfsOptions } from './ganesha.ts'
+import { Namespace } from './namespace.ts'
+import { nginxConfiguration, nginxScript } from './nginx.ts'
+import { labIsPossible } from './possible.ts'
+import { Service } from './service.ts'
+
+export type { DhcpOptions } from './dnsmasq.ts'
+export type { Export, NfsOptions } from './ganesha.ts'
+export { labIsPossible } from './possible.ts'
+export type { Service } from './service.ts'
+
+const network = '10.77.0'
+const address = `${network}.1`
+
+export interface LabOptions {
+  /** A directory that nginx serves at http://10.77.0.1/. */
+  readonly http?: string
+  /** None: no NFS server. */
+  readonly exports?: readonly Export[]
+  /** What the NFS server speaks; false leaves it out in spite of `exports`. */
+  readonly nfs?: NfsOptions | boolean
+  /** On, unless false. */
+  readonly dhcp?: DhcpOptions | false
+  /** A directory. */
+  readonly tftp?: string
+  /** Addresses by name; the lease then names the lab as DNS server. */
+  readonly dns?: Readonly<Record<string, string>>
+}
+
+/** `dhcp` is dnsmasq, whatever else it serves. */
+export type ServiceName = 'dhcp' | 'http' | 'nfs'
+
+export class Lab {
+  /** The same in every lab, so that a command line can be written before there is one. */
+  static readonly address = address
+  readonly address = address
+  readonly #namespace: Namespace
+  readonly #services = new Map<ServiceName, Service>()
+
+  private constructor(namespace: Namespace) {
+    this.#namespace = namespace
+  }
+
+  /** Resolves when every server is ready; rejects, with nothing left behind, with the log's end of the one that is not. */
+  static async start(options: LabOptions = {}): Promise<Lab> {
+    const possible = labIsPossible()
+    if (!possible.ok) throw new Error(`a lab cannot be here: it needs ${possible.why}`)
+    const namespace = await Namespace.create(`${address}/24`)
+    const lab = new Lab(namespace)
+    try {
+      mkdirSync(namespace.directory, { recursive: true })
+      lab.#furnish(options)
+      await Promise.all([...lab.#services.values()].map((service) => service.start()))
+      return lab
+    } catch (error) {
+      await lab.stop()
+      throw error
+    }
+  }
+
+  /** Of the namespace, for `ip netns exec`. */
+  get namespace(): string {
+    return this.#namespace.name
+  }
+
+  get dhcp(): Service {
+    return this.#service('dhcp')
+  }
+
+  get http(): Service {
+    return this.#service('http')
+  }
+
+  get nfs(): Service {
+    return this.#service('nfs')
+  }
+
+  /** Everything that a server said. */
+  log(name: ServiceName): string {
+    return this.#service(name).log
+  }
+
+  /** A new tap on the lab's bridge, for a guest's card. */
+  addTap(): Promise<string> {
+    return this.#namespace.addTap()
+  }
+
+  /** Runs a program in the lab's network; what it printed. */
+  run(program: string, ...words: readonly string[]): Promise<string> {
+    return this.#namespace.run(program, ...words)
+  }
+
+  /** Ends the servers and takes the namespace away. Guests in it are to be stopped before. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.#services.values()].map((service) => service.kill()))
+    await this.#namespace.remove()
+  }
+
+  #service(name: ServiceName): Service {
+    const service = this.#services.get(name)
+    if (service === undefined) throw new Error(`this lab was started without ${name}`)
+    return service
+  }
+
+  #furnish({ dhcp = {}, dns, exports = [], http, nfs = true, tftp }: LabOptions): void {
+    const { directory } = this.#namespace
+    if (dhcp !== false || dns !== undefined || tftp !== undefined) {
+      const options = { address, network, directory, dhcp, dns, tftp: tftp && realpathSync(tftp) }
+      const configuration = this.#write('dnsmasq.conf', dnsmasqConfiguration(options))
+      const script = `exec dnsmasq --keep-in-foreground --conf-file=${configuration}`
+      this.#add('dhcp', script, dhcp === false ? /started, version/ : /DHCP, IP range/)
+    }
+    if (http !== undefined) {
+      const text = nginxConfiguration(address, realpathSync(http), directory)
+      this.#add('http', nginxScript(this.#write('nginx.conf', text)), /OS: Linux/)
+    }
+    if (nfs !== false && exports.length > 0) {
+      const real = exports.map((one) => ({ ...one, path: realpathSync(one.path) }))
+      const text = ganeshaConfiguration({ ...(nfs === true ? {} : nfs), address, exports: real })
+      this.#add('nfs', ganeshaScript(this.#write('ganesha.conf', text)), /NFS SERVER INITIALIZED/)
+    }
+  }
+
+  #write(name: string, text: string): string {
+    const path = join(this.#namespace.directory, name)
+    writeFileSync(path, text)
+    return path
+  }
+
+  #add(name: ServiceName, script: string, ready: RegExp): void {
+    this.#services.set(name, new Service({ name, namespace: this.namespace, script, ready }))
+  }
+}

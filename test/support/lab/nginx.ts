@@ -1,0 +1,25 @@
+/** nginx's configuration: the files of one directory, each request on standard error. */
+
+export function nginxConfiguration(address: string, root: string, directory: string): string {
+  const kinds = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+  return `daemon off;
+# One process: no worker outlives it.
+master_process off;
+pid ${directory}/nginx.pid;
+error_log stderr notice;
+events { worker_connections 128; }
+http {
+  log_format short '$remote_addr "$request" $status $body_bytes_sent "$http_range"';
+  access_log /dev/stderr short;
+  default_type application/octet-stream;
+  sendfile on;
+  ${kinds.map((kind) => `${kind}_temp_path ${directory}/nginx-${kind};`).join('\n  ')}
+  server { listen ${address}:80; root "${root}"; }
+}
+`
+}
+
+/** Through cat: nginx opens /dev/stderr by name, and cannot where that is a socket, as Node's pipes are. */
+export function nginxScript(configuration: string): string {
+  return `nginx -e stderr -c ${configuration} 2>&1 | cat`
+}

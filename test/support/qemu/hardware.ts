@@ -1,0 +1,130 @@
+/** What a guest is made of, and QEMU's arguments for it. */
+
+import { join } from 'node:path'
+
+/** The MAC of the first card, unless told. */
+export const usualMac = '52:54:00:12:34:56'
+
+/** A network with taps, in a network namespace: the lab (test/support/lab). */
+export interface TapNetwork {
+  readonly namespace: string
+  addTap(): Promise<string>
+}
+
+export type Card = (
+  | {
+      /**
+       * `user`: QEMU's own network: DHCP, DNS, and this host's loopback as 10.0.2.2. `unplugged`: the same, its cable
+       * pulled until `plug` is called. `silent`: a carrier, and nobody there: no DHCP server, no answer to anything.
+       */
+      readonly kind: 'user' | 'unplugged' | 'silent'
+    }
+  /** On the lab's bridge. QEMU runs in its namespace, so that loopback is the lab's for other cards. */
+  | { readonly kind: 'tap'; readonly lab: TapNetwork }
+) & { readonly mac?: string; readonly model?: string }
+
+export interface Disk {
+  /** `usb`: a stick on xHCI. `mmc`: an SD card, its size a power of two; one at most. `scsi`: on virtio-scsi. */
+  readonly bus: 'virtio' | 'nvme' | 'usb' | 'sata' | 'mmc' | 'cdrom' | 'scsi'
+  /** The path of a raw image. The guest writes to it: see `copyTo` in test/support/disks. */
+  readonly image: string
+  /** Not for sata, whose disks cannot be. */
+  readonly readOnly?: boolean
+}
+
+export type Start =
+  /** The kernel from the command line of QEMU: saves the firmware's part. */
+  | { readonly by: 'kernel'; readonly kernel: string; readonly initrd: string; readonly append: string }
+  /** From power-on: the card's iPXE fetches `boot.ipxe` from this directory over QEMU's TFTP. */
+  | { readonly by: 'ipxe'; readonly directory: string }
+  /** From power-on: the card's iPXE does what the lab's DHCP server says. */
+  | { readonly by: 'network' }
+
+export interface Hardware {
+  readonly start: Start
+  readonly memoryMb: number
+  /** None: a machine without a network card. The first may boot. */
+  readonly cards: readonly Card[]
+  readonly disks?: readonly Disk[]
+  /** The serial line is this process's terminal. */
+  readonly terminal?: boolean
+}
+
+/** The program and its arguments. `directory` holds the sockets `qmp` and `events`, which QEMU connects to. */
+export async function qemuCommand(hardware: Hardware, directory: string): Promise<string[]> {
+  const { cards, disks = [], memoryMb, start, terminal = false } = hardware
+  const labs = new Set(cards.flatMap((card) => (card.kind === 'tap' ? [card.lab] : [])))
+  if (labs.size > 1) throw new Error('a guest can be in one lab only')
+  const inside = [...labs].flatMap((lab) => ['ip', 'netns', 'exec', lab.namespace])
+  const network = await Promise.all(
+    cards.map(async (card, at) => ['-netdev', await netdev(card, at, start), '-device', device(card, at)]),
+  )
+  return [
+    ...inside,
+    ...['qemu-system-x86_64', '-accel', 'tcg', '-m', String(memoryMb)],
+    ...['-display', 'none', '-vga', 'none', '-no-user-config'],
+    // Stopped until `cont`, so that a cable can be pulled before the firmware looks; a reboot ends QEMU.
+    ...['-S', '-no-reboot', '-parallel', 'none'],
+    ...['-chardev', `stdio,id=console,${terminal ? 'mux=on,' : ''}signal=off`],
+    ...['-serial', 'chardev:console', '-monitor', terminal ? 'chardev:console' : 'none'],
+    ...['-qmp', `unix:${join(directory, 'qmp')}`],
+    ...['-chardev', `socket,id=events,path=${join(directory, 'events')}`],
+    ...['-device', 'virtio-serial-pci', '-device', 'virtserialport,chardev=events,name=diskless.events'],
+    ...network.flat(),
+    ...(cards.length === 0 ? ['-nic', 'none'] : []),
+    ...diskArguments(disks),
+    ...(start.by === 'kernel'
+      ? ['-kernel', start.kernel, '-initrd', start.initrd, '-append', start.append]
+      : ['-boot', 'n']),
+  ]
+}
+
+async function netdev(card: Card, at: number, start: Start): Promise<string> {
+  if (card.kind === 'silent') return `hubport,id=net${at},hubid=${at}`
+  if (card.kind === 'tap') return `tap,id=net${at},ifname=${await card.lab.addTap()},script=no,downscript=no`
+  const boot = start.by === 'ipxe' && at === 0 ? `,tftp=${start.directory},bootfile=boot.ipxe` : ''
+  return `user,id=net${at}${boot}`
+}
+
+function device(card: Card, at: number): string {
+  const mac = card.mac ?? usualMac.replace(/..$/, (0x56 + at).toString(16))
+  return `${card.model ?? 'virtio-net-pci'},netdev=net${at},mac=${mac}`
+}
+
+/** The controllers that disks of a bus hang on; the others bring their own. */
+const controllers: Readonly<Partial<Record<Disk['bus'], string>>> = {
+  usb: 'qemu-xhci,id=xhci',
+  sata: 'ahci,id=ahci',
+  mmc: 'sdhci-pci',
+  scsi: 'virtio-scsi-pci,id=scsi',
+}
+
+const drives: Readonly<Record<Disk['bus'], (at: number) => string>> = {
+  virtio: () => 'virtio-blk-pci',
+  nvme: (at) => `nvme,serial=diskless${at}`,
+  usb: () => 'usb-storage,bus=xhci.0',
+  sata: () => 'ide-hd',
+  mmc: () => 'sd-card',
+  cdrom: () => 'ide-cd',
+  scsi: () => 'scsi-hd,bus=scsi.0',
+}
+
+function diskArguments(disks: readonly Disk[]): string[] {
+  const buses = new Set(disks.map(({ bus }) => bus))
+  if (disks.filter(({ bus }) => bus === 'mmc').length > 1) throw new Error('a guest has one SD card slot')
+  let ports = 0
+  return [
+    ...[...buses].flatMap((bus) => {
+      const controller = controllers[bus]
+      return controller === undefined ? [] : ['-device', controller]
+    }),
+    ...disks.flatMap(({ bus, image, readOnly = bus === 'cdrom' }, at) => {
+      const options = `file=${image},format=raw,cache=writeback${readOnly ? ',readonly=on' : ''}`
+      const port = bus === 'sata' ? `,bus=ahci.${ports++}` : ''
+      return [
+        ...['-drive', `if=none,id=disk${at},${options}`],
+        ...['-device', `${drives[bus](at)}${port},drive=disk${at}`],
+      ]
+    }),
+  ]
+}
