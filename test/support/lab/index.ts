@@ -132,7 +132,8 @@ export class Lab {
     if (dhcp !== false || dns !== undefined || tftp !== undefined) {
       const options = { address, network, directory, dhcp, dns, tftp: tftp && realpathSync(tftp) }
       const configuration = this.#write('dnsmasq.conf', dnsmasqConfiguration(options))
-      const script = `exec dnsmasq --keep-in-foreground --conf-file=${configuration}`
+      // Not as process 1, which the kernel ends with this process: dnsmasq drops privileges, and that with them.
+      const script = `dnsmasq --keep-in-foreground --conf-file=${configuration}\nexit $?`
       this.#add('dhcp', script, dhcp === false ? /started, version/ : /DHCP, IP range/)
     }
     if (http !== undefined) {

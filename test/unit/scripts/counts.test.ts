@@ -1,7 +1,7 @@
 /** The last line of `npm test` tells the truth, above all when something went wrong outside of a test. */
 
 import { describe, expect, test } from 'vitest'
-import { countLibtest, countVitest, inWords, sum } from '../../../scripts/counts.ts'
+import { countLibtest, countVitest, inWords, needsInVitest, sum } from '../../../scripts/counts.ts'
 
 const report = (numbers: object, testResults: readonly object[] = []) =>
   JSON.stringify({
@@ -21,6 +21,21 @@ describe('vitest', () => {
   test('so is an error outside of any test', () => {
     expect(countVitest(report({ numPassedTests: 5 }), 1)).toMatchObject({ failed: 1 })
   })
+})
+
+test('what skipped tests need is told by names, of those that were skipped', () => {
+  const result = (status: string, ancestor: string, title = 'a test') => ({
+    ...{ status, title, ancestorTitles: [ancestor] },
+  })
+  const json = report({}, [
+    { assertionResults: [result('skipped', 'lab (needs root)'), result('pending', 'b', 'c (needs root)')] },
+    { assertionResults: [result('skipped', 'left out by -t'), result('passed', 'd (needs a (real) disk)')] },
+    { assertionResults: [result('skipped', 'd (needs a (real) disk)')] },
+  ])
+  expect([...needsInVitest(json)]).toEqual([
+    ['root', 2],
+    ['a (real) disk', 1],
+  ])
 })
 
 describe('libtest', () => {
