@@ -18,6 +18,9 @@ export function parseDeviceName(text: string): DeviceName | undefined {
     const value = text.startsWith(`${tag}=`) ? text.slice(tag.length + 1).replace(/^"(.*)"$/, '$1') : ''
     if (value !== '') return { kind, value }
   }
+  const [, by, link] = /^\/dev\/disk\/by-(label|uuid|partuuid|partlabel)\/([^/\s]+)$/.exec(text) ?? []
+  // udev makes these links; there is none here.
+  if (by !== undefined && link !== undefined) return parseDeviceName(`${by.toUpperCase()}=${link}`)
   if (/^\/dev\/[^\s]+$/.test(text)) return { kind: 'path', path: text }
   if (/^[a-z][a-z0-9_-]*$/i.test(text)) return { kind: 'path', path: `/dev/${text}` }
   return undefined

@@ -1,0 +1,158 @@
+/**
+ * NFS mounts. The kernel does not negotiate versions for mount(2), nor resolve names: that is mount.nfs' work (nfs(5)),
+ * and here it is ours.
+ */
+import { type NfsShare, showNfsShare } from '../boot/nfs.ts'
+import { BootError, hasCode, type Sys, SysError } from '../sys/index.ts'
+
+export interface NfsMount {
+  readonly target: string
+  /** `ro` and the like; the share's own come after. */
+  readonly options: readonly string[]
+  /** For a share that names none. */
+  readonly defaultServer: string | undefined
+  readonly onNotice: (text: string) => void
+  readonly signal: AbortSignal
+}
+
+/** The newest first; 3 without locks, as no lock daemon runs here. */
+const versions = ['4.2', '4.1', '4.0', '3'] as const
+
+/** What mount(8) and mount.nfs(8) keep to themselves. */
+const ofMountProgram =
+  /^(retry=.*|bg|fg|_netdev|auto|noauto|nofail|user|users|defaults|x-.*|comment=.*|sloppy)$/
+
+const tryMs = 30_000
+/** As long as DHCP is tried: a server that boots with its clients. */
+const patienceMs = 120_000
+
+/** Rejects with a BootError that says which version was answered how, or with ABORTED. */
+export async function mountNfs(
+  sys: Pick<Sys, 'mounts' | 'files' | 'network' | 'clock'>,
+  share: NfsShare,
+  mount: NfsMount,
+): Promise<{ readonly version: string }> {
+  const server = share.server ?? mount.defaultServer
+  if (server === undefined) {
+    throw new BootError(`${share.path} names no NFS server, and neither does the lease`, {
+      advice: ['write SERVER:/PATH, or let DHCP name it (next-server)'],
+    })
+  }
+  const whole = { ...share, server }
+  await sys.files.makeDirectory(mount.target)
+  const until = sys.clock.now() + patienceMs
+  for (let waitMs = 1000; ; waitMs = Math.min(waitMs * 2, 15_000)) {
+    const outcome = await tryVersions(sys, whole, mount)
+    if (outcome.kind === 'mounted') return { version: outcome.version }
+    const [first] = outcome.refused
+    if (!outcome.unreachable || sys.clock.now() + waitMs > until) throw explain(whole, outcome.refused)
+    mount.onNotice(
+      `${showNfsShare(whole)} does not answer (${first?.error.message ?? ''}); again in ${waitMs / 1000} s`,
+    )
+    await sys.clock.sleep(waitMs, mount.signal)
+  }
+}
+
+interface Refused {
+  readonly version: string
+  readonly error: SysError
+}
+
+type Outcome =
+  | { readonly kind: 'mounted'; readonly version: string }
+  | { readonly kind: 'refused'; readonly refused: readonly Refused[]; readonly unreachable: boolean }
+
+const unreachable = [
+  ...(['ECONNREFUSED', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'TIMEOUT', 'DNS'] as const),
+  ...(['ECONNRESET', 'EAGAIN', 'ECONNABORTED', 'EIO'] as const),
+]
+
+async function tryVersions(
+  sys: Pick<Sys, 'mounts' | 'network'>,
+  share: NfsShare & { readonly server: string },
+  mount: NfsMount,
+): Promise<Outcome> {
+  const { asked, options } = splitVersion(share.options)
+  const refused: Refused[] = []
+  for (const version of asked === undefined ? versions : [asked]) {
+    mount.signal.throwIfAborted()
+    try {
+      const [address] = await sys.network.resolve(share.server, 15_000)
+      await sys.mounts.mount({
+        type: 'nfs',
+        source: showNfsShare(share),
+        target: mount.target,
+        options: [
+          ...mount.options,
+          `vers=${version}`,
+          `addr=${address}`,
+          ...(options.some((option) => option.startsWith('proto=') || option === 'udp') ? [] : ['proto=tcp']),
+          ...(version.startsWith('3') && !options.includes('lock') ? ['nolock'] : []),
+          ...options,
+        ],
+        timeoutMs: tryMs,
+      })
+      return { kind: 'mounted', version }
+    } catch (error) {
+      if (!(error instanceof SysError) || hasCode(error, 'ABORTED')) throw error
+      refused.push({ version, error })
+      // No other version finds a server that is not there. Refused connections may be of rpcbind, which only 3 asks.
+      if (hasCode(error, ...unreachable)) return { kind: 'refused', refused, unreachable: true }
+    }
+  }
+  return { kind: 'refused', refused, unreachable: false }
+}
+
+/** `vers=`, `nfsvers=`, `v4.1`, and without what the kernel would not understand. */
+function splitVersion(given: readonly string[]): { asked: string | undefined; options: readonly string[] } {
+  const form = /^(?:nfs)?v(?:ers=)?(\d(?:\.\d)?)$/
+  const asked = given.flatMap((option) => form.exec(option)?.[1] ?? []).at(-1)
+  const minor = given.flatMap((option) => /^minorversion=(\d)$/.exec(option)?.[1] ?? []).at(-1)
+  const options = given.filter(
+    (option) => !form.test(option) && !ofMountProgram.test(option) && !option.startsWith('minorversion='),
+  )
+  return { asked: asked === '4' ? `4.${minor ?? '2'}` : asked, options }
+}
+
+function explain(share: NfsShare, refused: readonly Refused[]): BootError {
+  const what = showNfsShare(share)
+  const last = refused.at(-1)
+  const tried = refused.map(({ version, error }) => `NFS ${version}: ${error.message}`).join('; ')
+  const had = (...codes: Parameters<typeof hasCode>[1][]) =>
+    refused.find(({ error }) => hasCode(error, ...codes))?.error
+  const denied = had('EACCES', 'EPERM')
+  if (denied !== undefined) {
+    return new BootError(`the NFS server does not let this machine mount ${what} (${tried})`, {
+      cause: denied,
+      advice: ['look at the server’s exports: this machine’s address, ro or rw, and at exportfs -v'],
+    })
+  }
+  const unknown = had('ENOENT')
+  if (unknown !== undefined) {
+    return new BootError(`the NFS server has no ${share.path} (${tried})`, {
+      cause: unknown,
+      advice: [
+        `see what it has: showmount -e ${share.server}; with version 4 a path begins at the server’s pseudo-root (fsid=0)`,
+      ],
+    })
+  }
+  if (refused.every(({ error }) => hasCode(error, 'EPROTONOSUPPORT', 'ENOPROTOOPT', 'EINVAL'))) {
+    return new BootError(
+      `the NFS server speaks none of the versions that were tried for ${what} (${tried})`,
+      {
+        cause: last?.error,
+        advice: ['leave vers= out, or allow one of 4.2, 4.1, 4.0 and 3 on the server'],
+      },
+    )
+  }
+  if (refused.some(({ error }) => hasCode(error, 'ENODEV'))) {
+    return new BootError(`${what} cannot be mounted: this kernel has no NFS`, {
+      cause: last?.error,
+      advice: ['put it into the initrd: diskless build --modules nfs'],
+    })
+  }
+  return new BootError(`${what} could not be mounted (${tried})`, {
+    cause: last?.error,
+    advice: [`is the server up, and in reach? From another machine: showmount -e ${share.server}`],
+  })
+}
