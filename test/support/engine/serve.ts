@@ -6,6 +6,7 @@ import {
   type Events,
   type MountRequest,
   type Pipeline,
+  type Question,
   type RunRequest,
   type ShellCommand,
   type ShellSession,
@@ -142,6 +143,7 @@ function rooms(sys: Sys): Readonly<Record<string, Operation>> {
     'files.readLink': op((a: Path) => files.readLink(a.path)),
     'files.setMode': op((a: Path & { mode: number }) => files.setMode(a.path, a.mode)),
     'files.copy': op((a: { from: string; to: string }) => files.copy(a.from, a.to)),
+    'files.copyTree': op((a: { from: string; to: string }) => files.copyTree(a.from, a.to)),
     'files.resolveIn': op((a: Path & { root: string }) => files.resolveIn(a.root, a.path)),
     'files.space': op((a: Path) => files.space(a.path)),
     'files.sync': op(() => files.sync()),
@@ -158,6 +160,12 @@ function rooms(sys: Sys): Readonly<Record<string, Operation>> {
     'devices.list': op(() => devices.list()),
     'devices.watch': op((_: object, call) => stream(devices.watch(call.signal), call)),
 
+    'devices.probe': op((a: Path & { timeoutMs: number }) => devices.probe(a.path, a.timeoutMs)),
+    'devices.attachLoop': op((a: { file: string; readOnly: boolean; partitions?: boolean }) =>
+      devices.attachLoop(a.file, a),
+    ),
+    'devices.detachLoop': op((a: { device: string }) => devices.detachLoop(a.device)),
+
     'network.links': op(() => network.links()),
     'network.watchLinks': op((_: object, call) => stream(network.watchLinks(call.signal), call)),
     'network.setLink': op((a: { name: string; up?: boolean; mtu?: number }) => network.setLink(a.name, a)),
@@ -168,6 +176,7 @@ function rooms(sys: Sys): Readonly<Record<string, Operation>> {
     'network.addRoute': op((a: LinkName & { route: { destination: string } }) =>
       network.addRoute(a.link, a.route),
     ),
+    'network.resolve': op((a: { name: string; timeoutMs: number }) => network.resolve(a.name, a.timeoutMs)),
     'network.arpProbe': op((a: LinkName & { address: string; timeoutMs: number }) =>
       network.arpProbe(a.link, a.address, a.timeoutMs),
     ),
@@ -198,6 +207,8 @@ function rooms(sys: Sys): Readonly<Record<string, Operation>> {
     ),
 
     'consoles.list': op(() => consoles.list()),
+    'consoles.ask': op((a: Question, { signal }) => consoles.ask(a, signal)),
+    'consoles.setKeymap': op((a: Path) => consoles.setKeymap(a.path)),
     'consoles.write': op((a: { device: string; text: string }) => consoles.write(a.device, a.text)),
     'consoles.idle': op((a: { device: string }) => consoles.idle(a.device)),
     'consoles.kernelLog': op((a: { since?: number }) => consoles.kernelLog(a.since)),

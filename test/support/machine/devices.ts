@@ -1,9 +1,12 @@
-/** `sys.devices` and `sys.modules` of the fake machine: hardware that appears, and the drivers that make it appear. */
+/** `sys.devices` of the fake machine: hardware that appears and goes, what is on it, and loop devices. */
 
-import type { Device, Devices, ErrorCode, Events, Modules, Uevent } from '../../../src/sys/index.ts'
+import type { Contents, Device, Devices, Events, Uevent } from '../../../src/sys/index.ts'
 import type { VirtualClock } from './clock.ts'
 import { Broadcast } from './events.ts'
 import { type Faults, refusal } from './faults.ts'
+import { contentsOf } from './media.ts'
+import type { FakeModules } from './modules.ts'
+import type { Loop, Sources } from './sources.ts'
 
 export interface DeviceScript extends Partial<Device> {
   /** Below /sys, without it: `devices/pci0000:00/0000:00:03.0`. */
@@ -16,21 +19,35 @@ export interface DeviceScript extends Partial<Device> {
   readonly environment?: Readonly<Record<string, string>>
 }
 
-export interface ModuleScript {
-  /** As in modules.alias: `virtio:d00000001v*`. */
-  readonly aliases?: readonly string[]
-  readonly dependencies?: readonly string[]
-  readonly loadMs?: number
-  readonly fails?: { readonly code: ErrorCode; readonly message?: string }
-}
-
 export class FakeDevices implements Devices {
   readonly #there = new Map<string, Device>()
   readonly #events = new Broadcast<Uevent>()
-  readonly #appeared: (device: Device) => void
+  readonly #clock: VirtualClock
+  readonly #faults: Faults
+  readonly #modules: FakeModules
+  readonly #sources: Sources
+  readonly #appeared: (device: Device, environment: Readonly<Record<string, string>>) => void
+  readonly #gone: (device: Device) => void
 
-  constructor(appeared: (device: Device) => void) {
-    this.#appeared = appeared
+  constructor(options: {
+    readonly clock: VirtualClock
+    readonly faults: Faults
+    readonly modules: FakeModules
+    readonly sources: Sources
+    readonly appeared: (device: Device, environment: Readonly<Record<string, string>>) => void
+    readonly gone: (device: Device) => void
+  }) {
+    this.#clock = options.clock
+    this.#faults = options.faults
+    this.#modules = options.modules
+    this.#sources = options.sources
+    this.#appeared = options.appeared
+    this.#gone = options.gone
+  }
+
+  /** Loop devices by name, with the files behind them. */
+  get loops(): ReadonlyMap<string, Loop> {
+    return this.#sources.loops
   }
 
   async list(): Promise<readonly Device[]> {
@@ -39,6 +56,53 @@ export class FakeDevices implements Devices {
 
   watch(signal: AbortSignal): Events<Uevent> {
     return this.#events.open(signal)
+  }
+
+  async probe(path: string, timeoutMs: number): Promise<Contents> {
+    const operation = 'devices.probe'
+    this.#faults.check(operation, path)
+    const { media } = this.#sources.readable(operation, path)
+    if (media?.probe === undefined) return contentsOf(media)
+    if (media.probe !== 'hangs') throw refusal(media.probe, operation, path)
+    await this.#clock.sleep(timeoutMs)
+    throw refusal('TIMEOUT', operation, path, `did not answer within ${timeoutMs} ms`)
+  }
+
+  async attachLoop(
+    file: string,
+    options: { readonly readOnly: boolean; readonly partitions?: boolean },
+  ): Promise<string> {
+    this.#faults.check('devices.attachLoop', file)
+    if (this.#modules.has('loop') && !this.#modules.loaded.has('loop')) {
+      throw refusal('ENOENT', 'devices.attachLoop', '/dev/loop-control')
+    }
+    const loop = this.#sources.attach(file, options)
+    for (const device of [loop.device, ...loop.partitions]) {
+      const type = device === loop.device ? 'disk' : 'partition'
+      this.appear({
+        path: loopPath(loop, device),
+        subsystem: 'block',
+        devname: device.slice('/dev/'.length),
+        environment: { DEVTYPE: type },
+      })
+    }
+    return loop.device
+  }
+
+  async detachLoop(device: string): Promise<void> {
+    this.#faults.check('devices.detachLoop', device)
+    if (!this.release(device)) throw refusal('ENXIO', 'devices.detachLoop', device)
+  }
+
+  // What the fake machine's other rooms and tests use.
+
+  /** Takes a loop device away; false when it is none. */
+  release(device: string): boolean {
+    const loop = this.loops.get(device)
+    if (loop === undefined) return false
+    for (const each of [...loop.partitions, device]) this.disappear(loopPath(loop, each))
+    this.#sources.loops.delete(device)
+    return true
   }
 
   appear(script: DeviceScript): void {
@@ -51,13 +115,20 @@ export class FakeDevices implements Devices {
       devname: script.devname,
     }
     this.#there.set(script.path, device)
-    this.#appeared(device)
+    this.#appeared(device, script.environment ?? {})
     this.event('add', script.path, script.environment)
   }
 
   disappear(path: string): void {
+    const device = this.#there.get(path)
     this.event('remove', path)
     this.#there.delete(path)
+    if (device !== undefined) this.#gone(device)
+  }
+
+  /** Whether a device of this name (`vda1`) is there now. */
+  has(devname: string): boolean {
+    return [...this.#there.values()].some((device) => device.devname === devname)
   }
 
   /** Sends a uevent of a device. */
@@ -77,70 +148,7 @@ export class FakeDevices implements Devices {
   }
 }
 
-export class FakeModules implements Modules {
-  /** In the order in which they were loaded, with their parameters. */
-  readonly loaded = new Map<string, string>()
-  readonly #clock: VirtualClock
-  readonly #faults: Faults
-  readonly #scripts: Readonly<Record<string, ModuleScript>>
-  readonly #arrived: (name: string) => void
-  readonly #loading = new Map<string, Promise<void>>()
-
-  constructor(options: {
-    readonly clock: VirtualClock
-    readonly faults: Faults
-    readonly scripts: Readonly<Record<string, ModuleScript>>
-    readonly arrived: (name: string) => void
-  }) {
-    this.#clock = options.clock
-    this.#faults = options.faults
-    this.#scripts = options.scripts
-    this.#arrived = options.arrived
-  }
-
-  async match(modaliases: readonly string[]): Promise<readonly string[]> {
-    return [...new Set(modaliases.flatMap((modalias) => this.#byAlias(modalias)))]
-  }
-
-  async load(name: string, parameters = ''): Promise<void> {
-    this.#faults.check('modules.load', name)
-    const plain = name.replaceAll('-', '_')
-    const wanted = this.#scripts[plain] === undefined ? this.#byAlias(name) : [plain]
-    if (wanted.length === 0) throw refusal('ENOENT', 'modules.load', name, 'no such module in the initrd')
-    for (const each of wanted) await this.#insert(each, parameters)
-  }
-
-  #byAlias(alias: string): string[] {
-    return Object.keys(this.#scripts).filter((name) =>
-      this.#scripts[name]?.aliases?.some((pattern) => globToRegExp(pattern).test(alias)),
-    )
-  }
-
-  #insert(name: string, parameters: string): Promise<void> {
-    const known = this.#loading.get(name)
-    if (known !== undefined) return known
-    const loading = this.#insertOnce(name, parameters)
-    this.#loading.set(name, loading)
-    loading.catch(() => this.#loading.delete(name))
-    return loading
-  }
-
-  async #insertOnce(name: string, parameters: string): Promise<void> {
-    const script = this.#scripts[name]
-    if (script === undefined) throw refusal('ENOENT', 'modules.load', name, 'no such module in the initrd')
-    for (const dependency of script.dependencies ?? []) await this.#insert(dependency, '')
-    if (script.loadMs !== undefined) await this.#clock.sleep(script.loadMs)
-    if (script.fails) throw refusal(script.fails.code, 'modules.load', name, script.fails.message)
-    this.loaded.set(name, parameters)
-    this.#arrived(name)
-  }
-}
-
-/** fnmatch(3), as depmod's tables need it. */
-function globToRegExp(pattern: string): RegExp {
-  const source = pattern
-    .replace(/[.+^${}()|\\]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.')
-  return new RegExp(`^${source}$`)
+function loopPath(loop: Loop, device: string): string {
+  const disk = `devices/virtual/block/${loop.device.slice('/dev/'.length)}`
+  return device === loop.device ? disk : `${disk}/${device.slice('/dev/'.length)}`
 }

@@ -1,6 +1,7 @@
 /** `sys.files` of the fake machine. */
 
 import { type FileStatus, type Files, hasCode, SysError } from '../../../src/sys/index.ts'
+import { copyTree } from './copy-tree.ts'
 import { type Faults, refusal } from './faults.ts'
 import type { Seed } from './filesystem.ts'
 import { type MountTree, type Place, parentOf } from './tree.ts'
@@ -111,6 +112,11 @@ export class FakeFiles implements Files {
     await this.setMode(to, stats.mode)
   }
 
+  async copyTree(from: string, to: string): Promise<{ readonly bytes: number; readonly files: number }> {
+    this.#faults.check('files.copyTree', from)
+    return copyTree(this, from, to)
+  }
+
   async resolveIn(root: string, path: string): Promise<string | undefined> {
     const base = this.tree.existing('files.resolveIn', root).outer
     try {
@@ -125,9 +131,9 @@ export class FakeFiles implements Files {
   }
 
   async space(path: string): Promise<{ readonly total: number; readonly free: number }> {
-    const { fileSystem } = this.tree.existing('files.space', path).mount
-    const total = fileSystem.capacity ?? PLENTY
-    return { total, free: total - fileSystem.used }
+    const { capacity, used } = this.tree.existing('files.space', path).mount.fileSystem.room
+    const total = capacity ?? PLENTY
+    return { total, free: total - used }
   }
 
   async sync(): Promise<void> {

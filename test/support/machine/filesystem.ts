@@ -26,6 +26,8 @@ export interface Stats {
   readonly gid: number
   /** Of a device node. */
   readonly node: string | undefined
+  /** Hard links of one file have the same. */
+  readonly inode: number
 }
 
 export interface FileSystemOptions {
@@ -34,12 +36,15 @@ export interface FileSystemOptions {
   readonly files?: Readonly<Record<string, Seed>>
   /** Bytes that its files may take; not limited when absent. */
   readonly capacity?: number
+  readonly readOnly?: boolean
 }
 
 /** Paths here are inside this file system and hold no symlinks but, where said, at their end. */
 export class FileSystem {
   readonly type: string
   readonly device: string
+  /** Writing is refused, whatever its mounts' flags say. */
+  readonly readOnly: boolean
   capacity: number | undefined
   readonly #volume = new Volume()
   readonly #live = new Map<string, () => string>()
@@ -49,6 +54,7 @@ export class FileSystem {
   constructor(options: FileSystemOptions) {
     this.type = options.type
     this.device = options.device
+    this.readOnly = options.readOnly ?? false
     this.#volume.chmodSync('/', 0o755)
     for (const [path, seed] of Object.entries(options.files ?? {})) this.seed(path, seed)
     this.capacity = options.capacity
@@ -56,6 +62,11 @@ export class FileSystem {
 
   get used(): number {
     return this.#used
+  }
+
+  /** What statfs(2) tells. */
+  get room(): { readonly capacity: number | undefined; readonly used: number } {
+    return { capacity: this.capacity, used: this.#used }
   }
 
   seed(path: string, seed: Seed): void {
@@ -91,6 +102,7 @@ export class FileSystem {
       uid: Number(found.uid),
       gid: Number(found.gid),
       node: node?.device,
+      inode: Number(found.ino),
     }
   }
 
@@ -143,6 +155,7 @@ export class FileSystem {
 
   remove(path: string): void {
     this.#used -= this.#size(path)
+    this.#forget(path)
     this.#volume.rmSync(path, { recursive: true, force: true })
   }
 
@@ -170,6 +183,16 @@ export class FileSystem {
 
   setOwner(path: string, uid: number, gid: number): void {
     this.#volume.lchownSync(path, uid, gid)
+  }
+
+  /** Inode numbers are used again, so nodes that go away must not leave theirs. */
+  #forget(path: string): void {
+    const stats = this.status(path)
+    if (stats?.kind === 'directory') {
+      for (const name of this.list(path)) this.#forget(path === '/' ? `/${name}` : `${path}/${name}`)
+    } else if (stats?.node !== undefined && this.#volume.lstatSync(path).nlink === 1) {
+      this.#nodes.delete(stats.inode)
+    }
   }
 
   #size(path: string): number {

@@ -1,28 +1,17 @@
-/** `sys.mounts` of the fake machine, and the file systems that a test puts on its disks and servers. */
+/** `sys.mounts` of the fake machine. */
 
-import type { ErrorCode, MountEntry, MountRequest, Mounts } from '../../../src/sys/index.ts'
+import type { MountEntry, MountRequest, Mounts } from '../../../src/sys/index.ts'
 import { SysError } from '../../../src/sys/index.ts'
 import type { VirtualClock } from './clock.ts'
 import { type Faults, refusal } from './faults.ts'
-import { FileSystem, type Seed } from './filesystem.ts'
+import { FileSystem } from './filesystem.ts'
+import { family, fileSystemOf, type Media } from './media.ts'
+import type { FakeNetwork } from './network.ts'
+import { exportOf } from './nfs.ts'
+import { mountOverlay } from './overlay.ts'
+import type { Sources } from './sources.ts'
 import type { Mount, MountTree } from './tree.ts'
-
-/** A file system that a source (`/dev/vda1`, `10.0.2.2:/export`, an image's path) holds. */
-export interface Media {
-  readonly type: string
-  readonly files?: Readonly<Record<string, Seed>>
-  readonly capacity?: number
-  /** Mounting takes so long; for ever with Infinity. */
-  readonly delayMs?: number
-  /** The NFS versions that the server speaks, as in `vers=`. All when absent. */
-  readonly versions?: readonly string[]
-  /** Every mount of it fails so. */
-  readonly fails?: {
-    readonly code: ErrorCode
-    readonly message?: string
-    readonly detail?: readonly string[]
-  }
-}
+import type { FileSystemTypes } from './types.ts'
 
 const MEMORY = new Set([
   'tmpfs',
@@ -41,42 +30,46 @@ export class FakeMounts implements Mounts {
   readonly requests: MountRequest[] = []
   readonly #clock: VirtualClock
   readonly #faults: Faults
-  readonly #media: ReadonlyMap<string, Media>
-  /** procfs, sysfs and devtmpfs are the same wherever they are mounted; so is a disk. */
-  readonly #known: Map<string, FileSystem>
+  readonly #sources: Sources
+  readonly #network: FakeNetwork | undefined
+  readonly #types: FileSystemTypes
+  /** procfs, sysfs and devtmpfs are the same wherever they are mounted. */
+  readonly #kernel: ReadonlyMap<string, FileSystem>
   readonly #memory: number
+  readonly #unused: (source: string) => void
   #minor = 30
 
+  /** `unused`: called with the source of a last mount that is gone. */
   constructor(options: {
     readonly tree: MountTree
     readonly clock: VirtualClock
     readonly faults: Faults
-    readonly media: ReadonlyMap<string, Media>
+    readonly sources: Sources
+    readonly network: FakeNetwork | undefined
+    readonly types: FileSystemTypes
     readonly kernel: Readonly<Record<string, FileSystem>>
     readonly memory: number
+    readonly unused: (source: string) => void
   }) {
     this.tree = options.tree
     this.#clock = options.clock
     this.#faults = options.faults
-    this.#media = options.media
-    this.#known = new Map(Object.entries(options.kernel))
+    this.#sources = options.sources
+    this.#network = options.network
+    this.#types = options.types
+    this.#kernel = new Map(Object.entries(options.kernel))
     this.#memory = options.memory
+    this.#unused = options.unused
   }
 
   async mount(request: MountRequest): Promise<void> {
     this.requests.push(request)
     this.#faults.check('mounts.mount', request.target)
     const target = this.#directory('mounts.mount', request.target)
-    const media = this.#media.get(request.source)
-    const delay = media?.delayMs ?? 0
-    const deadline = request.timeoutMs ?? Number.POSITIVE_INFINITY
-    if (delay > deadline) {
-      await this.#clock.sleep(deadline)
-      throw refusal('TIMEOUT', 'mounts.mount', request.source, `no answer within ${deadline} ms`)
+    if (!(await this.#types.bring(request.type))) {
+      throw refusal('ENODEV', 'mounts.mount', request.source, `unknown filesystem type '${request.type}'`)
     }
-    if (delay === Number.POSITIVE_INFINITY) await new Promise<never>(() => {})
-    if (delay > 0) await this.#clock.sleep(delay)
-    const fileSystem = this.#open(request, media)
+    const fileSystem = await this.#open(request)
     const on = this.tree.mountOf(target)
     if (on.target === target && on.fileSystem === fileSystem) {
       throw refusal('EBUSY', 'mounts.mount', request.target)
@@ -131,6 +124,9 @@ export class FakeMounts implements Mounts {
       throw refusal('EBUSY', 'mounts.unmount', target)
     }
     for (const each of all) this.tree.mounts.splice(this.tree.mounts.indexOf(each), 1)
+    for (const { source } of all) {
+      if (!this.tree.mounts.some((other) => other.source === source)) this.#unused(source)
+    }
   }
 
   async list(): Promise<readonly MountEntry[]> {
@@ -139,46 +135,44 @@ export class FakeMounts implements Mounts {
     })
   }
 
-  #open(request: MountRequest, media: Media | undefined): FileSystem {
-    const { type, source } = request
-    const operation = 'mounts.mount'
-    if (media?.fails)
-      throw new SysError({ operation, subject: source, message: media.fails.code, ...media.fails })
-    const known = this.#known.get(type) ?? this.#known.get(source)
+  async #open(request: MountRequest): Promise<FileSystem> {
+    const { type } = request
+    const kernel = this.#kernel.get(type)
+    if (kernel !== undefined) return kernel
     if (MEMORY.has(type)) {
       const half = type === 'tmpfs' ? this.#memory / 2 : undefined
       const capacity = this.#sizeOf(request.options) ?? half
       return new FileSystem({ type, device: this.#number(), ...(capacity === undefined ? {} : { capacity }) })
     }
-    if (type === 'overlay') return this.#overlay(request)
-    const family = type.replace(/^nfs4$/, 'nfs')
-    if (media === undefined && known === undefined) {
-      throw refusal(family === 'nfs' ? 'ECONNREFUSED' : 'ENOENT', operation, source)
+    if (type === 'overlay') return mountOverlay(this.tree, request, this.#number())
+    if (family(type) === 'nfs') {
+      const client = { clock: this.#clock, sources: this.#sources, network: this.#network }
+      return this.#read(request, await exportOf(request, client))
     }
-    if (media !== undefined && media.type !== family)
-      throw refusal('EINVAL', operation, source, 'wrong fs type')
-    const version = request.options.find((option) => option.startsWith('vers='))?.slice(5)
-    if (media?.versions && !media.versions.includes(version ?? '')) {
-      throw refusal('EPROTONOSUPPORT', operation, source)
-    }
-    const opened = known ?? new FileSystem({ ...media, type, device: this.#number() })
-    this.#known.set(source, opened)
-    return opened
+    const { media, readOnly } = this.#sources.device('mounts.mount', request.source)
+    if (readOnly && !request.options.includes('ro')) throw refusal('EACCES', 'mounts.mount', request.source)
+    return this.#read(request, media)
   }
 
-  /** The layers as they are at the mount, copied: later changes of a lower one are not seen, as nobody may make any. */
-  #overlay(request: MountRequest): FileSystem {
-    const merged = new FileSystem({ type: 'overlay', device: this.#number() })
-    const value = (key: string) =>
-      request.options.find((option) => option.startsWith(`${key}=`))?.slice(key.length + 1)
-    const lower = value('lowerdir')
-    if (lower === undefined) throw refusal('EINVAL', 'mounts.mount', request.target, 'lowerdir is missing')
-    const upper = value('upperdir')
-    for (const layer of [...lower.split(':').reverse(), ...(upper === undefined ? [] : [upper])]) {
-      const place = this.tree.existing('mounts.mount', layer)
-      copyTree(place.mount.fileSystem, place.inner, merged, '/')
+  /** The file system of a medium that has been found, in the time that it takes. */
+  async #read(request: MountRequest, media: Media | undefined): Promise<FileSystem> {
+    const { type, source, timeoutMs } = request
+    const operation = 'mounts.mount'
+    const delay = media?.probe === 'hangs' ? Number.POSITIVE_INFINITY : (media?.delayMs ?? 0)
+    const deadline = timeoutMs ?? Number.POSITIVE_INFINITY
+    if (delay > deadline) {
+      await this.#clock.sleep(deadline)
+      throw refusal('TIMEOUT', operation, source, `no answer within ${deadline} ms`)
     }
-    return merged
+    if (delay === Number.POSITIVE_INFINITY) await new Promise<never>(() => {})
+    if (delay > 0) await this.#clock.sleep(delay)
+    if (media?.fails)
+      throw new SysError({ operation, subject: source, message: media.fails.code, ...media.fails })
+    if (media?.probe !== undefined && media.probe !== 'hangs') throw refusal(media.probe, operation, source)
+    if (media === undefined || family(media.type) !== family(type)) {
+      throw refusal('EINVAL', operation, source, 'wrong fs type')
+    }
+    return fileSystemOf(media)
   }
 
   #attach(target: string, what: Omit<Mount, 'target' | 'parent'>): void {
@@ -227,25 +221,4 @@ export class FakeMounts implements Mounts {
 function flags(options: readonly string[]): readonly string[] {
   const rest = options.filter((option) => option !== 'rw' && option !== 'ro')
   return [options.includes('ro') ? 'ro' : 'rw', ...rest]
-}
-
-function copyTree(from: FileSystem, source: string, to: FileSystem, target: string): void {
-  const stats = from.status(source)
-  if (stats?.kind === 'directory') {
-    if (target !== '/') to.makeDirectory(target, stats.mode)
-    for (const name of from.list(source)) {
-      copyTree(
-        from,
-        source === '/' ? `/${name}` : `${source}/${name}`,
-        to,
-        target === '/' ? `/${name}` : `${target}/${name}`,
-      )
-    }
-  } else if (stats?.kind === 'symlink') {
-    to.remove(target)
-    to.symlink(from.readLink(source), target)
-  } else if (stats !== undefined) {
-    to.remove(target)
-    to.seed(target, { content: from.read(source), mode: stats.mode, uid: stats.uid, gid: stats.gid })
-  }
 }

@@ -15,6 +15,7 @@ import type { DhcpScript } from './dhcp.ts'
 import { FakeSocket } from './dhcp-socket.ts'
 import { Broadcast } from './events.ts'
 import { type Faults, refusal } from './faults.ts'
+import type { Names } from './names.ts'
 
 /** A network card, or another link. */
 export interface LinkScript {
@@ -62,12 +63,15 @@ export class FakeNetwork implements Network {
   readonly #states = new Map<string, LinkState>()
   readonly #changes = new Broadcast<Link>()
   readonly #appeared: (link: Link) => void
+  /** It asks this network, so it is there only later. */
+  readonly #names: (() => Names) | undefined
   #index = 1
 
-  constructor(clock: VirtualClock, faults: Faults, appeared: (link: Link) => void) {
+  constructor(clock: VirtualClock, faults: Faults, appeared: (link: Link) => void, names?: () => Names) {
     this.#clock = clock
     this.#faults = faults
     this.#appeared = appeared
+    this.#names = names
   }
 
   async links(): Promise<readonly Link[]> {
@@ -140,6 +144,17 @@ export class FakeNetwork implements Network {
     const socket = new FakeSocket(this.#clock, (message, to) => this.#deliver(state, socket, message, to))
     state.sockets.add(socket)
     return socket
+  }
+
+  async resolve(name: string, timeoutMs: number): Promise<readonly IpAddress[]> {
+    const operation = 'network.resolve'
+    this.#faults.check(operation, name)
+    const found = this.#names?.().lookup(name) ?? { kind: 'unknown' }
+    if (found.kind === 'address') return [found.address]
+    if (found.kind === 'unknown') throw refusal('DNS', operation, name, 'no such name')
+    if (!found.asked) throw refusal('DNS', operation, name, 'no name server can be reached')
+    await this.#clock.sleep(timeoutMs)
+    throw refusal('TIMEOUT', operation, name, `no name server answered within ${timeoutMs} ms`)
   }
 
   async arpProbe(link: string, address: IpAddress, timeoutMs: number): Promise<boolean> {

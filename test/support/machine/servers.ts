@@ -1,9 +1,16 @@
 /** Scripted HTTP and TFTP servers: what they answer, how slowly, and where they break off. */
 
-import { type Deadlines, type Progress, SysError } from '../../../src/sys/index.ts'
+import {
+  type Deadlines,
+  type Progress,
+  type Source,
+  SysError,
+  type Validator,
+} from '../../../src/sys/index.ts'
 import { aborted, type VirtualClock } from './clock.ts'
 import { refusal } from './faults.ts'
-import type { FakeFiles } from './files.ts'
+import { tooBig } from './filters.ts'
+import type { Names } from './names.ts'
 import type { FakeNetwork } from './network.ts'
 
 export interface Answer {
@@ -22,6 +29,9 @@ export interface Answer {
   readonly retryAfter?: number
   /** No length is announced. */
   readonly chunked?: boolean
+  /** Told with the body; a request that knows it, or the date when there is no tag, gets 304. */
+  readonly etag?: string
+  readonly lastModified?: string
   /** The connection fails in this way instead. */
   readonly fails?: 'ECONNREFUSED' | 'ECONNRESET' | 'EHOSTUNREACH' | 'TLS' | 'DNS'
 }
@@ -29,6 +39,13 @@ export interface Answer {
 export interface ServedRequest {
   readonly url: string
   readonly at: number
+  /** What the request's If-None-Match and If-Modified-Since say. */
+  readonly unlessStill?: Validator
+}
+
+export interface Fetched {
+  readonly body: Buffer
+  readonly validator: Validator | undefined
 }
 
 export type Server = (request: ServedRequest & { readonly attempt: number }) => Answer | undefined
@@ -36,7 +53,7 @@ export type Server = (request: ServedRequest & { readonly attempt: number }) => 
 export interface FetchOptions {
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: Progress) => void
-  /** More than this need not be fetched: the first filter refuses it. */
+  /** More than this need not be fetched: a filter refuses it. */
   readonly atMost?: number
 }
 
@@ -44,32 +61,25 @@ export class FakeServers {
   /** Every request that reached a server. */
   readonly requests: ServedRequest[] = []
   readonly #clock: VirtualClock
-  readonly #files: FakeFiles
   readonly #network: FakeNetwork | undefined
   readonly #answers: ReadonlyMap<string, Answer | Server>
-  readonly #names: Readonly<Record<string, string>>
+  readonly #names: Names
 
   /** `network`: what a request needs to get through; without one, everything does. */
   constructor(options: {
     readonly clock: VirtualClock
-    readonly files: FakeFiles
     readonly network: FakeNetwork | undefined
     readonly answers: ReadonlyMap<string, Answer | Server>
-    readonly names: Readonly<Record<string, string>>
+    readonly names: Names
   }) {
     this.#clock = options.clock
-    this.#files = options.files
     this.#network = options.network
     this.#answers = options.answers
     this.#names = options.names
   }
 
-  async fetch(
-    kind: 'http' | 'tftp',
-    url: string,
-    deadlines: Deadlines,
-    options: FetchOptions,
-  ): Promise<Buffer> {
+  async fetch(source: Exclude<Source, { kind: 'file' }>, options: FetchOptions): Promise<Fetched> {
+    const { kind, url, deadlines } = source
     const operation = `pipeline.${kind}`
     const shown = withoutPassword(url)
     const started = this.#clock.now()
@@ -84,7 +94,7 @@ export class FakeServers {
     for (let hops = 0; hops <= 5; hops += 1) {
       if (options.signal?.aborted) throw aborted(operation, shown)
       await this.#connect(operation, at, shown, wait, deadlines)
-      const answer = this.#answer(kind, at)
+      const answer = this.#answer(source, at)
       if (answer.fails)
         throw refusal(answer.fails, operation, shown, answer.fails === 'TLS' ? 'bad certificate' : undefined)
       await wait(answer.delayMs ?? 0, deadlines.stallMs, 'no answer')
@@ -92,23 +102,29 @@ export class FakeServers {
         at = new URL(answer.redirect, at).href
         continue
       }
-      return await this.#body(answer, operation, shown, wait, deadlines, options)
+      const validator = kind === 'http' ? validatorOf(answer) : undefined
+      const still = source.kind === 'http' && matches(validator, source.unlessStill)
+      const said = still ? { status: 304 } : answer
+      return { body: await this.#body(said, operation, shown, wait, deadlines, options), validator }
     }
     throw refusal('HTTP', operation, shown, 'too many redirects')
   }
 
-  #answer(kind: 'http' | 'tftp', url: string): Answer {
+  #answer(source: Exclude<Source, { kind: 'file' }>, url: string): Answer {
     const bare = new URL(url)
     bare.username = ''
     bare.password = ''
     const key = [url, bare.href].find((each) => this.#answers.has(each))
-    this.requests.push({ url, at: this.#clock.now() })
-    const attempt = this.requests.filter((request) => request.url === url).length
+    const known = source.kind === 'http' ? source.unlessStill : undefined
+    const request = { url, at: this.#clock.now(), ...(known === undefined ? {} : { unlessStill: known }) }
+    this.requests.push(request)
+    const attempt = this.requests.filter((other) => other.url === url).length
     const fallback = this.#answers.get('*')
     const found = key === undefined ? fallback : this.#answers.get(key)
-    const answer = typeof found === 'function' ? found({ url, at: this.#clock.now(), attempt }) : found
+    const answer = typeof found === 'function' ? found({ ...request, attempt }) : found
     if (answer !== undefined) return answer
-    if (kind === 'tftp') throw refusal('ENOENT', 'pipeline.tftp', withoutPassword(url), 'File not found')
+    if (source.kind === 'tftp')
+      throw refusal('ENOENT', 'pipeline.tftp', withoutPassword(url), 'File not found')
     return { status: 404 }
   }
 
@@ -121,14 +137,13 @@ export class FakeServers {
   ): Promise<void> {
     if (this.#network === undefined) return
     const host = new URL(url).hostname
-    const literal = /^\d+\.\d+\.\d+\.\d+$/.test(host)
-    const servers = (this.#files.text('/etc/resolv.conf') ?? '').match(/^nameserver\s+\S+/gm) ?? []
-    const network = this.#network
-    if (!literal && !servers.some((line) => network.reaches(line.split(/\s+/)[1] ?? ''))) {
+    const found = this.#names.lookup(host)
+    if (found.kind === 'unanswered') {
       throw refusal('DNS', operation, shown, `${host} cannot be resolved: no name server answers`)
     }
-    const address = literal ? host : (this.#names[host] ?? '198.51.100.1')
-    if (this.#names[host] === '') throw refusal('DNS', operation, shown, `${host} does not exist`)
+    if (found.kind === 'unknown') throw refusal('DNS', operation, shown, `${host} does not exist`)
+    const { address } = found
+    const network = this.#network
     if (network.reaches(address)) return
     if (network.routed(address)) await wait(Number.POSITIVE_INFINITY, deadlines.connectMs, 'no connection')
     throw refusal('ENETUNREACH', operation, shown)
@@ -156,6 +171,10 @@ export class FakeServers {
     }
     const body = Buffer.from(answer.body ?? '')
     const total = answer.chunked ? undefined : body.length
+    const { atMost } = options
+    if (atMost !== undefined && total !== undefined && total > atMost) {
+      throw tooBig('pipeline.limit', shown, atMost)
+    }
     const end = Math.min(answer.truncateAt ?? body.length, answer.stallAt ?? body.length)
     const rate = answer.bytesPerSecond ?? Number.POSITIVE_INFINITY
     const step = Math.max(1, Math.floor(rate / 10))
@@ -165,7 +184,7 @@ export class FakeServers {
         await wait(((next - read) * 1000) / rate, deadlines.totalMs, 'too slow')
       read = next
       options.onProgress?.({ bytes: read, total })
-      if (options.atMost !== undefined && read > options.atMost) return body.subarray(0, read)
+      if (atMost !== undefined && read > atMost) return body.subarray(0, read)
     }
     if (answer.stallAt !== undefined && answer.stallAt < body.length) {
       await wait(
@@ -179,6 +198,21 @@ export class FakeServers {
     }
     return body
   }
+}
+
+function validatorOf({ etag, lastModified }: Answer): Validator | undefined {
+  if (etag === undefined && lastModified === undefined) return undefined
+  return {
+    ...(etag === undefined ? {} : { etag }),
+    ...(lastModified === undefined ? {} : { lastModified }),
+  }
+}
+
+/** RFC 9110, 13.2.2: the date counts only where no tag was sent. */
+function matches(now: Validator | undefined, known: Validator | undefined): boolean {
+  if (now === undefined || known === undefined) return false
+  if (known.etag !== undefined) return known.etag === now.etag
+  return known.lastModified !== undefined && known.lastModified === now.lastModified
 }
 
 function withoutPassword(url: string): string {

@@ -124,7 +124,8 @@ export class MountTree {
       if (parent === undefined) throw refusal('ENOENT', operation, path)
       if (parent.kind !== 'directory') throw refusal('ENOTDIR', operation, path)
     }
-    if (place.mount.options.includes('ro')) throw refusal('EROFS', operation, path)
+    if (place.mount.options.includes('ro') || place.mount.fileSystem.readOnly)
+      throw refusal('EROFS', operation, path)
     return place
   }
 }

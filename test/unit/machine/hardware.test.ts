@@ -50,17 +50,6 @@ test('the memory that a tmpfs takes is gone from /proc/meminfo', async () => {
   expect(before - (await available())).toBe(1024)
 })
 
-test('an overlay shows the upper layer over the lower one', async () => {
-  const { files, mounts } = fakeMachine({
-    files: { '/low/a': 'low', '/low/b': 'low', '/up/b': 'up', '/merged': { directory: true } },
-  })
-  const options = ['lowerdir=/low', 'upperdir=/up', 'workdir=/work']
-  await mounts.mount({ type: 'overlay', source: 'overlay', target: '/merged', options })
-  expect([await files.readText('/merged/a'), await files.readText('/merged/b')]).toEqual(['low', 'up'])
-  await files.writeText('/merged/a', 'new')
-  expect(await files.readText('/low/a')).toBe('low')
-})
-
 test('a program runs when its file is in the root, takes its time, and is killed at its deadline', async () => {
   const machine = fakeMachine({
     files: { '/root/bin/true': '', '/bin/outside': '' },
