@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, inject, it } from 'vitest'
-import { makeDisk, makeFileSystem } from '../support/disks/index.ts'
+import { copyTo, makeDisk, makeFileSystem } from '../support/disks/index.ts'
 import { describeInLab } from '../support/lab/describe.ts'
 import { Lab } from '../support/lab/index.ts'
 import type { Machine } from '../support/qemu/machine.ts'
@@ -80,11 +80,13 @@ describeInLab('the lab', () => {
       ],
     })
     const iso = await makeFileSystem({ type: 'iso9660', label: 'MEDIA', files })
-    const buses = ['virtio', 'nvme', 'usb', 'mmc', 'scsi'] as const
-    const disks = buses.map((bus) => ({ bus, image: disk, readOnly: true }))
+    const shared = (['virtio', 'nvme', 'usb', 'scsi'] as const).map((bus) => ({
+      ...{ bus, image: disk, readOnly: true },
+    }))
+    const own = (['sata', 'mmc'] as const).map((bus) => ({ bus, image: copyTo(disk, join(scratch, bus)) }))
     guest = await bootGuest({
       cards: [{ kind: 'tap', lab }],
-      disks: [...disks, { bus: 'cdrom', image: iso }],
+      disks: [...shared, ...own, { bus: 'cdrom', image: iso }],
       initrd: inject('fullInitrd'),
       append: [
         'ip=dhcp',
@@ -97,7 +99,7 @@ describeInLab('the lab', () => {
     expect(lab.log('dhcp')).toMatch(/DHCPACK\(br0\)/)
     await lab.http.says(/GET \/nowhere\.tar\.gz HTTP\/1.1" 404/, patience)
     const { output } = await runIn(guest, 'ls /sys/class/block')
-    for (const name of ['vda2', 'nvme0n1p2', 'sda2', 'sdb2', 'mmcblk0p2', 'sr0'])
+    for (const name of ['vda2', 'nvme0n1p2', 'sda2', 'sdb2', 'sdc2', 'mmcblk0p2', 'sr0'])
       expect(output).toContain(name)
   })
 })

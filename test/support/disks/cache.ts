@@ -47,6 +47,7 @@ export function copyTo(image: string, path: string): string {
 export async function tool(program: string, words: readonly string[], input = ''): Promise<string> {
   const env = { ...process.env, PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin`, MTOOLS_SKIP_CHECK: '1' }
   const running = execute(program, words, { env })
-  running.child.stdin?.end(input)
+  // Whoever ends without reading it says why by its status.
+  running.child.stdin?.on('error', () => undefined).end(input)
   return (await running).stdout
 }

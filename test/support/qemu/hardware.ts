@@ -28,7 +28,7 @@ export interface Disk {
   readonly bus: 'virtio' | 'nvme' | 'usb' | 'sata' | 'mmc' | 'cdrom' | 'scsi'
   /** The path of a raw image. The guest writes to it: see `copyTo` in test/support/disks. */
   readonly image: string
-  /** Not for sata, whose disks cannot be. */
+  /** QEMU has no such disks on sata and mmc. */
   readonly readOnly?: boolean
 }
 

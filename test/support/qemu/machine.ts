@@ -93,9 +93,12 @@ export class Machine {
       await qmp.execute('cont')
       return machine
     } catch (error) {
+      const closed = child.pid === undefined ? undefined : once(child, 'close')
       child.kill('SIGKILL')
+      if (child.exitCode === null && child.signalCode === null) await closed
       clean()
-      throw error
+      // A QEMU that refuses its arguments is first seen as a lost connection.
+      throw complaint === '' ? error : new Error(`QEMU: ${complaint.trim()}`, { cause: error })
     }
   }
 
