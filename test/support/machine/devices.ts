@@ -73,7 +73,7 @@ export class FakeDevices implements Devices {
     options: { readonly readOnly: boolean; readonly partitions?: boolean },
   ): Promise<string> {
     this.#faults.check('devices.attachLoop', file)
-    if (this.#modules.has('loop') && !this.#modules.loaded.has('loop')) {
+    if (this.#modules.named('loop').length > 0 && !this.#modules.loaded.has('loop')) {
       throw refusal('ENOENT', 'devices.attachLoop', '/dev/loop-control')
     }
     const loop = this.#sources.attach(file, options)

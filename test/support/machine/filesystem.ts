@@ -1,4 +1,7 @@
-/** One file system of the fake machine: a memfs volume, with the device nodes and the limit on its size that memfs lacks. */
+/**
+ * One file system of the fake machine: a memfs volume, with the device nodes and the limit on its size that memfs lacks.
+ * Modes and owners are kept beside it, as memfs enforces them against whoever runs the tests, and PID 1 is root.
+ */
 
 import { Volume } from 'memfs'
 import type { ErrorCode, FileKind } from '../../../src/sys/index.ts'
@@ -49,13 +52,14 @@ export class FileSystem {
   readonly #volume = new Volume()
   readonly #live = new Map<string, () => string>()
   readonly #nodes = new Map<number, { kind: 'block' | 'char'; device: string }>()
+  readonly #attributes = new Map<number, { mode: number; uid: number; gid: number }>()
   #used = 0
 
   constructor(options: FileSystemOptions) {
     this.type = options.type
     this.device = options.device
     this.readOnly = options.readOnly ?? false
-    this.#volume.chmodSync('/', 0o755)
+    this.#attributes.set(this.#inode('/'), { mode: 0o755, uid: 0, gid: 0 })
     for (const [path, seed] of Object.entries(options.files ?? {})) this.seed(path, seed)
     this.capacity = options.capacity
   }
@@ -97,10 +101,8 @@ export class FileSystem {
       node?.kind ?? (found.isSymbolicLink() ? 'symlink' : found.isDirectory() ? 'directory' : 'file')
     return {
       kind,
-      mode: Number(found.mode) & 0o7777,
+      ...this.#attributesOf(Number(found.ino)),
       size: kind === 'file' ? Number(found.size) : 0,
-      uid: Number(found.uid),
-      gid: Number(found.gid),
       node: node?.device,
       inode: Number(found.ino),
     }
@@ -156,7 +158,10 @@ export class FileSystem {
   remove(path: string): void {
     this.#used -= this.#size(path)
     this.#forget(path)
-    this.#volume.rmSync(path, { recursive: true, force: true })
+    // rmSync would follow a symlink.
+    const kind = this.status(path)?.kind
+    if (kind === 'directory') this.#volume.rmSync(path, { recursive: true, force: true })
+    else if (kind !== undefined) this.#volume.unlinkSync(path)
   }
 
   rename(from: string, to: string): void {
@@ -178,21 +183,32 @@ export class FileSystem {
   }
 
   setMode(path: string, mode: number): void {
-    this.#volume.chmodSync(path, mode)
+    const inode = this.#inode(path)
+    this.#attributes.set(inode, { ...this.#attributesOf(inode), mode })
   }
 
   setOwner(path: string, uid: number, gid: number): void {
-    this.#volume.lchownSync(path, uid, gid)
+    const inode = this.#inode(path)
+    this.#attributes.set(inode, { ...this.#attributesOf(inode), uid, gid })
   }
 
-  /** Inode numbers are used again, so nodes that go away must not leave theirs. */
+  #inode(path: string): number {
+    return Number(this.#volume.lstatSync(path).ino)
+  }
+
+  #attributesOf(inode: number): { readonly mode: number; readonly uid: number; readonly gid: number } {
+    return this.#attributes.get(inode) ?? { mode: 0o777, uid: 0, gid: 0 }
+  }
+
+  /** Inode numbers are used again, so what goes away must not leave its attributes. */
   #forget(path: string): void {
     const stats = this.status(path)
     if (stats?.kind === 'directory') {
       for (const name of this.list(path)) this.#forget(path === '/' ? `/${name}` : `${path}/${name}`)
-    } else if (stats?.node !== undefined && this.#volume.lstatSync(path).nlink === 1) {
-      this.#nodes.delete(stats.inode)
     }
+    if (stats === undefined || (stats.kind === 'file' && this.#volume.lstatSync(path).nlink > 1)) return
+    this.#nodes.delete(stats.inode)
+    this.#attributes.delete(stats.inode)
   }
 
   #size(path: string): number {

@@ -39,15 +39,15 @@ export class FakeModules implements Modules {
 
   async load(name: string, parameters = ''): Promise<void> {
     this.#faults.check('modules.load', name)
-    const plain = name.replaceAll('-', '_')
-    const wanted = this.#scripts[plain] === undefined ? this.#byAlias(name) : [plain]
+    const wanted = this.named(name)
     if (wanted.length === 0) throw refusal('ENOENT', 'modules.load', name, 'no such module in the initrd')
     for (const each of wanted) await this.#insert(each, parameters)
   }
 
-  /** Whether the initrd has a module of that name or alias. */
-  has(name: string): boolean {
-    return this.#scripts[name] !== undefined || this.#byAlias(name).length > 0
+  /** The initrd's modules of that name or alias. */
+  named(name: string): readonly string[] {
+    const plain = name.replaceAll('-', '_')
+    return this.#scripts[plain] === undefined ? this.#byAlias(name) : [plain]
   }
 
   #byAlias(alias: string): string[] {

@@ -1,4 +1,18 @@
-/** What a test says of its fake machine. */
+/**
+ * What a test says of its fake machine.
+ *
+ *     const disk: Media = { type: 'ext4', files: { '/x': 'x' }, contents: { label: 'APKOVL', uuid: '…' } }
+ *     const options: MachineOptions = {
+ *       disks: [{ devname: 'nvme0n1p1', media: disk }, { devname: 'sda1', media: stick, afterMs: 3000 }],
+ *       media: { '10.0.2.2:/srv': { type: 'nfs', versions: ['3'], files: { '/boot/modloop': 'the modloop' } } },
+ *       images: { 'the modloop': { type: 'squashfs', files: { '/modules/6.1.0-fake/modules.dep': '' } } },
+ *       servers: { 'http://10.0.2.2/x': { body: encrypt('…', { cipher: 'aes-256-cbc', keyDerivation: 'pbkdf2', password }) } },
+ *       typed: ['wrong', password],
+ *     }
+ *     const machine = fakeMachine(options)
+ *     await machine.run(boot(machine))
+ *     const next = fakeMachine(serversDown(options)) // finds on the disks what the first one left
+ */
 
 import type { Console } from '../../../src/sys/index.ts'
 import type { VirtualClock } from './clock.ts'

@@ -26,7 +26,7 @@ export class FileSystemTypes {
   constructor(modules: FakeModules, builtIn: readonly string[] | undefined) {
     this.#modules = modules
     const all = [...NO_DEVICE, ...ON_DEVICE]
-    this.#builtIn = new Set(builtIn ?? all.filter((type) => !modules.has(this.#moduleOf(type))))
+    this.#builtIn = new Set(builtIn ?? all.filter((type) => this.#modulesOf(type).length === 0))
   }
 
   /** /proc/filesystems. */
@@ -42,18 +42,17 @@ export class FileSystemTypes {
   /** As the kernel does for mount(2): it runs modprobe for a type that it does not know. False: ENODEV. */
   async bring(type: string): Promise<boolean> {
     if (this.#has(type)) return true
-    const module = this.#moduleOf(type)
-    if (!this.#modules.has(module)) return false
-    await this.#modules.load(module)
-    return true
+    const modules = this.#modulesOf(type)
+    for (const module of modules) await this.#modules.load(module)
+    return modules.length > 0
   }
 
   #has(type: string): boolean {
-    return this.#builtIn.has(type) || this.#modules.loaded.has(this.#moduleOf(type))
+    return this.#builtIn.has(type) || this.#modulesOf(type).some((name) => this.#modules.loaded.has(name))
   }
 
-  #moduleOf(type: string): string {
-    const alias = `fs-${type}`
-    return this.#modules.has(alias) ? alias : (MODULES[type] ?? type)
+  #modulesOf(type: string): readonly string[] {
+    const aliased = this.#modules.named(`fs-${type}`)
+    return aliased.length > 0 ? aliased : this.#modules.named(MODULES[type] ?? type)
   }
 }

@@ -1,5 +1,6 @@
 /** The fake machine's pipelines and packages refuse what the host refuses, and leave what apk would. */
 
+import { createHash, generateKeyPairSync, sign } from 'node:crypto'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import {
@@ -13,7 +14,7 @@ import {
 } from '../../../scripts/repository/apk.ts'
 import { file, symlink } from '../../../scripts/repository/tar.ts'
 import type { Filter, Pipeline, Sink } from '../../../src/sys/index.ts'
-import { fakeMachine, makeTar, type TarSource } from '../../support/machine/index.ts'
+import { encrypt, fakeMachine, makeTar, type TarSource } from '../../support/machine/index.ts'
 
 const key = loadKey('demo.rsa.pub', generateKey())
 
@@ -47,6 +48,66 @@ describe('filters', () => {
     ['too long for the text', Buffer.alloc(101), [], 'TOO_BIG'],
   ])('%s', async (_what, content, filters, code) => {
     await expect(from(content, text, filters).result).rejects.toMatchObject({ code })
+  })
+})
+
+describe('encrypted', () => {
+  const encryption = { cipher: 'aes-256-cbc', keyDerivation: 'pbkdf2', password: 'secret' } as const
+  // Made by `openssl enc -aes-256-cbc -pbkdf2 -pass pass:secret`, -S 73616c7473616c74, of `hello\n`.
+  const byOpenssl = Buffer.from('U2FsdGVkX19zYWx0c2FsdMA7WojX99m3apt1DIcoYEo=', 'base64')
+  const md5 = Buffer.from('U2FsdGVkX19zYWx0c2FsdCSpx7jdcma1tGRqnXxHKSs=', 'base64')
+  test('as openssl does it', async () => {
+    expect(await from(byOpenssl, text, [{ kind: 'decrypt', ...encryption }]).result).toMatchObject({
+      text: 'hello\n',
+    })
+    const older = { ...encryption, cipher: 'aes-128-cbc', keyDerivation: 'md5' } as const
+    expect(await from(md5, text, [{ kind: 'decrypt', ...older }]).result).toMatchObject({ text: 'hello\n' })
+  })
+  test.each(['aes-128-cbc', 'aes-192-cbc', 'aes-256-cbc'] as const)('%s, back again', async (cipher) => {
+    for (const keyDerivation of ['pbkdf2', 'sha256', 'md5'] as const) {
+      const own = { cipher, keyDerivation, password: 'secret' }
+      const { result } = from(encrypt('overlay', own), text, [{ kind: 'decrypt', ...own }])
+      expect(await result).toMatchObject({ text: 'overlay' })
+    }
+  })
+  test('a wrong password, and what is not encrypted', async () => {
+    const wrong = { kind: 'decrypt', ...encryption, password: 'wrong' } as const
+    await expect(from(byOpenssl, text, [wrong]).result).rejects.toMatchObject({ code: 'FORMAT' })
+    await expect(from(Buffer.alloc(64), text, [wrong]).result).rejects.toMatchObject({ code: 'FORMAT' })
+  })
+})
+
+describe('a detached signature', () => {
+  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const ed25519 = generateKeyPairSync('ed25519')
+  const pem = (pair: typeof rsa) => pair.publicKey.export({ type: 'spki', format: 'pem' }).toString()
+  const content = Buffer.from('signed')
+  const run = (signature: Uint8Array | undefined) => {
+    const keys = { rsa: '/keys/rsa', ed25519: '/keys/ed25519' }
+    const { machine } = from(content, text, [])
+    machine.files.seed('/keys/rsa', pem(rsa))
+    machine.files.seed('/keys/ed25519', pem(ed25519))
+    if (signature !== undefined) machine.files.seed('/sig', signature)
+    return machine.pipelines.run({
+      source: { kind: 'file', path: '/in' },
+      filters: [{ kind: 'signature', signature: '/sig', keys }],
+      sink: { kind: 'file', path: '/out', mode: 0o644 },
+    })
+  }
+  test.each([
+    ['RSA and SHA-256', sign('sha256', content, rsa.privateKey)],
+    ['RSA and SHA-512', sign('sha512', content, rsa.privateKey)],
+    ['Ed25519', sign(null, content, ed25519.privateKey)],
+  ])('by %s', async (_what, signature) => {
+    const sha256 = createHash('sha256').update(content).digest('hex')
+    expect(await run(signature)).toEqual({ bytes: 6, sha256 })
+  })
+  test.each<[string, Buffer | undefined]>([
+    ['of something else', sign('sha256', Buffer.from('other'), rsa.privateKey)],
+    ['by SHA-1', sign('sha1', content, rsa.privateKey)],
+    ['that is not there', undefined],
+  ])('%s is refused', async (_what, signature) => {
+    await expect(run(signature)).rejects.toMatchObject({ code: 'SIGNATURE' })
   })
 })
 
