@@ -16,7 +16,7 @@ export type Tree = ReadonlyMap<string, Entry>
 
 const typeBits = { directory: 0o040000, file: 0o100000, symlink: 0o120000, character: 0o020000 } as const
 /** The kernel reads a file's length as 32 bits. */
-const largestFile = 0xffff_ffff
+export const largestFile = 0xffff_ffff
 
 /** The archive, unpadded but for its entries. Directories that entries lie in are added with mode 0755. */
 export function writeCpio(tree: Tree): Buffer {
@@ -28,7 +28,7 @@ export function writeCpio(tree: Tree): Buffer {
     const entry = whole.get(name)
     if (entry !== undefined) pieces.push(...writeEntry(name, entry, inode++))
   }
-  pieces.push(...writeEntry('TRAILER!!!', { kind: 'file', mode: 0, bytes: new Uint8Array() }, 0, true))
+  pieces.push(trailer())
   return Buffer.concat(pieces)
 }
 
@@ -51,21 +51,55 @@ function withParents(tree: Tree): Map<string, Entry> {
   return whole
 }
 
-function writeEntry(name: string, entry: Entry, inode: number, trailer = false): Buffer[] {
+/**
+ * What stands before and after the content of an archive with this one file, for a content that never is in memory
+ * as a whole. The directories that it lies in are in it too.
+ */
+export function frameFile(
+  name: string,
+  mode: number,
+  size: number,
+): { readonly before: Buffer; readonly after: Buffer } {
+  const file: Entry = { kind: 'file', mode, bytes: new Uint8Array() }
+  const pieces: Buffer[] = []
+  let inode = 1
+  for (const [path, entry] of withParents(new Map([[name, file]]))) {
+    pieces.push(writeHeader(path, entry, inode++, path === name ? size : 0))
+  }
+  return {
+    before: Buffer.concat(pieces),
+    after: Buffer.concat([Buffer.alloc(paddingAfter(size)), trailer()]),
+  }
+}
+
+/** Zeros that bring a length to the multiple of four on which the kernel looks for the next archive, too. */
+export function paddingAfter(length: number): number {
+  return (4 - (length % 4)) % 4
+}
+
+function trailer(): Buffer {
+  return writeHeader('TRAILER!!!', { kind: 'file', mode: 0, bytes: new Uint8Array() }, 0, 0, true)
+}
+
+function writeEntry(name: string, entry: Entry, inode: number): Buffer[] {
   const content =
     entry.kind === 'file' ? entry.bytes : Buffer.from(entry.kind === 'symlink' ? entry.target : '')
-  if (content.length > largestFile) throw new RangeError(`${name} is larger than 4 GiB`)
+  return [writeHeader(name, entry, inode, content.length), pad(content)]
+}
+
+function writeHeader(name: string, entry: Entry, inode: number, size: number, isTrailer = false): Buffer {
+  if (size > largestFile) throw new RangeError(`${name} is larger than 4 GiB`)
   const permissions = entry.kind === 'symlink' ? 0o777 : entry.mode
   const device = entry.kind === 'character' ? entry : { major: 0, minor: 0 }
   const path = Buffer.from(`${name}\0`)
   const fields = [
     inode,
-    trailer ? 0 : typeBits[entry.kind] | permissions,
+    isTrailer ? 0 : typeBits[entry.kind] | permissions,
     0, // uid
     0, // gid
     entry.kind === 'directory' ? 2 : 1, // links
     0, // mtime
-    content.length,
+    size,
     0, // the archive's own device, major and minor
     0,
     device.major,
@@ -74,10 +108,10 @@ function writeEntry(name: string, entry: Entry, inode: number, trailer = false):
     0, // checksum, unused by newc
   ]
   const header = Buffer.from(`070701${fields.map((field) => field.toString(16).padStart(8, '0')).join('')}`)
-  return [pad(Buffer.concat([header, path])), pad(content)]
+  return pad(Buffer.concat([header, path]))
 }
 
 /** Names and contents both start on multiples of four. */
 function pad(bytes: Uint8Array): Buffer {
-  return Buffer.concat([bytes], Math.ceil(bytes.length / 4) * 4)
+  return Buffer.concat([bytes], bytes.length + paddingAfter(bytes.length))
 }

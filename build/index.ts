@@ -4,12 +4,11 @@
  */
 
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { readCatalog } from './catalog.ts'
-import { compressInitrd, type Level } from './compression.ts'
-import { writeCpio } from './cpio.ts'
-import { BuildError, errnoOf } from './error.ts'
+import type { Level } from './compression.ts'
+import { BuildError } from './error.ts'
 import { findFirmware } from './firmware.ts'
 import { buildInit, type Profile, refuseDynamic, type Tell } from './host.ts'
 import { type ExtraFile, layOut, readKeys } from './initrd.ts'
@@ -18,13 +17,22 @@ import { findKernel, type Kernel } from './kernel.ts'
 import { selectModules } from './modules.ts'
 import { readOwnJson } from './own-json.ts'
 import { cacheDirectory, packageRoot } from './paths.ts'
-import { measure, type Report } from './report.ts'
+import type { Report } from './report.ts'
+import {
+  imageCommandLine,
+  imageWarnings,
+  type RootImage,
+  type RootImageRequest,
+  readRootImage,
+} from './root-image.ts'
 import { type Shell, shellWithPassword } from './shell.ts'
+import { placeBeside, replace, writeInitrd } from './write-initrd.ts'
 
 export { bundleInit } from './bundle.ts'
 export { BuildError } from './error.ts'
 export { buildHost, buildInit, type Profile } from './host.ts'
 export { printReport, type Report } from './report.ts'
+export { imagePlace, type RootImage, type RootImageRequest } from './root-image.ts'
 export type { ExtraFile, Kernel, Level }
 
 /** Who may use the emergency shell; the file holds a password or its hash (shell.ts). */
@@ -41,7 +49,9 @@ export interface BuildOptions {
   readonly keys?: readonly string[]
   /** Directories of firmware, besides the kernel's own. */
   readonly firmware?: readonly string[]
-  /** The kernel command line in boot.ipxe. */
+  /** A root that travels with the initrd. */
+  readonly rootImage?: RootImageRequest
+  /** The kernel command line in boot.ipxe; with a root image, unless told, one that boots it. */
   readonly commandLine?: string
   readonly shell?: ShellOption
   /** A PEM file of the certificates that TLS trusts. */
@@ -68,6 +78,7 @@ export interface BuildResult {
   readonly image: string
   readonly initrd: string
   readonly script: string
+  readonly rootImage: RootImage | undefined
   readonly report: Report
   /** False when the initrd was there already, from the same input. */
   readonly changed: boolean
@@ -83,10 +94,16 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const cache = options.cache ?? cacheDirectory
   const profile = options.profile ?? 'release'
   const level = options.level ?? (profile === 'dev' ? 3 : 19)
-  const script = writeBootScript(options.commandLine ?? '')
+  const rootImage = options.rootImage === undefined ? undefined : readRootImage(options.rootImage)
+  const commandLine = options.commandLine ?? (rootImage === undefined ? '' : imageCommandLine(rootImage))
+  const script = writeBootScript(commandLine, rootImage)
   const kernel = await findKernel(options.kernel, options.image, options.firmware ?? [], cache)
   const catalog = readCatalog(kernel.modules, cache)
-  const selection = selectModules(catalog, options.modules)
+  const selection = selectModules(catalog, [
+    ...options.modules,
+    // squashfs is always there.
+    ...(rootImage?.type === 'erofs' ? ['erofs'] : []),
+  ])
   const firmware = findFirmware(selection.modules, kernel.firmware)
   const keys = readKeys(options.keys ?? [])
   const shell = chooseShell(options.shell ?? 'open', keys)
@@ -106,32 +123,22 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
     version: readVersion(),
     buildTime: options.buildTime ?? sourceDate() ?? kernelDate(kernel, catalog.newest),
   })
-  const archive = writeCpio(tree)
   mkdirSync(out, { recursive: true })
-  const initrd = join(out, 'initrd')
-  const record = join(out, '.initrd.json')
-  const input = createHash('sha256').update(`1 ${level}\n`).update(archive).digest('hex')
-  let report = readRecord(record, initrd, input)
-  const changed = report === undefined
-  if (report === undefined) {
-    options.tell?.(`Compressing ${(archive.length / 1e6).toFixed(1)} MB (zstd ${level})`)
-    const compressed = await compressInitrd(archive, level)
-    report = await measure(tree, archive.length, compressed.length)
-    replace(initrd, compressed)
-    const digest = createHash('sha256').update(compressed).digest('hex')
-    replace(record, JSON.stringify({ input, digest, report }))
-  }
+  const initrd = await writeInitrd({ out, tree, level, image: rootImage, tell: options.tell })
+  if (rootImage?.placed === 'beside') await placeBeside(out, rootImage)
   const image = join(out, 'vmlinuz')
   replace(image, readFileSync(kernel.image))
   replace(join(out, 'boot.ipxe'), script)
   return {
-    ...{ out, kernel, image, initrd, report, changed },
+    ...{ out, kernel, image, rootImage },
+    ...{ initrd: initrd.path, report: initrd.report, changed: initrd.changed },
     script: join(out, 'boot.ipxe'),
     missingFirmware: [...firmware.missing].map(([name, module]) => ({ name, module })),
     warnings: [
       ...(keys.size === 0 ? ['no repository key is in the initrd: no signed index will be accepted'] : []),
       ...(selection.absent.length === 0 ? [] : [`not in this kernel: ${selection.absent.join(', ')}`]),
       ...describeMissing(firmware.missing),
+      ...(rootImage === undefined ? [] : imageWarnings(rootImage, commandLine)),
     ],
   }
 }
@@ -172,32 +179,4 @@ function kernelDate(kernel: Kernel, newestModule: number): number {
 
 function readVersion(): string {
   return readOwnJson<{ version: string }>(join(packageRoot, 'package.json'))?.version ?? 'unknown'
-}
-
-interface Made {
-  /** The digest of what went in, and of the initrd that came out. */
-  readonly input: string
-  readonly digest: string
-  readonly report: Report
-}
-
-/** The report of the build that made the initrd that is there, if it came from this very input. */
-function readRecord(record: string, initrd: string, input: string): Report | undefined {
-  if (!existsSync(record) || !existsSync(initrd)) return undefined
-  const known = readOwnJson<Made>(record)
-  const digest = createHash('sha256').update(readFileSync(initrd)).digest('hex')
-  return known?.input === input && known.digest === digest ? known.report : undefined
-}
-
-/** Whole or not at all: a server may be handing the file out. */
-function replace(path: string, content: Buffer | string): void {
-  const bytes = Buffer.from(content)
-  if (existsSync(path) && readFileSync(path).equals(bytes)) return
-  const partial = `${path}.${process.pid}`
-  try {
-    writeFileSync(partial, bytes)
-    renameSync(partial, path)
-  } catch (cause) {
-    throw new BuildError(`${path} could not be written (${errnoOf(cause) ?? 'unknown'})`, { cause })
-  }
 }

@@ -1,7 +1,14 @@
 /** `diskless build`: makes vmlinuz, initrd and boot.ipxe. */
 
 import { parseArgs } from 'node:util'
-import { type BuildOptions, type BuildResult, build, printReport } from '../../build/index.ts'
+import {
+  type BuildOptions,
+  type BuildResult,
+  build,
+  imagePlace,
+  printReport,
+  type RootImage,
+} from '../../build/index.ts'
 import { closest } from '../boot/closest.ts'
 import { type Command, UsageError } from './command.ts'
 
@@ -21,6 +28,9 @@ Usage: diskless build --kernel SOURCE --out DIR [OPTIONS]
   --keys PLACE        public keys of repositories: a file, or a directory of *.rsa.pub; may be repeated
   --append TEXT       the kernel command line in boot.ipxe
   --ca FILE           the certificates that https trusts, PEM
+  --image FILE[=PATH] a squashfs or erofs image to boot: appended to the initrd, where it is PATH
+                      [/image.squashfs]; --append is then, unless given, what boots it
+  --image-beside      the image as a file of its own in DIR, which boot.ipxe fetches as well
   --file FILE=PATH    puts a file or directory at PATH in the initrd; may be repeated
   --shell-password-file FILE
                       its first line opens the emergency shell: a password, or
@@ -43,6 +53,8 @@ const options = {
   keys: { type: 'string', multiple: true },
   append: { type: 'string' },
   ca: { type: 'string' },
+  image: { type: 'string' },
+  'image-beside': { type: 'boolean' },
   file: { type: 'string', multiple: true },
   'shell-password-file': { type: 'string' },
   'no-shell': { type: 'boolean' },
@@ -72,6 +84,10 @@ export function parse(words: readonly string[]): { readonly request: BuildOption
   if (passwordFile !== undefined && values['no-shell']) {
     throw new UsageError('--shell-password-file and --no-shell exclude each other')
   }
+  if (values['image-beside'] && values.image === undefined) {
+    throw new UsageError('--image-beside needs --image: which image?', help)
+  }
+  const placed = values['image-beside'] ? 'beside' : 'appended'
   const modules = (values.modules ?? ['virtio,common-ethernet']).flatMap((list) =>
     list.split(',').filter(Boolean),
   )
@@ -87,6 +103,7 @@ export function parse(words: readonly string[]): { readonly request: BuildOption
       shell: passwordFile === undefined ? (values['no-shell'] ? 'none' : 'open') : { passwordFile },
       profile: values.dev ? 'dev' : 'release',
       ...(values.vmlinuz === undefined ? {} : { image: values.vmlinuz }),
+      ...(values.image === undefined ? {} : { rootImage: { ...splitImage(values.image), placed } }),
       ...(values.append === undefined ? {} : { commandLine: values.append }),
       ...(values.ca === undefined ? {} : { certificates: values.ca }),
       ...(values.cache === undefined ? {} : { cache: values.cache }),
@@ -117,8 +134,30 @@ function splitFile(text: string): { source: string; destination: string } {
   return { source: text.slice(0, equals), destination }
 }
 
+/** `FILE` or `FILE=/PATH`; a file's own name may have `=` in it. */
+function splitImage(text: string): { source: string; destination: string } {
+  const equals = text.lastIndexOf('=/')
+  if (equals < 1) return { source: text, destination: imagePlace }
+  return { source: text.slice(0, equals), destination: text.slice(equals + 1) }
+}
+
 function describe(result: BuildResult): string {
   const warnings = result.warnings.map((warning) => `Note: ${warning}\n`).join('')
   const state = result.changed ? 'made' : 'unchanged'
-  return `${printReport(result.report)}\n\n${warnings}${result.out}: vmlinuz (Linux ${result.kernel.version}), initrd (${state}), boot.ipxe\n`
+  const { rootImage } = result
+  const files = [
+    `vmlinuz (Linux ${result.kernel.version})`,
+    `initrd (${state}${rootImage?.placed === 'appended' ? `, with ${rootImage.destination}` : ''})`,
+    ...(rootImage?.placed === 'beside' ? [rootImage.fileName] : []),
+    'boot.ipxe',
+  ]
+  const both = rootImage === undefined ? '' : describeImage(rootImage)
+  return `${printReport(result.report)}\n\n${warnings}${result.out}: ${files.join(', ')}\n${both}`
+}
+
+function describeImage({ placed, type, size, source }: RootImage): string {
+  const what = `The ${type} image ${source}, ${(size / 1e6).toFixed(1)} MB, is`
+  return placed === 'appended'
+    ? `${what} inside initrd, for any boot loader. For iPXE it can be a file of its own: --image-beside.\n`
+    : `${what} a file of its own, for iPXE. For any other boot loader leave out --image-beside: it is then inside initrd.\n`
 }
