@@ -280,13 +280,17 @@ export function needsNetwork(root: RootPlan): boolean {
       return false
     case 'ram':
       return (
-        (root.overlay.kind === 'url' && isUrl(root.overlay.url)) ||
+        overlayIsRemote(root) ||
         root.medium?.kind === 'nfs' ||
         root.repositories.some(isUrl) ||
         isUrl(root.sshKey ?? '') ||
         (root.modules.kind === 'modloop' && root.modules.url !== undefined)
       )
   }
+}
+
+export function overlayIsRemote({ overlay }: RamRootPlan): boolean {
+  return overlay.kind === 'url' && isUrl(overlay.url)
 }
 
 export function isUrl(text: string): boolean {

@@ -6,7 +6,7 @@ import { fetchIndex, type VerifiedIndex } from '../apk/index.ts'
 import { findKeys } from '../apk/keys.ts'
 import { parseRepositories, type Repository } from '../apk/repositories.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
-import { findBootRepositories } from '../media/boot-repository.ts'
+import type { Media } from '../media/media.ts'
 import { type FetchLimits, fetchPipeline, redactUrl } from '../network/fetch.ts'
 import type { Overlay } from '../overlay/apkovl.ts'
 import { sysroot } from '../root/ram.ts'
@@ -23,12 +23,12 @@ export interface Repositories {
 export async function fetchIndexes(
   sys: Sys,
   plan: RamBootPlan,
+  media: Media,
   overlay: Promise<Overlay | undefined>,
   report: Report,
 ): Promise<Repositories> {
   const arch = plan.machine.architecture
-  const lines =
-    plan.root.repositories.length > 0 ? plan.root.repositories : await repositoriesOnMedia(sys, report)
+  const lines = [...plan.root.repositories, ...media.repositories]
   const named = parseRepositories(lines.join('\n'), arch)
   const early = named.map((repository) => fetchEarly(sys, arch, repository, overlay, report))
   const [indexes] = await Promise.all([Promise.all(early), overlay])
@@ -39,19 +39,13 @@ export async function fetchIndexes(
     const index = await fetchOfOverlay(sys, arch, repository, indexes.length > 0, report)
     if (index !== undefined) indexes.push(index)
   }
-  if (indexes.length === 0) throw noRepository(plan)
+  if (indexes.length === 0) throw noRepository(plan, media)
   const packages = indexes.reduce((sum, index) => sum + index.packages, 0)
   const signers = new Set(indexes.map(({ signedBy }) => signedBy))
   report.detail(
     `${count(packages, 'package')} in ${count(indexes.length, 'repository', 'repositories')}, signed by ${[...signers].join(', ')}`,
   )
   return { indexes, lines }
-}
-
-async function repositoriesOnMedia(sys: Sys, report: Report): Promise<readonly string[]> {
-  const { repositories, devices } = await findBootRepositories(sys)
-  if (devices.length > 0) report.note(`looked for .boot_repository on ${devices.join(', ')}`)
-  return repositories
 }
 
 /** By the keys of the initrd at once; only if those do not do, by the overlay's as well. */
@@ -115,12 +109,13 @@ function mirrorsOf({ url, tag }: Repository) {
   return { urls: [url], tag }
 }
 
-function noRepository(plan: RamBootPlan): BootError {
+function noRepository(plan: RamBootPlan, { looked }: Media): BootError {
   return new BootError('there is no repository to install packages from', {
     advice: [
       plan.root.overlay.kind === 'search'
         ? 'name one: alpine_repo=http://SERVER/alpine/v3.19/main'
         : 'name one: alpine_repo=http://SERVER/alpine/v3.19/main, or etc/apk/repositories of the overlay',
+      ...(looked.length === 0 ? [] : [`no directory with .boot_repository is on ${looked.join(', ')}`]),
     ],
   })
 }

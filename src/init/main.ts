@@ -1,10 +1,13 @@
 /** The story of a boot. */
 import type { RamBootPlan } from '../boot/plan.ts'
+import { overlayIsRemote } from '../boot/root-plan.ts'
+import { type Media, noMedia, wantsMedia } from '../media/media.ts'
 import type { Handoff, Sys } from '../sys/index.ts'
 import { loadDrivers } from './drivers.ts'
 import { prepareHandoff } from './handoff.ts'
 import { fetchIndexes } from './indexes.ts'
 import { meetMachine } from './machine.ts'
+import { findMedia } from './media.ts'
 import { comeOnline } from './network.ts'
 import { fetchOverlay } from './overlay.ts'
 import { installPackages } from './packages.ts'
@@ -45,15 +48,27 @@ export function prepareBoot(sys: Sys, story: Story, screen: Screen) {
   function installSystem(plan: RamBootPlan): Promise<void> {
     const root = phase('root', [drivers()], (report) => makeRoot(sys, plan, report))
 
-    const overlay = phase('overlay', [network(), root], (report, [online]) =>
-      fetchOverlay(sys, plan, online, report),
+    const media = openMediaOf(plan)
+
+    // What a URL names comes without waiting for disks.
+    const overlayMedia = overlayIsRemote(plan.root) ? Promise.resolve(noMedia) : media
+    const overlay = phase('overlay', [network(), root, overlayMedia], (report, [online, , media]) =>
+      fetchOverlay(sys, plan, online, report, media),
     )
 
-    const indexes = phase('index', [network()], (report) => fetchIndexes(sys, plan, overlay, report))
+    const indexes = phase('index', [network(), media], (report, [, media]) =>
+      fetchIndexes(sys, plan, media, overlay, report),
+    )
 
     return phase('packages', [overlay, indexes], (report, [overlay, indexes]) =>
       installPackages(sys, plan, overlay, indexes, report),
     )
+  }
+
+  function openMediaOf(plan: RamBootPlan): Promise<Media> {
+    if (!wantsMedia(plan.root)) return Promise.resolve(noMedia)
+    const online = plan.root.medium?.kind === 'nfs' ? network() : Promise.resolve(undefined)
+    return phase('media', [drivers(), online], (report, [, online]) => findMedia(sys, plan, online, report))
   }
 
   return { machine, boot }

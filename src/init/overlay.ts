@@ -1,10 +1,11 @@
-/** The overlay phase: the apkovl, fetched and unpacked into the root. */
+/** The overlay phase: the apkovl, found or fetched, checked, and unpacked into the root. */
 import type { RamBootPlan } from '../boot/plan.ts'
 import type { NetworkUp } from '../network/join.ts'
-import { type Overlay, unpackOverlay } from '../overlay/apkovl.ts'
+import { type MediaOfOverlay, noMedia, type Overlay, unpackOverlay } from '../overlay/apkovl.ts'
 import { sysroot } from '../root/ram.ts'
 import type { Sys } from '../sys/index.ts'
 import { count, size } from './format.ts'
+import { shellConsoles } from './shells.ts'
 import { fetchOptions, type Report } from './story.ts'
 
 export async function fetchOverlay(
@@ -12,9 +13,17 @@ export async function fetchOverlay(
   plan: RamBootPlan,
   network: NetworkUp | undefined,
   report: Report,
+  media: MediaOfOverlay = noMedia,
 ): Promise<Overlay | undefined> {
-  const target = { root: sysroot, mac: network?.mac, uuid: plan.machine.uuid, onMissing: report.warn }
-  const overlay = await unpackOverlay(sys, plan.root.overlay, target, fetchOptions(report, 'the overlay'))
+  const target = {
+    root: sysroot,
+    mac: network?.mac,
+    uuid: plan.machine.uuid,
+    consoles: async () => (await shellConsoles(sys, plan)).map(({ device }) => device),
+    onMissing: report.warn,
+  }
+  const options = fetchOptions(report, 'the overlay')
+  const overlay = await unpackOverlay(sys, plan.root.overlay, target, media, options)
   report.detail(
     overlay === undefined
       ? 'none: the default services'

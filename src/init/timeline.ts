@@ -6,6 +6,7 @@ export type PhaseName =
   | 'drivers'
   | 'network'
   | 'root'
+  | 'media'
   | 'overlay'
   | 'index'
   | 'packages'

@@ -1,100 +1,106 @@
 /**
- * The overlay (apkovl): a tar.gz of what this machine has beside its packages, fetched straight into the root.
- * Nothing of it is kept in memory but the list of its paths.
+ * The overlay (apkovl): a tar.gz of what this machine has beside its packages, unpacked into the root.
+ *
+ * One that needs no check goes from its server straight into the root. One that is encrypted, signed, optional or has a
+ * digest is copied into memory first: nothing of it is in the root before all of it is known to be right.
  */
 
-import { fillIn } from '../boot/identity.ts'
 import type { OverlayPlan } from '../boot/root-plan.ts'
-import { type FetchOptions, fetchPipeline, redactUrl } from '../network/fetch.ts'
-import { BootError, chainOf, type Filter, hasCode, type Sys } from '../sys/index.ts'
+import { type FetchOptions, fetchPipeline } from '../network/fetch.ts'
+import { chainOf, type Filter, type Sys } from '../sys/index.ts'
+import { explainFailure, isMissing } from './failure.ts'
+import { findOverlay } from './find.ts'
+import { pipelineOptions } from './memory.ts'
+import { type Format, formatOf } from './name.ts'
+import type { MediaOfOverlay, Overlay, OverlayTarget } from './overlay.ts'
+import { type Copy, checkSignature, copyOverlay, overlayKeys, type Place, removeCopy } from './stage.ts'
+import { unlock } from './unlock.ts'
 
-export interface Overlay {
-  /** Where it came from, without a password. */
-  readonly from: string
-  /** Bytes fetched. */
-  readonly bytes: number
-  /** What it holds, relative to the root, without a leading slash; directories end in `/`. */
-  readonly paths: readonly string[]
-}
+export { type MediaOfOverlay, noMedia, type Overlay, type OverlayTarget } from './overlay.ts'
 
-export interface OverlayTarget {
-  readonly root: string
-  /** Of the card that the network came up on. */
-  readonly mac: string | undefined
-  readonly uuid: string | undefined
-  /** An overlay marked diskless.apkovl=optional could not be had. */
-  readonly onMissing: (why: string) => void
-}
+type OverlaySys = Pick<Sys, 'files' | 'pipelines' | 'clock' | 'consoles'>
 
 /** Undefined where there is none: none was asked for, or an optional one could not be had. */
 export async function unpackOverlay(
-  sys: Sys,
+  sys: OverlaySys,
   plan: OverlayPlan,
   target: OverlayTarget,
+  media: MediaOfOverlay,
   options: FetchOptions,
 ): Promise<Overlay | undefined> {
-  if (plan.kind !== 'url') return undefined
-  const url = fillIn(plan.url, target)
+  const found = await findOverlay(sys, plan, target, media)
+  if (found.kind === 'none') return undefined
+  if (found.kind === 'missing') return goWithout(plan, target, found.error)
+  const format = formatOf(found.place, found.shown)
+  const keys = await overlayKeys(sys)
+  const checked = plan.sha256 !== undefined || format.cipher !== undefined || Object.keys(keys).length > 0
+  if (!checked && !plan.optional) return unpackDirectly(sys, found, format, target, options)
   try {
-    const { bytes, paths } = await fetchPipeline<'tree'>(
-      sys,
-      {
-        what: 'the overlay',
-        urls: [url],
-        filters: filtersOf(url, plan.sha256),
-        sink: { kind: 'tree', root: target.root },
-      },
-      options,
-    )
-    return { from: redactUrl(url), bytes, paths }
+    const copy = await copyOverlay(sys, found, plan, options).catch((error: unknown) => {
+      if (isMissing(error)) return goWithout(plan, target, error)
+      throw explainFailure(error, found.shown)
+    })
+    if (copy === undefined) return undefined
+    if (Object.keys(keys).length > 0) await checkSignature(sys, found, copy, keys, options)
+    return await unpackCopy(sys, found, copy, { plan, format, target, options })
+  } finally {
+    await removeCopy(sys)
+  }
+}
+
+/** An optional one is excused when it is missing; a person reads why. */
+function goWithout(plan: OverlayPlan, target: OverlayTarget, error: unknown): undefined {
+  if (!plan.optional) throw error
+  target.onMissing(`the overlay, marked optional, is missing: ${chainOf(error).join(': ')}`)
+  return undefined
+}
+
+async function unpackDirectly(
+  sys: OverlaySys,
+  { place, shown }: Place,
+  { unpack }: Format,
+  { root }: OverlayTarget,
+  options: FetchOptions,
+): Promise<Overlay> {
+  const request = {
+    what: 'the overlay',
+    urls: [place],
+    filters: [unpack],
+    sink: { kind: 'tree', root },
+  } as const
+  try {
+    const { bytes, paths } = await fetchPipeline<'tree'>(sys, request, options)
+    return { from: shown, bytes, paths }
   } catch (error) {
-    if (!plan.optional || hasCode(error, 'ABORTED')) throw explainFailure(error, url)
-    target.onMissing(`the overlay, marked optional, is missing: ${chainOf(error).join(': ')}`)
-    return undefined
+    throw explainFailure(error, shown)
   }
 }
 
-/** Alpine tells the format by the name; what follows a ? is the server's business. */
-function filtersOf(url: string, sha256: string | undefined): readonly Filter[] {
-  const name = url.replace(/[?#].*$/, '')
-  const suffix = /\.([a-z0-9-]+)$/i.exec(name)?.[1]?.toLowerCase()
-  const digest: Filter[] =
-    sha256 === undefined ? [] : [{ kind: 'digest', algorithm: 'sha256', expected: sha256 }]
-  if (suffix !== undefined && /^(aes|des|camellia|aria|sm4|chacha)/.test(suffix)) {
-    throw new BootError(`${redactUrl(url)} is encrypted with ${suffix}, which this version cannot decrypt`, {
-      advice: ['commit it without encryption (lbu.conf: ENCRYPTION), and serve it over https'],
-    })
-  }
-  return [...digest, suffix === 'zst' ? { kind: 'unzstd' } : { kind: 'gunzip' }]
+interface Unpacking {
+  readonly plan: OverlayPlan
+  readonly format: Format
+  readonly target: OverlayTarget
+  readonly options: FetchOptions
 }
 
-function explainFailure(error: unknown, url: string): unknown {
-  if (!(error instanceof BootError)) return error
-  const cause = error.cause
-  if (hasCode(cause, 'ENOSPC', 'TOO_BIG')) {
-    return new BootError(`the overlay ${redactUrl(url)} does not fit into the memory of this machine`, {
-      cause,
-      advice: [
-        'give the machine more memory, allow the root more of it (rootflags=size=…), or take large files out of the overlay',
-      ],
-    })
-  }
-  if (hasCode(cause, 'ESCAPE')) {
-    return new BootError(
-      `the overlay ${redactUrl(url)} names files outside the root; nothing of it is used`,
-      {
-        cause,
-        advice: ['lbu never writes such names: look at it with tar tzf, and make it again'],
-      },
+async function unpackCopy(
+  sys: OverlaySys,
+  { shown }: Place,
+  copy: Copy,
+  { plan, format, target, options }: Unpacking,
+): Promise<Overlay> {
+  const { cipher, unpack } = format
+  const filters: readonly Filter[] =
+    cipher === undefined
+      ? [unpack]
+      : [await unlock(sys, { copy, shown, cipher, unpack }, plan.passwordUrl, target, options), unpack]
+  try {
+    const { paths } = await sys.pipelines.run<'tree'>(
+      { source: { kind: 'file', path: copy.path }, filters, sink: { kind: 'tree', root: target.root } },
+      pipelineOptions(options),
     )
+    return { from: shown, bytes: copy.bytes, paths }
+  } catch (error) {
+    throw explainFailure(error, shown)
   }
-  if (hasCode(cause, 'FORMAT', 'TRUNCATED')) {
-    return new BootError(`the overlay ${redactUrl(url)} is damaged, or is no tar.gz`, {
-      cause,
-      advice: [
-        'try it on the server: tar tzf FILE; an error page served with status 200 looks like this too',
-      ],
-    })
-  }
-  return error
 }

@@ -8,6 +8,7 @@ const names: Readonly<Record<PhaseName, true>> = {
   drivers: true,
   network: true,
   root: true,
+  media: true,
   overlay: true,
   index: true,
   packages: true,

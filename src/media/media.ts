@@ -1,0 +1,255 @@
+/**
+ * The media of a boot into RAM: the share or device of alpine_dev=, that of the overlay, and, where something is still
+ * to be found, every block device. Each is mounted read-only at /media/NAME; those that held nothing are let go.
+ */
+import { type DeviceName, type PlaceOnDevice, showDeviceName } from '../boot/device.ts'
+import { showNfsShare } from '../boot/nfs.ts'
+import type { RamRootPlan } from '../boot/root-plan.ts'
+import { BootError, chainOf, hasCode, type Sys } from '../sys/index.ts'
+import { type BlockDevice, blockDevices, mountDevice, waitForDevice, whyNotMountable } from './device.ts'
+import { mountNfs } from './nfs.ts'
+import { settleDisks } from './settle.ts'
+
+export interface Medium {
+  /** `/dev/vda1`, `SERVER:/PATH`. */
+  readonly name: string
+  /** `/media/alpine_dev`, `/media/vda1`. */
+  readonly target: string
+}
+
+export interface Media {
+  readonly media: readonly Medium[]
+  /** Directories with a `.boot_repository`. */
+  readonly repositories: readonly string[]
+  /** Paths of the files at a medium’s root that are named as overlays are. */
+  readonly overlays: readonly string[]
+  /** Where the device of apkovl=DEVICE is mounted. */
+  readonly overlayTarget: string | undefined
+  /** Everything that was looked at, for the error of who found nothing. */
+  readonly looked: readonly string[]
+}
+
+export interface MediaEvents {
+  readonly onNotice: (text: string) => void
+  readonly onWarning: (text: string) => void
+  readonly signal: AbortSignal
+}
+
+export const noMedia: Media = {
+  media: [],
+  repositories: [],
+  overlays: [],
+  overlayTarget: undefined,
+  looked: [],
+}
+
+/** Alpine’s name for the medium that its command line names. */
+export const mediumTarget = '/media/alpine_dev'
+
+const patienceMs = 30_000
+
+/** What the plan leaves to be found on media. */
+export function wantsMedia(root: RamRootPlan): boolean {
+  return (
+    root.medium !== undefined ||
+    root.overlay.kind === 'device' ||
+    root.overlay.kind === 'search' ||
+    root.repositories.length === 0
+  )
+}
+
+/** `nextServer`: for a share that names no server. */
+export async function openMedia(
+  sys: Sys,
+  root: RamRootPlan,
+  nextServer: string | undefined,
+  events: MediaEvents,
+): Promise<Media> {
+  const found: Found[] = []
+  if (root.medium !== undefined) found.push(await mountNamed(sys, root.medium, nextServer, events))
+  let overlayTarget: string | undefined
+  if (root.overlay.kind === 'device') {
+    const place = await mountPlace(sys, root.overlay.place, 'the overlay’s medium', undefined, events)
+    overlayTarget = place.medium.target
+    if (!found.some(({ medium }) => medium.target === overlayTarget)) found.push(place)
+  }
+  const looked: string[] = []
+  const lacksRepository =
+    root.repositories.length === 0 && !found.some((each) => each.repositories.length > 0)
+  const lacksOverlay = root.overlay.kind === 'search' && !found.some((each) => each.overlays.length > 0)
+  // A named medium that has no repository leaves the overlay’s own: other disks are not asked then, as on Alpine.
+  if (lacksOverlay || (lacksRepository && root.medium === undefined)) {
+    const { devices, useful } = await searchDisks(sys, found, events)
+    looked.push(...devices)
+    found.push(...useful)
+  }
+  return {
+    media: found.map(({ medium }) => medium),
+    repositories: found.flatMap(({ repositories }) => repositories),
+    overlays: found.flatMap(({ overlays }) => overlays),
+    overlayTarget,
+    looked: [...found.map(({ medium }) => medium.name), ...looked],
+  }
+}
+
+interface Found {
+  readonly medium: Medium
+  readonly repositories: readonly string[]
+  readonly overlays: readonly string[]
+}
+
+async function mountNamed(
+  sys: Sys,
+  named: NonNullable<RamRootPlan['medium']>,
+  nextServer: string | undefined,
+  events: MediaEvents,
+): Promise<Found> {
+  if (named.kind === 'device')
+    return mountPlace(sys, named.place, 'the medium of alpine_dev=', mediumTarget, events)
+  const { share } = named
+  if (!(await isMounted(sys, mediumTarget))) {
+    const { onNotice, signal } = events
+    await mountNfs(sys, share, {
+      target: mediumTarget,
+      options: ['ro'],
+      defaultServer: nextServer,
+      onNotice,
+      signal,
+    })
+  }
+  return lookInto(sys, { name: showNfsShare(share), target: mediumTarget })
+}
+
+async function mountPlace(
+  sys: Sys,
+  { device: name, fsType }: PlaceOnDevice,
+  what: string,
+  target: string | undefined,
+  { onNotice, signal }: MediaEvents,
+): Promise<Found> {
+  const device = await waitForDevice(sys, name, { what, deadlineMs: patienceMs, onNotice, signal })
+  return lookInto(sys, await mountAt(sys, device, target ?? targetOf(device), fsType))
+}
+
+function targetOf({ path }: BlockDevice): string {
+  return `/media/${path.replace(/^\/dev\//, '').replaceAll('/', '-')}`
+}
+
+async function mountAt(
+  sys: Sys,
+  device: BlockDevice,
+  target: string,
+  fsType?: string | undefined,
+): Promise<Medium> {
+  // From an earlier try.
+  const before = (await sys.mounts.list()).find(({ source }) => source === device.path)
+  if (before !== undefined) return { name: device.path, target: before.target }
+  await mountDevice(sys, device, { target, fsType, options: ['ro'] })
+  return { name: device.path, target }
+}
+
+async function isMounted(sys: Sys, target: string): Promise<boolean> {
+  return (await sys.mounts.list()).some((entry) => entry.target === target)
+}
+
+async function searchDisks(sys: Sys, already: readonly Found[], events: MediaEvents) {
+  await settleDisks(sys, events.signal)
+  const known = new Set(already.map(({ medium }) => medium.name))
+  const devices = (await blockDevices(sys, events.onNotice)).filter(
+    (device) => !known.has(device.path) && whyNotMountable(device) === undefined,
+  )
+  const useful: Found[] = []
+  for (const device of devices) {
+    try {
+      const found = await lookInto(sys, await mountAt(sys, device, targetOf(device)))
+      if (found.repositories.length + found.overlays.length > 0) useful.push(found)
+      else await sys.mounts.unmount(found.medium.target)
+    } catch (error) {
+      if (!(error instanceof BootError) && !hasCode(error, 'EIO', 'EUCLEAN', 'EBUSY')) throw error
+      // Somebody else’s disk may be damaged; what is looked for may be on another.
+      events.onWarning(`${device.path} is passed over: ${chainOf(error).join(': ')}`)
+    }
+  }
+  return { devices: devices.map(({ path }) => path), useful }
+}
+
+const overlayName = /\.apkovl\.tar\.gz(\.[a-z0-9-]+)?$/
+
+async function lookInto(sys: Pick<Sys, 'files'>, medium: Medium): Promise<Found> {
+  const names = await sys.files.list(medium.target)
+  const overlays = names.filter((name) => overlayName.test(name) && !name.endsWith('.sig'))
+  return {
+    medium,
+    repositories: await repositoriesBelow(sys, medium.target, 3),
+    overlays: overlays.map((name) => `${medium.target}/${name}`),
+  }
+}
+
+/** A medium is somebody’s, and may have more directories than anybody wants to see. */
+const mostDirectories = 2000
+
+/** A directory with a file `.boot_repository`, at most so many levels down, as Alpine finds them. */
+async function repositoriesBelow(
+  sys: Pick<Sys, 'files'>,
+  top: string,
+  levels: number,
+): Promise<readonly string[]> {
+  const found: string[] = []
+  let level = [top]
+  let seen = 0
+  for (let depth = 0; depth <= levels && seen < mostDirectories; depth++) {
+    const below: string[] = []
+    for (const directory of level) {
+      if (++seen > mostDirectories) break
+      const names = await sys.files.list(directory).catch((): readonly string[] => [])
+      if (names.includes('.boot_repository')) found.push(directory)
+      else if (depth < levels) {
+        for (const name of names) {
+          const path = `${directory}/${name}`
+          if ((await sys.files.status(path))?.kind === 'directory') below.push(path)
+        }
+      }
+    }
+    level = below
+  }
+  return found
+}
+
+/** Where a file is, on whichever disk has it; its disk stays mounted at /media/NAME. */
+export async function findOnDisks(
+  sys: Sys,
+  path: string,
+  from: DeviceName | 'any',
+  events: MediaEvents,
+): Promise<string | undefined> {
+  const devices =
+    from === 'any' ? await everyDisk(sys, events) : [await waitForNamed(sys, from, path, events)]
+  for (const device of devices) {
+    if (from === 'any' && whyNotMountable(device) !== undefined) continue
+    const medium = await mountAt(sys, device, targetOf(device))
+    const file = await sys.files.resolveIn(medium.target, path)
+    if (file !== undefined) return file
+    await sys.mounts.unmount(medium.target)
+    if (from !== 'any') throw new BootError(`${showDeviceName(from)} has no ${path}`)
+  }
+  return undefined
+}
+
+async function everyDisk(sys: Sys, { onNotice, signal }: MediaEvents): Promise<readonly BlockDevice[]> {
+  await settleDisks(sys, signal)
+  return blockDevices(sys, onNotice)
+}
+
+function waitForNamed(
+  sys: Sys,
+  name: DeviceName,
+  path: string,
+  { onNotice, signal }: MediaEvents,
+): Promise<BlockDevice> {
+  return waitForDevice(sys, name, {
+    what: `the medium of ${path}`,
+    deadlineMs: patienceMs,
+    onNotice,
+    signal,
+  })
+}
