@@ -26,6 +26,7 @@ mod packages;
 mod pipeline;
 mod processes;
 mod protocol;
+mod rsa;
 mod session;
 mod shell;
 mod signals;

@@ -36,7 +36,7 @@ pub struct Index {
 }
 
 /// Reads an index to its end; what its signatures are worth is another question.
-pub fn read(from: &mut dyn Read, subject: &str) -> io::Result<(u64, Index)> {
+pub fn read(from: &mut dyn Read, subject: &str) -> io::Result<Index> {
     let mut compressed = COMPRESSED;
     let mut tap = Tap::new(Bounded { source: from, left: &mut compressed, stage: STAGE, subject });
     let mut inflated = INFLATED;
@@ -87,10 +87,10 @@ pub fn read(from: &mut dyn Read, subject: &str) -> io::Result<(u64, Index)> {
             "there is no APKINDEX in it; it is not an index of packages",
         ));
     };
-    let (bytes, signed) = (tap.bytes, tap.kept.take().unwrap_or_default());
+    let signed = tap.kept.take().unwrap_or_default();
     let (stanzas, names, install_if) = tabulate(&text);
     let subject = subject.to_owned();
-    Ok((bytes, Index { subject, signatures, head, signed, description, text, stanzas, names, install_if }))
+    Ok(Index { subject, signatures, head, signed, description, text, stanzas, names, install_if })
 }
 
 impl Index {

@@ -53,7 +53,6 @@ pub struct Stage {
     place: OwnedFd,
     name: String,
     slots: u32,
-    pub package_bytes: u64,
     pub pkginfo: String,
     pub scripts: Vec<(String, Vec<u8>)>,
     pub entries: Vec<Staged>,
@@ -72,7 +71,6 @@ pub fn read(from: &mut dyn Read, root: &str, checksum: &str, subject: &str) -> i
         let message = format!("its data's SHA-256 is {found}, and should be {}", control.datahash);
         return Err(fail("DIGEST", STAGE, subject, message));
     }
-    stage.package_bytes = tap.bytes;
     Ok(stage)
 }
 
@@ -98,7 +96,6 @@ impl Stage {
                         place,
                         name,
                         slots: 0,
-                        package_bytes: 0,
                         pkginfo: String::new(),
                         scripts: Vec::new(),
                         entries: Vec::new(),

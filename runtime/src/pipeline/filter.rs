@@ -1,18 +1,52 @@
-//! Filters that pass bytes on as they are: a digest to match, a limit on how many.
+//! The filters in their order, and those that pass bytes on as they are: a digest to match, a limit on how many.
 
+use super::decrypt::{Cipher, Decrypt, Derivation, Password};
 use super::failure::fail;
 use super::inflate::{CHUNK, Gunzip, Unzstd};
+use super::signature::Signature;
 use ring::digest::{Algorithm, Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA512};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read};
 
-#[derive(Deserialize, Clone)]
+#[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Filter {
     Gunzip,
     Unzstd,
-    Digest { algorithm: DigestName, expected: String },
-    Limit { bytes: u64 },
+    Digest {
+        algorithm: DigestName,
+        expected: String,
+    },
+    #[serde(rename_all = "camelCase")]
+    Decrypt {
+        cipher: Cipher,
+        key_derivation: Derivation,
+        password: Password,
+    },
+    Signature {
+        signature: String,
+        keys: BTreeMap<String, String>,
+    },
+    Limit {
+        bytes: u64,
+    },
+}
+
+/// Refuses what announces more than a limit allows, unless the length changes on the way to that limit.
+pub fn check_announced(filters: &[Filter], total: u64, subject: &str) -> io::Result<()> {
+    for filter in filters {
+        match filter {
+            Filter::Gunzip | Filter::Unzstd | Filter::Decrypt { .. } => break,
+            Filter::Digest { .. } | Filter::Signature { .. } => {}
+            Filter::Limit { bytes } if total > *bytes => {
+                let message = format!("{total} bytes are announced, and {bytes} are the limit");
+                return Err(fail("TOO_BIG", "limit", subject, message));
+            }
+            Filter::Limit { .. } => {}
+        }
+    }
+    Ok(())
 }
 
 #[derive(Deserialize, Clone, Copy)]
@@ -41,21 +75,34 @@ impl DigestName {
 }
 
 /// Puts the filters over a source, in order.
-pub fn apply<'a>(filters: &[Filter], source: Box<dyn Read + 'a>, subject: &str) -> Box<dyn Read + 'a> {
-    filters.iter().fold(source, |source, filter| match filter {
-        Filter::Gunzip => Box::new(Gunzip::new(BufReader::with_capacity(CHUNK, source), subject)),
-        Filter::Unzstd => Box::new(Unzstd::new(source, subject)),
-        Filter::Digest { algorithm, expected } => Box::new(Digest {
-            source,
-            name: *algorithm,
-            context: Some(Context::new(algorithm.algorithm())),
-            expected: expected.to_ascii_lowercase(),
-            subject: subject.to_owned(),
-        }),
-        Filter::Limit { bytes } => {
-            Box::new(Limit { source, left: *bytes, bytes: *bytes, subject: subject.to_owned() })
-        }
-    })
+pub fn apply<'a>(
+    filters: &[Filter],
+    source: Box<dyn Read + 'a>,
+    subject: &str,
+) -> io::Result<Box<dyn Read + 'a>> {
+    let over = |source: Box<dyn Read + 'a>, filter: &Filter| -> io::Result<Box<dyn Read + 'a>> {
+        Ok(match filter {
+            Filter::Gunzip => Box::new(Gunzip::new(BufReader::with_capacity(CHUNK, source), subject)),
+            Filter::Unzstd => Box::new(Unzstd::new(source, subject)),
+            Filter::Digest { algorithm, expected } => Box::new(Digest {
+                source,
+                name: *algorithm,
+                context: Some(Context::new(algorithm.algorithm())),
+                expected: expected.to_ascii_lowercase(),
+                subject: subject.to_owned(),
+            }),
+            Filter::Decrypt { cipher, key_derivation, password } => {
+                Box::new(Decrypt::new(source, *cipher, *key_derivation, password, subject))
+            }
+            Filter::Signature { signature, keys } => {
+                Box::new(Signature::new(source, signature, keys, subject)?)
+            }
+            Filter::Limit { bytes } => {
+                Box::new(Limit { source, left: *bytes, bytes: *bytes, subject: subject.to_owned() })
+            }
+        })
+    };
+    filters.iter().try_fold(source, over)
 }
 
 struct Digest<R> {

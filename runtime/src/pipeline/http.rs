@@ -4,7 +4,7 @@
 
 use super::failure::{fail, unwrap_failure};
 use super::resolve::resolve;
-use super::source::Opened;
+use super::source::{Opened, Validator};
 use super::url::{base64, split_userinfo};
 use super::watch::{Limit, Watch, current};
 use crate::error::{SysError, errno_name, errno_text};
@@ -15,7 +15,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
-use ureq::http::Uri;
+use ureq::http::{HeaderValue, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
@@ -26,10 +26,13 @@ use ureq::{Agent, Error};
 /// Where an initrd keeps the certificates of the authorities that it trusts, PEM. All that exist are read.
 pub const ROOTS: [&str; 2] = ["/etc/ssl/cert.pem", "/etc/diskless/ca.pem"];
 
+/// A longer entity tag or date is not kept: it would be sent again with every request.
+const VALIDATOR: usize = 512;
+
 /// Starts the request and reads the answer's head.
-pub fn open(url: &str, watch: &Watch) -> io::Result<Opened> {
+pub fn open(url: &str, unless_still: &Validator, watch: &Watch) -> io::Result<Opened> {
     static CLIENT: OnceLock<Agent> = OnceLock::new();
-    open_with(CLIENT.get_or_init(|| client(&ROOTS)), url, watch)
+    open_with(CLIENT.get_or_init(|| client(&ROOTS)), url, unless_still, watch)
 }
 
 pub fn client(roots: &[&str]) -> Agent {
@@ -62,17 +65,30 @@ fn certificates(pem: &[u8]) -> Vec<Certificate<'static>> {
         .collect()
 }
 
-pub fn open_with(client: &Agent, url: &str, watch: &Watch) -> io::Result<Opened> {
+pub fn open_with(client: &Agent, url: &str, unless_still: &Validator, watch: &Watch) -> io::Result<Opened> {
     let (user, url) = split_userinfo(url);
     let mut request = client.get(url.as_ref());
     if let Some(user) = user {
         request = request.header("Authorization", format!("Basic {}", base64(&user)));
     }
+    for (name, value) in
+        [("If-None-Match", &unless_still.etag), ("If-Modified-Since", &unless_still.last_modified)]
+    {
+        if let Some(value) = value {
+            let value = HeaderValue::from_str(value).map_err(|_| {
+                fail("EINVAL", "http", &watch.subject, format!("{name} cannot be asked with {value:?}"))
+            })?;
+            request = request.header(name, value);
+        }
+    }
     let answer = request.call().map_err(|error| explain(error, watch))?;
     let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let status = answer.status();
     if !status.is_success() {
-        let reason = status.canonical_reason().unwrap_or("no reason that is known");
+        let reason = match status.as_u16() {
+            304 => "unchanged",
+            _ => status.canonical_reason().unwrap_or("no reason that is known"),
+        };
         let message = format!("the server answered {} ({reason})", status.as_u16());
         let mut error = SysError::new("HTTP", "pipeline.http", &watch.subject, message);
         error.status = Some(status.as_u16());
@@ -80,8 +96,13 @@ pub fn open_with(client: &Agent, url: &str, watch: &Watch) -> io::Result<Opened>
         return Err(super::failure::failure(error));
     }
     let total = header("content-length").and_then(|length| length.parse().ok());
+    let state = |name| header(name).filter(|value| (1..=VALIDATOR).contains(&value.len())).map(str::to_owned);
+    let validator = match (state("etag"), state("last-modified")) {
+        (None, None) => None,
+        (etag, last_modified) => Some(Validator { etag, last_modified }),
+    };
     let (subject, body) = (watch.subject.clone(), answer.into_body().into_reader());
-    Ok(Opened { reader: Box::new(Body { body, subject, total, bytes: 0 }), total })
+    Ok(Opened { reader: Box::new(Body { body, subject, total, bytes: 0 }), total, validator })
 }
 
 /// The body of an answer; an end before the announced length is TRUNCATED.

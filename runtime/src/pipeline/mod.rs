@@ -1,6 +1,7 @@
 //! Pipelines: a source, filters and one sink, run on a thread of their own. `Pipelines` in src/sys/pipeline.ts.
 
 pub mod archive;
+mod decrypt;
 pub mod failure;
 pub mod filter;
 mod http;
@@ -8,6 +9,7 @@ pub mod inflate;
 pub mod inside;
 mod pax;
 mod resolve;
+mod signature;
 pub mod sink;
 mod source;
 #[cfg(test)]
@@ -21,10 +23,10 @@ mod watch;
 use crate::error::Result;
 use crate::ops::{Call, Cancel, Emit, Ops};
 use crate::packages::{self, IndexHandle, StagedPackage};
-use failure::{fail, sys_error};
+use failure::{operation, sys_error};
 use filter::Filter;
 use serde::{Deserialize, Serialize};
-use source::{Metered, Source};
+use source::{Metered, Source, Validator};
 use std::io;
 use std::rc::Rc;
 use std::time::Instant;
@@ -45,6 +47,7 @@ pub struct Pipeline {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 enum Sink {
     File { path: String, mode: u32 },
+    Discard,
     Tree { root: String },
     Text { bytes: u64 },
     ApkIndex,
@@ -55,6 +58,7 @@ impl Sink {
     fn stage(&self) -> &'static str {
         match self {
             Sink::File { .. } => "file",
+            Sink::Discard => "discard",
             Sink::Tree { .. } => "tree",
             Sink::Text { .. } => "text",
             Sink::ApkIndex => "apk-index",
@@ -63,14 +67,26 @@ impl Sink {
     }
 }
 
+/// `Flow`, and what the sink made.
+#[derive(Serialize)]
+pub struct Outcome {
+    /// Read from the source.
+    pub bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validator: Option<Validator>,
+    #[serde(flatten)]
+    pub made: Made,
+}
+
 #[derive(Serialize)]
 #[serde(untagged)]
-pub enum Outcome {
-    File { bytes: u64 },
-    Tree { bytes: u64, paths: Vec<String> },
-    Text { bytes: u64, text: String },
-    Index { bytes: u64, index: IndexHandle },
-    Stage { bytes: u64, stage: StagedPackage },
+pub enum Made {
+    File { sha256: String },
+    Discard {},
+    Tree { paths: Vec<String> },
+    Text { text: String },
+    Index { index: IndexHandle },
+    Stage { stage: StagedPackage },
 }
 
 /// A pipeline may wait long for a network, so it never takes one of the pool's few threads.
@@ -87,41 +103,45 @@ pub fn run(pipeline: &Pipeline, cancel: &Cancel, emit: &Emit) -> Result<Outcome>
     let (source, subject) = (&pipeline.source, pipeline.source.subject());
     let watch = Rc::new(Watch::new(source.stage(), &subject, cancel, source.deadlines()));
     let stage = pipeline.sink.stage();
-    watched(&watch, || transfer(pipeline, &watch, emit, &subject))
-        .map_err(|error| sys_error(error, stage, &subject))
+    let mut outcome = watched(&watch, || transfer(pipeline, &watch, emit, &subject))
+        .map_err(|error| sys_error(error, stage, &subject));
+    // Garbage of a wrong password is first seen by whatever reads it.
+    if let Err(error) = &mut outcome
+        && error.code == "FORMAT"
+        && error.operation != operation("decrypt")
+        && pipeline.filters.iter().any(|filter| matches!(filter, Filter::Decrypt { .. }))
+    {
+        error.message = format!("{}: {}", decrypt::WRONG, error.message);
+    }
+    outcome
 }
 
 fn transfer(pipeline: &Pipeline, watch: &Rc<Watch>, emit: &Emit, subject: &str) -> io::Result<Outcome> {
     watch.check()?;
-    let source = pipeline.source.open(watch)?;
-    if let (Some(Filter::Limit { bytes }), Some(total)) = (pipeline.filters.first(), source.total)
-        && total > *bytes
-    {
-        let message = format!("{total} bytes are announced, and {bytes} are the limit");
-        return Err(fail("TOO_BIG", "limit", subject, message));
+    let mut source = pipeline.source.open(watch)?;
+    let validator = source.validator.take();
+    if let Some(total) = source.total {
+        filter::check_announced(&pipeline.filters, total, subject)?;
     }
     let metered =
         Metered { source, watch: watch.clone(), emit, bytes: 0, told: Instant::now(), told_bytes: 0 };
-    let mut from = filter::apply(&pipeline.filters, Box::new(metered), subject);
-    let outcome = match &pipeline.sink {
-        Sink::File { path, mode } => return Ok(Outcome::File { bytes: sink::file(&mut from, path, *mode)? }),
-        Sink::Tree { root } => {
-            let (bytes, paths) = tree::unpack(&mut from, root, subject)?;
-            Outcome::Tree { bytes, paths }
-        }
-        Sink::Text { bytes } => {
-            let (bytes, text) = sink::text(&mut from, *bytes, subject)?;
-            Outcome::Text { bytes, text }
-        }
+    let mut from = filter::apply(&pipeline.filters, Box::new(metered), subject)?;
+    let made = match &pipeline.sink {
+        Sink::File { path, mode } => Made::File { sha256: sink::file(&mut from, path, *mode)? },
+        Sink::Discard => Made::Discard {},
+        Sink::Tree { root } => Made::Tree { paths: tree::unpack(&mut from, root, subject)? },
+        Sink::Text { bytes } => Made::Text { text: sink::text(&mut from, *bytes, subject)? },
         Sink::ApkIndex => {
-            let (bytes, index) = packages::index::read(&mut from, subject)?;
-            return Ok(Outcome::Index { bytes, index: packages::keep_index(index) });
+            let index = packages::index::read(&mut from, subject)?;
+            sink::drain(&mut from)?;
+            Made::Index { index: packages::keep_index(index) }
         }
         Sink::ApkStage { root, checksum } => {
             let stage = packages::stage::read(&mut from, root, checksum, subject)?;
-            return Ok(Outcome::Stage { bytes: stage.package_bytes, stage: packages::keep_stage(stage) });
+            sink::drain(&mut from)?;
+            Made::Stage { stage: packages::keep_stage(stage) }
         }
     };
     sink::drain(&mut from)?;
-    Ok(outcome)
+    Ok(Outcome { bytes: watch.bytes(), validator, made })
 }

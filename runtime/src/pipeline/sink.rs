@@ -1,7 +1,9 @@
 //! Sinks that keep bytes as they are: a file, a text in memory.
 
 use super::failure::{fail, failure, sys_error};
+use super::filter::hex;
 use super::inflate::CHUNK;
+use ring::digest::{Context, SHA256};
 use rustix::fs::{Mode, StatVfs, fchmod, fstatvfs};
 use std::fs::{File, OpenOptions, remove_file, rename};
 use std::io::{self, ErrorKind, Read, Write};
@@ -10,20 +12,17 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Reads on to the end, past what the sink needed: a digest, a checksum or a length is known only there.
-pub fn drain(from: &mut dyn Read) -> io::Result<u64> {
+pub fn drain(from: &mut dyn Read) -> io::Result<()> {
     copy(from, &mut io::sink())
 }
 
 /// `io::copy` with a buffer of our size.
-pub fn copy(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<u64> {
-    let (mut buffer, mut bytes) = (vec![0; CHUNK], 0);
+pub fn copy(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<()> {
+    let mut buffer = vec![0; CHUNK];
     loop {
         match from.read(&mut buffer) {
-            Ok(0) => return Ok(bytes),
-            Ok(count) => {
-                to.write_all(&buffer[..count])?;
-                bytes += count as u64;
-            }
+            Ok(0) => return Ok(()),
+            Ok(count) => to.write_all(&buffer[..count])?,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
@@ -44,29 +43,35 @@ impl Drop for Temporary {
     }
 }
 
-/// Writes beside `path` and renames when everything is there. What is at `path` stays until then.
-pub fn file(from: &mut dyn Read, path: &str, mode: u32) -> io::Result<u64> {
+/// Writes beside `path` and renames when everything is there: what is at `path` stays until then. Gives the SHA-256 of
+/// what was written, hex.
+pub fn file(from: &mut dyn Read, path: &str, mode: u32) -> io::Result<String> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let at = |error| failure(sys_error(error, "file", path));
     let beside = format!("{path}.part-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     let mut output = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).map_err(at)?;
     let mut temporary = Temporary { path: beside, kept: false };
-    let bytes = copy(from, &mut Writer { file: &mut output, path })?;
+    let mut writer = Writer { file: &mut output, path, sha256: Context::new(&SHA256) };
+    copy(from, &mut writer)?;
+    let sha256 = hex(writer.sha256.finish().as_ref());
     fchmod(&output, Mode::from_raw_mode(mode & 0o7777)).map_err(|error| at(error.into()))?;
     drop(output);
     rename(&temporary.path, path).map_err(at)?;
     temporary.kept = true;
-    Ok(bytes)
+    Ok(sha256)
 }
 
 struct Writer<'a> {
     file: &'a mut File,
     path: &'a str,
+    sha256: Context,
 }
 
 impl Write for Writer<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes).map_err(|error| writing(error, "file", self.path, &*self.file))
+        let count = self.file.write(bytes).map_err(|error| writing(error, "file", self.path, &*self.file))?;
+        self.sha256.update(&bytes[..count]);
+        Ok(count)
     }
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
@@ -93,12 +98,12 @@ pub fn writing(error: io::Error, stage: &str, subject: &str, place: impl AsFd) -
 }
 
 /// At most `limit` bytes of UTF-8; invalid bytes are replaced.
-pub fn text(from: &mut dyn Read, limit: u64, subject: &str) -> io::Result<(u64, String)> {
+pub fn text(from: &mut dyn Read, limit: u64, subject: &str) -> io::Result<String> {
     let mut bytes = Vec::new();
     from.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
         let message = format!("the text is longer than {limit} bytes, which is the limit");
         return Err(fail("TOO_BIG", "text", subject, message));
     }
-    Ok((bytes.len() as u64, String::from_utf8_lossy(&bytes).into_owned()))
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -13,9 +13,30 @@ use std::time::{Duration, Instant};
 #[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Source {
-    Http { url: String, deadlines: Deadlines },
-    Tftp { url: String, deadlines: Deadlines },
-    File { path: String },
+    #[serde(rename_all = "camelCase")]
+    Http {
+        url: String,
+        deadlines: Deadlines,
+        #[serde(default)]
+        unless_still: Validator,
+    },
+    Tftp {
+        url: String,
+        deadlines: Deadlines,
+    },
+    File {
+        path: String,
+    },
+}
+
+/// What a server said of the state of a resource (RFC 9110, 8.8).
+#[derive(Deserialize, Serialize, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Validator {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_modified: Option<String>,
 }
 
 /// A source that has answered.
@@ -23,6 +44,7 @@ pub struct Opened {
     pub reader: Box<dyn Read>,
     /// The length that it announced. Not to be believed.
     pub total: Option<u64>,
+    pub validator: Option<Validator>,
 }
 
 impl Source {
@@ -53,7 +75,7 @@ impl Source {
 
     pub fn open(&self, watch: &Rc<Watch>) -> io::Result<Opened> {
         match self {
-            Source::Http { url, .. } => http::open(url, watch),
+            Source::Http { url, unless_still, .. } => http::open(url, unless_still, watch),
             Source::Tftp { url, .. } => tftp::open(url, watch),
             Source::File { path } => open_file(path).map_err(|error| failure(sys_error(error, "file", path))),
         }
@@ -67,7 +89,7 @@ fn open_file(path: &str) -> io::Result<Opened> {
         return Err(rustix::io::Errno::ISDIR.into());
     }
     let total = status.is_file().then_some(status.len());
-    Ok(Opened { reader: Box::new(file), total })
+    Ok(Opened { reader: Box::new(file), total, validator: None })
 }
 
 #[derive(Serialize)]

@@ -34,7 +34,7 @@ pub fn open(url: &str, watch: &Rc<Watch>) -> io::Result<Opened> {
         match Transfer::start(server, &name, watch, since) {
             Ok(transfer) => {
                 let total = transfer.total;
-                return Ok(Opened { reader: Box::new(transfer), total });
+                return Ok(Opened { reader: Box::new(transfer), total, validator: None });
             }
             // A family that this machine has no way to: the next address may do.
             Err(error) if error.raw_os_error().is_some() => last = Some(error),

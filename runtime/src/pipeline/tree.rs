@@ -23,11 +23,11 @@ const ENTRIES: usize = 1_000_000;
 
 const STAGE: &str = "tree";
 
-/// Unpacks and gives the paths in archive order, directories with a slash at the end, and the bytes of the files.
-pub fn unpack(from: &mut dyn Read, root: &str, subject: &str) -> io::Result<(u64, Vec<String>)> {
+/// Unpacks and gives the paths in archive order, directories with a slash at the end.
+pub fn unpack(from: &mut dyn Read, root: &str, subject: &str) -> io::Result<Vec<String>> {
     let mut archive = Archive::new(from, STAGE, subject);
     let mut tree = Tree { root: Root::open(root, STAGE, subject)?, subject };
-    let (mut bytes, mut paths, mut directories) = (0, Vec::new(), Vec::new());
+    let (mut paths, mut directories) = (Vec::new(), Vec::new());
     let mut buffer = vec![0; CHUNK];
     while let Some(entry) = archive.next()? {
         let path = tree.place(&entry.path)?;
@@ -47,8 +47,6 @@ pub fn unpack(from: &mut dyn Read, root: &str, subject: &str) -> io::Result<(u64
         if entry.kind == Kind::Directory {
             name.push('/');
             directories.push((path, entry.mtime));
-        } else if entry.kind == Kind::File {
-            bytes += entry.size;
         }
         paths.push(name);
     }
@@ -57,7 +55,7 @@ pub fn unpack(from: &mut dyn Read, root: &str, subject: &str) -> io::Result<(u64
         let fd = tree.root.directory(path, false)?;
         set_time(&fd, b".", *mtime).map_err(|error| tree.root.error(error, path))?;
     }
-    Ok((bytes, paths))
+    Ok(paths)
 }
 
 struct Tree<'a> {

@@ -59,6 +59,11 @@ impl Watch {
         self.bytes.set(self.bytes.get() + bytes as u64);
     }
 
+    /// Bytes of the source so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.get()
+    }
+
     /// Fails when the call was given up or its total deadline is past.
     pub fn check(&self) -> io::Result<()> {
         if self.cancel.cancelled() {

@@ -1,13 +1,13 @@
 //! Filters, and the sinks that keep bytes as they are.
 
 use super::support::*;
-use crate::pipeline::Outcome;
+use crate::pipeline::{Made, Outcome};
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
 
 fn text_of(outcome: crate::error::Result<Outcome>) -> String {
     match outcome {
-        Ok(Outcome::Text { text, .. }) => text,
+        Ok(Outcome { made: Made::Text { text }, .. }) => text,
         other => panic!("not a text: {:?}", other.err()),
     }
 }

@@ -1,7 +1,9 @@
 //! What the pipelines do with good bytes and with bad ones. Tests that unpack or mount run as root.
 
 mod bytes;
+mod encrypted;
 mod network;
+mod signed;
 pub mod support;
 mod tftp;
 mod trees;

@@ -2,7 +2,7 @@
 
 use super::support::*;
 use crate::ops::Cancel;
-use crate::pipeline::Outcome;
+use crate::pipeline::{Made, Outcome};
 use serde_json::json;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -29,7 +29,9 @@ fn a_body_is_fetched_and_its_connection_used_again() {
     });
     for _ in 0..3 {
         match pipeline(http(&url), json!([]), text()) {
-            Ok(Outcome::Text { text, bytes }) => assert_eq!((text.as_str(), bytes), ("hello", 5)),
+            Ok(Outcome { made: Made::Text { text }, bytes, .. }) => {
+                assert_eq!((text.as_str(), bytes), ("hello", 5))
+            }
             other => panic!("{:?}", other.err()),
         }
     }
@@ -153,11 +155,14 @@ fn a_password_goes_to_the_server_and_nowhere_else() {
 
 /// Fetches with a client that trusts these authorities.
 fn fetch_trusting(roots: &[&str], url: &str) -> crate::error::Result<String> {
-    use crate::pipeline::{failure::sys_error, http, watch};
+    use crate::pipeline::{Validator, failure::sys_error, http, watch};
     let watch = std::rc::Rc::new(watch::Watch::new("http", url, &Cancel::default(), None));
     watch::watched(&watch, || {
         let mut text = String::new();
-        http::open_with(&http::client(roots), url, &watch)?.reader.read_to_string(&mut text).map(|_| text)
+        http::open_with(&http::client(roots), url, &Validator::default(), &watch)?
+            .reader
+            .read_to_string(&mut text)
+            .map(|_| text)
     })
     .map_err(|error| sys_error(error, "http", url))
 }
@@ -253,4 +258,73 @@ fn progress_counts_to_the_announced_length() {
     let events = events.lock().expect("no panic");
     let last: serde_json::Value = serde_json::from_str(events.last().expect("an event")).expect("JSON");
     assert_eq!(last, json!({"bytes": 3 << 20, "total": 3 << 20}));
+}
+
+#[test]
+fn what_the_server_says_of_the_state_is_told_and_asked_with() {
+    let url = serve(|head, stream| {
+        let asked = |line: &str| head.lines().any(|found| found.eq_ignore_ascii_case(line));
+        let long = format!("ETag: \"{}\"\r\nLast-Modified: yesterday\r\n", "x".repeat(600));
+        match head.split(' ').nth(1) {
+            Some("/none") => reply(stream, "200 OK", "", b"new"),
+            Some("/long") => reply(stream, "200 OK", &long, b"new"),
+            Some("/moved") => reply(stream, "302 Found", "Location: /file\r\nETag: \"not this\"\r\n", b""),
+            _ if asked("If-None-Match: \"v1\"")
+                || asked("If-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT") =>
+            {
+                let _ = stream.write_all(b"HTTP/1.1 304 Not Modified\r\nETag: \"v1\"\r\n\r\n");
+            }
+            _ => reply(
+                stream,
+                "200 OK",
+                "ETag: \"v1\"\r\nLast-Modified: Thu, 01 Jan 1970 00:00:00 GMT\r\n",
+                b"new",
+            ),
+        }
+    });
+    let state = |path: &str| {
+        let outcome = pipeline(http(&format!("{url}{path}")), json!([]), json!({"kind": "discard"}));
+        serde_json::to_value(outcome.expect("an answer")).expect("JSON")
+    };
+    let whole = json!({"etag": "\"v1\"", "lastModified": "Thu, 01 Jan 1970 00:00:00 GMT"});
+    assert_eq!(state("/file"), json!({"bytes": 3, "validator": whole}));
+    assert_eq!(state("/moved"), json!({"bytes": 3, "validator": whole}));
+    assert_eq!(state("/none"), json!({"bytes": 3}));
+    assert_eq!(state("/long"), json!({"bytes": 3, "validator": {"lastModified": "yesterday"}}));
+
+    let ask = |validator: serde_json::Value| {
+        let mut source = http(&format!("{url}/file"));
+        source["unlessStill"] = validator;
+        pipeline(source, json!([]), text())
+    };
+    for same in [whole, json!({"etag": "\"v1\""}), json!({"lastModified": "Thu, 01 Jan 1970 00:00:00 GMT"})] {
+        let unchanged = error(ask(same));
+        assert_eq!((unchanged.code.as_str(), unchanged.status), ("HTTP", Some(304)));
+        assert!(unchanged.message.contains("unchanged"), "{}", unchanged.message);
+    }
+    assert!(ask(json!({"etag": "\"v0\""})).is_ok());
+    assert!(ask(json!({})).is_ok());
+    assert_eq!(error(ask(json!({"etag": "\"v1\"\r\nHost: other"}))).code, "EINVAL");
+}
+
+#[test]
+fn an_announced_length_over_the_limit_is_refused_before_a_byte_is_read() {
+    // A body that never comes: only the announcement can refuse it.
+    let url = serve(|_, stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n");
+    });
+    let digest = json!({"kind": "digest", "algorithm": "sha256", "expected": ""});
+    let limit = json!({"kind": "limit", "bytes": 4999});
+    let refused = |filters| error(pipeline(http_within(&url, 5000, 300, 9000), filters, text()));
+    for filters in [json!([limit]), json!([digest, limit, {"kind": "gunzip"}])] {
+        let error = refused(filters);
+        assert_eq!((error.code.as_str(), error.operation.as_str()), ("TOO_BIG", "pipeline.limit"));
+        assert!(error.message.contains("5000") && error.message.contains("4999"), "{}", error.message);
+    }
+    // A length that changes on the way says nothing.
+    let decrypt = json!({"kind": "decrypt", "cipher": "aes-256-cbc", "keyDerivation": "md5", "password": ""});
+    for filter in [json!({"kind": "gunzip"}), json!({"kind": "unzstd"}), decrypt] {
+        assert_eq!(refused(json!([filter, limit])).code, "TIMEOUT");
+    }
+    assert_eq!(refused(json!([{"kind": "limit", "bytes": 5000}])).code, "TIMEOUT");
 }

@@ -1,7 +1,7 @@
 //! TFTP, against a server that loses, repeats and refuses as it is told.
 
 use super::support::*;
-use crate::pipeline::Outcome;
+use crate::pipeline::{Made, Outcome};
 use serde_json::{Value, json};
 use std::net::UdpSocket;
 use std::sync::mpsc::{Receiver, channel};
@@ -93,7 +93,7 @@ fn tftp(url: &str, stall: u64) -> Value {
 
 fn fetch(url: &str) -> Vec<u8> {
     match pipeline(tftp(url, 8000), json!([]), text()) {
-        Ok(Outcome::Text { text, .. }) => text.into_bytes(),
+        Ok(Outcome { made: Made::Text { text }, .. }) => text.into_bytes(),
         other => panic!("{:?}", other.err()),
     }
 }
