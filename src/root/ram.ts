@@ -4,39 +4,24 @@ import type { RamRootPlan } from '../boot/root-plan.ts'
 import { parseFstab } from '../overlay/fstab.ts'
 import { BootError, type Sys } from '../sys/index.ts'
 import { directoryIn } from './in-root.ts'
+import { memoryForRoot, sysroot, unmountRoot } from './mounted.ts'
 
-export const sysroot = '/sysroot'
+export { sysroot } from './mounted.ts'
 
 /**
  * A fresh tmpfs at /sysroot; one of an earlier try is thrown away. tmpfs cannot be reclaimed: unless the command line
  * says a size, it is what is free now less a reserve, so that a full root is an error and not a dead machine.
  */
 export async function mountRamRoot(sys: Sys, plan: RamBootPlan): Promise<{ readonly bytes: number }> {
-  await unmountAll(sys)
+  await unmountRoot(sys)
   await sys.files.makeDirectory(sysroot)
-  const free = await availableMemory(sys, plan)
-  const reserve = Math.max(24 * 1024 * 1024, Math.floor(free / 10))
   const sized = plan.root.tmpfsOptions.some((option) => option.startsWith('size='))
-  const bytes = Math.max(free - reserve, 0)
+  const bytes = await memoryForRoot(sys)
   const options = ['mode=0755', ...(sized ? [] : [`size=${bytes}`]), ...plan.root.tmpfsOptions]
   await sys.mounts.mount({ type: 'tmpfs', source: 'tmpfs', target: sysroot, options })
   if (plan.root.mergedUsr) await mergeUsr(sys)
   const space = await sys.files.space(sysroot)
   return { bytes: space.total }
-}
-
-/** From a try that failed: mounts below and including /sysroot, the innermost first. */
-async function unmountAll(sys: Sys): Promise<void> {
-  const left = (await sys.mounts.list()).filter(
-    ({ target }) => target === sysroot || target.startsWith(`${sysroot}/`),
-  )
-  for (const { target } of left.reverse()) await sys.mounts.unmount(target, { lazy: true })
-}
-
-/** Of now, not of the boot's begin: the try before may have left less. */
-async function availableMemory(sys: Sys, plan: RamBootPlan): Promise<number> {
-  const kilobytes = /^MemAvailable:\s+(\d+) kB/m.exec(await sys.files.readText('/proc/meminfo'))?.[1]
-  return kilobytes === undefined ? plan.machine.memoryAvailable : Number(kilobytes) * 1024
 }
 
 async function mergeUsr(sys: Sys): Promise<void> {
