@@ -28,6 +28,7 @@ describeInLab('the lab', () => {
   beforeAll(async () => {
     writeFileSync(join(scratch, 'hello'), 'from nginx')
     mkdirSync(join(scratch, 'old'))
+    writeFileSync(join(scratch, 'old/hello'), 'from the old one')
     lab = await Lab.start({
       http: scratch,
       tftp: scratch,
@@ -84,22 +85,43 @@ describeInLab('the lab', () => {
       ...{ bus, image: disk, readOnly: true },
     }))
     const own = (['sata', 'mmc'] as const).map((bus) => ({ bus, image: copyTo(disk, join(scratch, bus)) }))
+    // Whichever init looks for first.
+    const nowhere = ['apkovl', 'alpine_repo'].map((name) => `${name}=http://${lab.address}/nowhere.tar.gz`)
     guest = await bootGuest({
       cards: [{ kind: 'tap', lab }],
       disks: [...shared, ...own, { bus: 'cdrom', image: iso }],
       initrd: inject('fullInitrd'),
-      append: [
-        'ip=dhcp',
-        `apkovl=http://${lab.address}/nowhere.tar.gz`,
-        `alpine_repo=http://${lab.address}/`,
-      ],
+      append: ['ip=dhcp', ...nowhere],
     })
+    const box = guest
     const { text } = await refusal(guest)
-    expect(text).toMatch(/nowhere\.tar\.gz/)
+    expect(text).toMatch(/10\.77\.0\.1\/nowhere/)
     expect(lab.log('dhcp')).toMatch(/DHCPACK\(br0\)/)
-    await lab.http.says(/GET \/nowhere\.tar\.gz HTTP\/1.1" 404/, patience)
-    const { output } = await runIn(guest, 'ls /sys/class/block')
+    await lab.http.says(/GET \/nowhere\S* HTTP\/1.1" 404/, patience)
+    // The scan of USB takes longer than the failure took to come.
+    const scanned = 'for n in $(seq 30); do [ -e /sys/class/block/sdc2 ] && break; sleep 1; done'
+    const { output } = await runIn(
+      guest,
+      `${scanned}; ls /sys/class/block; dmesg | grep -iE 'usb|scsi|sd[a-z]'`,
+    )
     for (const name of ['vda2', 'nvme0n1p2', 'sda2', 'sdb2', 'sdc2', 'mmcblk0p2', 'sr0'])
-      expect(output).toContain(name)
+      expect(output, output).toContain(name)
+
+    const mount = (version: string, path: string, where = `/nfs${version}`) => {
+      const options = `addr=${lab.address},nolock,vers=${version}`
+      const type = version === '3' ? 'nfs' : 'nfs4'
+      return runIn(
+        box,
+        `mkdir ${where}; mount -t ${type} -o ${options} ${lab.address}:${path} ${where} && cat ${where}/hello`,
+      )
+    }
+    for (const version of ['3', '4.0', '4.2'])
+      expect(await mount(version, '/media')).toEqual({
+        output: expect.stringContaining('from nginx'),
+        status: 0,
+      })
+    expect((await mount('3', '/old', '/old3')).status).toBe(0)
+    // The one that is for NFS 3 only.
+    expect((await mount('4.1', '/old')).status).not.toBe(0)
   })
 })

@@ -1,9 +1,9 @@
 /** NFS-Ganesha: its configuration (ganesha-core-config(8), ganesha-export-config(8)), and how it is started. */
 
 export interface Export {
-  /** The directory on this host; also the path that NFS 3 mounts. */
+  /** The directory on this host. */
   readonly path: string
-  /** The path in NFS 4: `/media`. NFS 3 can mount it too. */
+  /** The path that clients mount, whatever they speak: `/media`. */
   readonly pseudo: string
   readonly access?: 'ro' | 'rw'
   readonly squash?: 'none' | 'root' | 'all'
@@ -34,6 +34,8 @@ export function ganeshaConfiguration(options: GaneshaOptions): string {
   MNT_Port = 20048;
   Enable_NLM = false;
   Enable_RQUOTA = false;
+  # Else NFS 3 would mount by the path on this host.
+  mount_path_pseudo = true;
 }
 NFSV4 {
   Graceless = true;
