@@ -4,7 +4,10 @@ import { type DeviceName, type PlaceOnDevice, parseDeviceName, parsePlaceOnDevic
 import { type NfsShare, parseNfsShare } from './nfs.ts'
 import type { Settings } from './settings.ts'
 
-export type RootPlan = RamRootPlan | NfsRootPlan | ImageRootPlan | DiskRootPlan
+export type RootPlan = RamRootPlan | MountedRootPlan
+
+/** A system that is installed already. */
+export type MountedRootPlan = NfsRootPlan | ImageRootPlan | DiskRootPlan
 
 /** Alpine’s diskless mode: a tmpfs, the overlay, the world installed from repositories. */
 export interface RamRootPlan {

@@ -1,6 +1,6 @@
 /** The story of a boot. */
-import type { RamBootPlan } from '../boot/plan.ts'
-import { overlayIsRemote } from '../boot/root-plan.ts'
+import type { BootPlan, RamBootPlan } from '../boot/plan.ts'
+import { type MountedRootPlan, overlayIsRemote } from '../boot/root-plan.ts'
 import { type Media, noMedia, wantsMedia } from '../media/media.ts'
 import type { Handoff, Sys } from '../sys/index.ts'
 import { loadDrivers } from './drivers.ts'
@@ -11,7 +11,7 @@ import { findMedia } from './media.ts'
 import { comeOnline } from './network.ts'
 import { fetchOverlay } from './overlay.ts'
 import { installPackages } from './packages.ts'
-import { makeRoot } from './root.ts'
+import { makeRoot, mountRoot } from './root.ts'
 import type { Screen } from './screen.ts'
 import type { Story } from './story.ts'
 
@@ -38,10 +38,17 @@ export function prepareBoot(sys: Sys, story: Story, screen: Screen) {
   )
 
   async function boot(): Promise<Handoff> {
-    const { root, ...plan } = await machine()
-    if (root.kind !== 'ram') throw new Error(`a root of kind ${root.kind} is not there yet`)
-    await installSystem({ ...plan, root })
-    return phase('handoff', [machine()], (report, [plan]) => prepareHandoff(sys, plan, report))
+    const plan = await machine()
+    const { root } = plan
+    const system = root.kind === 'ram' ? installSystem({ ...plan, root }) : mountSystem(plan, root)
+    return phase('handoff', [system], (report) => prepareHandoff(sys, plan, report))
+  }
+
+  /** A system that is installed already: on a file server, in an image, on a disk. */
+  function mountSystem(plan: BootPlan, root: MountedRootPlan): Promise<void> {
+    return phase('root', [drivers(), network()], (report, [, online]) =>
+      mountRoot(sys, plan, root, online, report),
+    )
   }
 
   /** Alpine’s diskless mode: an empty tmpfs, the overlay, the packages of its world. */

@@ -1,7 +1,12 @@
-/** The root phase: a place in memory for the new system. */
-import type { RamBootPlan } from '../boot/plan.ts'
+/** The root phase: a place in memory for a system to be installed, or one that is installed already. */
+import type { BootPlan, RamBootPlan } from '../boot/plan.ts'
+import type { MountedRootPlan } from '../boot/root-plan.ts'
+import type { NetworkUp } from '../network/join.ts'
+import { mountDiskRoot } from '../root/disk.ts'
+import type { RootEvents } from '../root/mounted.ts'
+import { mountNfsRoot } from '../root/nfs.ts'
 import { mountRamRoot } from '../root/ram.ts'
-import type { Sys } from '../sys/index.ts'
+import { BootError, type Sys } from '../sys/index.ts'
 import { size } from './format.ts'
 import { pauseInShell } from './shells.ts'
 import type { Report } from './story.ts'
@@ -10,4 +15,40 @@ export async function makeRoot(sys: Sys, plan: RamBootPlan, report: Report): Pro
   if (plan.single) await pauseInShell(sys, plan)
   const { bytes } = await mountRamRoot(sys, plan)
   report.detail(`tmpfs, up to ${size(bytes)}`)
+}
+
+export async function mountRoot(
+  sys: Sys,
+  plan: BootPlan,
+  root: MountedRootPlan,
+  network: NetworkUp | undefined,
+  report: Report,
+): Promise<void> {
+  if (plan.single) await pauseInShell(sys, plan)
+  const events: RootEvents = {
+    onNotice: report.notice,
+    signal: report.signal,
+    onProgress: ({ bytes, total }) => report.progress({ done: bytes, total: total ?? 0, text: '' }),
+  }
+  switch (root.kind) {
+    case 'nfs': {
+      const { from, version } = await mountNfsRoot(sys, root, online(network), events)
+      return report.detail(`${from} by NFS ${version}, and a tmpfs above it`)
+    }
+    case 'disk': {
+      const { path, contents } = await mountDiskRoot(sys, root, events)
+      return report.detail(
+        `${path} (${root.fsType ?? contents.type})${root.overlay ? ', and a tmpfs above it' : ''}`,
+      )
+    }
+    case 'image':
+      throw new BootError('an image is not there yet')
+  }
+}
+
+function online(network: NetworkUp | undefined): NetworkUp {
+  if (network !== undefined) return network
+  throw new BootError('this root needs the network, and the kernel command line turns it off', {
+    advice: ['write ip=dhcp, or leave ip= out'],
+  })
 }

@@ -1,0 +1,92 @@
+/** File servers: media for a system in RAM (seeds 000 and 001), and roots (seed 003). */
+
+import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, expect, inject, it } from 'vitest'
+import { makeOverlay, password } from '../../scripts/repository/overlay.ts'
+import { installedTree } from '../support/installed.ts'
+import { describeInLab } from '../support/lab/describe.ts'
+import { Lab } from '../support/lab/index.ts'
+import type { Machine } from '../support/qemu/machine.ts'
+import { bootGuest, handover, logIn, patience, refusal, retry, runIn } from './guest.ts'
+
+describeInLab('a file server', () => {
+  const depot = mkdtempSync(join(tmpdir(), 'diskless-depot-'))
+  let tree: string
+  let lab: Lab
+  let guest: Machine
+
+  beforeAll(async () => {
+    tree = installedTree(inject('demo'), join(inject('demo'), '../installed'))
+    cpSync(join(inject('demo'), 'apks'), join(depot, 'apks'), { recursive: true })
+    writeFileSync(
+      join(depot, 'box.apkovl.tar.gz'),
+      makeOverlay({ hostname: 'box', world: [], runlevels: { sysinit: ['devfs'] } }),
+    )
+    lab = await Lab.start({
+      exports: [
+        { path: depot, pseudo: '/srv/nfs/depot', access: 'ro' },
+        { path: tree, pseudo: '/netboot/pxeclient', access: 'ro' },
+      ],
+      dhcp: { rootPath: '/netboot/pxeclient,rsize=8192,wsize=8192', nextServer: Lab.address },
+    })
+  }, 2 * patience)
+  afterEach(() => guest?.stop())
+  afterAll(async () => {
+    await lab?.stop()
+    rmSync(depot, { recursive: true })
+  })
+
+  const boot = (...append: string[]) =>
+    bootGuest({ cards: [{ kind: 'tap', lab }], initrd: inject('fullInitrd'), append })
+
+  it('brings repository and overlay to a system in RAM', async () => {
+    guest = await boot('ip=dhcp', `alpine_dev=nfs:${Lab.address}:/srv/nfs/depot`)
+    await logIn(guest, password, 2 * patience)
+    expect((await runIn(guest, 'hostname; cat /etc/apk/repositories')).output).toBe(
+      'box\n/media/alpine_dev/apks\n',
+    )
+    expect((await runIn(guest, 'grep alpine_dev /proc/mounts')).output).toMatch(
+      /:\/srv\/nfs\/depot \/media\/alpine_dev nfs4? ro,.*vers=4\.2/,
+    )
+  })
+
+  it('is the root that DHCP names, without a server, with options, and a tmpfs above it; power off ends', async () => {
+    guest = await boot('root=/dev/nfs', 'ip=dhcp', 'init=/sbin/init')
+    await logIn(guest, password, 2 * patience)
+    const { output } = await runIn(guest, 'cat /etc/installed; echo new > /etc/installed; cat /etc/installed')
+    expect(output).toBe('from the tree\nnew\n')
+    expect((await runIn(guest, 'grep " / " /proc/mounts; grep -c nfs /proc/mounts')).output).toMatch(
+      /^diskless \/ overlay/,
+    )
+    guest.type('poweroff\n')
+    expect(await guest.ended).toBe('poweroff')
+  })
+
+  it('is the root as symlinks, by version 3', async () => {
+    guest = await boot(
+      'ip=dhcp',
+      `root=nfs:${Lab.address}:/netboot/pxeclient,vers=3`,
+      'diskless.nfsroot=links',
+    )
+    await logIn(guest, password, 2 * patience)
+    expect((await runIn(guest, 'readlink /etc; cat /etc/installed; touch /var/new && echo ok')).output).toBe(
+      'nfsroot/etc\nfrom the tree\nok\n',
+    )
+    expect((await runIn(guest, 'grep nfsroot /proc/mounts')).output).toMatch(/vers=3/)
+    expect(existsSync(join(tree, 'var/new'))).toBe(false)
+  })
+
+  it('that has no such export, or is not there, is told; it is tried again', async () => {
+    guest = await boot('ip=dhcp', `root=nfs:${Lab.address}:/nowhere`)
+    const { phase, text } = await refusal(guest)
+    expect(phase).toBe('root')
+    expect(text).toMatch(/the NFS server has no \/nowhere/)
+    expect(text).toMatch(/showmount -e/)
+    expect((await runIn(guest, 'mount')).output).not.toMatch(/sysroot/)
+    retry(guest)
+    await guest.console.waitFor(/Trying again/, patience)
+    void handover
+  })
+})
