@@ -1,7 +1,7 @@
 /** The overlay phase: the apkovl, found or fetched, checked, and unpacked into the root. */
 import type { RamBootPlan } from '../boot/plan.ts'
 import type { NetworkUp } from '../network/join.ts'
-import { type MediaOfOverlay, noMedia, type Overlay, unpackOverlay } from '../overlay/apkovl.ts'
+import { type MediaOfOverlay, type Overlay, unpackOverlay } from '../overlay/apkovl.ts'
 import { sysroot } from '../root/ram.ts'
 import type { Sys } from '../sys/index.ts'
 import { count, size } from './format.ts'
@@ -13,7 +13,7 @@ export async function fetchOverlay(
   plan: RamBootPlan,
   network: NetworkUp | undefined,
   report: Report,
-  media: MediaOfOverlay = noMedia,
+  media: MediaOfOverlay,
 ): Promise<Overlay | undefined> {
   const target = {
     root: sysroot,
