@@ -43,6 +43,8 @@ fn alone_in_a_network(run: impl FnOnce() -> Output + Send + 'static) -> Option<O
         }
         common::assert_success(&Command::new("ip").args(["link", "set", "lo", "up"]).output().unwrap());
         let names = UdpSocket::bind("127.0.0.53:53").unwrap();
+        // Takes questions and says nothing.
+        std::mem::forget(UdpSocket::bind("127.0.0.54:53").unwrap());
         let pages = TcpListener::bind("127.0.0.80:80").unwrap();
         std::thread::spawn(|| serve_names(names));
         std::thread::spawn(|| serve_pages(pages));
@@ -66,7 +68,14 @@ fn a_root_with_nothing_but_a_resolv_conf_resolves() {
         const unknown = await failure(fetch('nobody.test'))
         host.log(`unknown: ${unknown.code} ${unknown.message}`)
         await call('files.writeText', { path: '/etc/hosts', text: '127.0.0.80 by.hand\\n' })
-        host.log(`hosts: ${(await fetch('by.hand')).text}`)";
+        host.log(`hosts: ${(await fetch('by.hand')).text}`)
+        const resolve = (name, timeoutMs = 20000) => call('network.resolve', { name, timeoutMs })
+        host.log(`addresses: ${await resolve('boot.test')} ${await resolve('by.hand')} ${await resolve('fe80::1')}`)
+        const nobody = await failure(resolve('nobody.test'))
+        host.log(`nobody: ${nobody.code} ${nobody.operation}`)
+        await call('files.writeText', { path: '/etc/resolv.conf', text: 'nameserver 127.0.0.54\\n' })
+        const silent = await failure(resolve('boot.test', 100))
+        host.log(`silent: ${silent.code} ${silent.message}`)";
     place.program("init", program);
     std::fs::create_dir(place.path("etc")).unwrap();
     let root = place.0.clone();
@@ -83,6 +92,9 @@ fn a_root_with_nothing_but_a_resolv_conf_resolves() {
         "after: hello\n",
         "unknown: DNS the name nobody.test",
         "hosts: hello\n",
+        "addresses: 127.0.0.80 127.0.0.80 fe80::1\n",
+        "nobody: DNS network.resolve\n",
+        "silent: TIMEOUT no answer within 0.1 s\n",
     ] {
         assert!(said.contains(part), "{part:?} is not in:\n{said}");
     }

@@ -52,6 +52,7 @@ pub fn register(ops: &mut Ops) {
         }
         Ok(())
     });
+    ops.deferred("network.resolve", resolve);
     ops.deferred("network.arpProbe", arp_probe);
 }
 
@@ -109,6 +110,13 @@ struct ArpProbe {
     timeout_ms: f64,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Resolve {
+    name: String,
+    timeout_ms: u64,
+}
+
 /// The error of an operation: the kernel's words after the errno's where it has some.
 fn told(operation: &'static str, subject: &str) -> impl Fn(Refusal) -> SysError {
     move |refusal| {
@@ -162,6 +170,13 @@ fn dhcp_receive(it: DhcpReceive, call: Call) {
         let waiter = Waiter::new(cancel).map_err(failed(NAME, &socket.link))?;
         let reply = socket.receive(it.deadline_ms, &waiter).map_err(told(NAME, &socket.link))?;
         if cancel.cancelled() { Err(SysError::aborted(NAME, &socket.link)) } else { Ok(reply) }
+    });
+}
+
+fn resolve(it: Resolve, call: Call) {
+    const NAME: &str = "network.resolve";
+    on_thread("resolve-name", call, move |cancel, _| {
+        crate::pipeline::resolve::addresses(NAME, &it.name, it.timeout_ms, cancel)
     });
 }
 

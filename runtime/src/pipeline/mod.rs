@@ -8,7 +8,7 @@ mod http;
 pub mod inflate;
 pub mod inside;
 mod pax;
-mod resolve;
+pub mod resolve;
 mod signature;
 pub mod sink;
 mod source;

@@ -1,9 +1,11 @@
 //! Host names to addresses, by the C library's getaddrinfo (static glibc holds its `files` and `dns` services).
 
-use super::failure::fail;
-use super::watch::{Limit, Watch};
+use super::failure::{fail, sys_error};
+use super::watch::{Deadlines, Limit, Watch};
+use crate::error::{Result, SysError};
+use crate::ops::Cancel;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Instant;
 
@@ -32,6 +34,29 @@ pub fn resolve(host: &str, port: u16, watch: &Watch, since: Instant) -> io::Resu
             Err(RecvTimeoutError::Disconnected) => return Err(unknown(watch, bare, "the resolver ended")),
         }
     }
+}
+
+/// The addresses of a host for one operation that is no pipeline.
+pub fn addresses(
+    operation: &'static str,
+    host: &str,
+    timeout_ms: u64,
+    cancel: &Cancel,
+) -> Result<Vec<IpAddr>> {
+    let deadlines = Deadlines { connect_ms: timeout_ms, stall_ms: timeout_ms, total_ms: timeout_ms };
+    let watch = Watch::new(operation, host, cancel, Some(deadlines));
+    let found = resolve(host, 0, &watch, Instant::now()).map_err(|error| {
+        let error = sys_error(error, operation, host);
+        // It waited for no connection.
+        if error.code == "TIMEOUT" { SysError::timeout(operation, host, timeout_ms) } else { error }
+    })?;
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for address in found.iter().map(SocketAddr::ip) {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    Ok(addresses)
 }
 
 fn unknown(watch: &Watch, host: &str, reason: &str) -> io::Error {
