@@ -11,7 +11,15 @@ import type { Level } from './compression.ts'
 import { BuildError } from './error.ts'
 import { findFirmware } from './firmware.ts'
 import { buildInit, type Profile, refuseDynamic, type Tell } from './host.ts'
-import { type ExtraFile, layOut, readKeys } from './initrd.ts'
+import { type ExtraFile, layOut } from './initrd.ts'
+import {
+  readInput,
+  readKeymaps,
+  readKeys,
+  readModloop,
+  readModloopSignatures,
+  readOverlayKeys,
+} from './inputs.ts'
 import { writeBootScript } from './ipxe.ts'
 import { findKernel, type Kernel } from './kernel.ts'
 import { selectModules } from './modules.ts'
@@ -54,6 +62,14 @@ export interface BuildOptions {
   /** The kernel command line in boot.ipxe; with a root image, unless told, one that boots it. */
   readonly commandLine?: string
   readonly shell?: ShellOption
+  /** Files of keymaps in busybox' format: NAME.bmap or NAME.bmap.gz. */
+  readonly keymaps?: readonly string[]
+  /** Files with public keys of those who sign overlays; with one, an unsigned overlay is refused. */
+  readonly overlayKeys?: readonly string[]
+  /** The modloop that init is to accept. */
+  readonly modloop?: string
+  /** Files named MODLOOP.SIGN.RSA.KEY, as Alpine's initramfs has them. */
+  readonly modloopSignatures?: readonly string[]
   /** A PEM file of the certificates that TLS trusts. */
   readonly certificates?: string
   readonly files?: readonly ExtraFile[]
@@ -106,6 +122,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   ])
   const firmware = findFirmware(selection.modules, kernel.firmware)
   const keys = readKeys(options.keys ?? [])
+  const modloopSignatures = readModloopSignatures(options.modloopSignatures ?? [])
   const shell = chooseShell(options.shell ?? 'open', keys)
   const init = options.init ?? (await buildInit(profile, options.tell))
   refuseDynamic(init)
@@ -118,6 +135,11 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
     firmware,
     keys,
     certificates: options.certificates === undefined ? undefined : readInput(options.certificates),
+    keymaps: readKeymaps(options.keymaps ?? []),
+    overlayKeys: readOverlayKeys(options.overlayKeys ?? []),
+    modloop:
+      options.modloop === undefined ? undefined : await readModloop(options.modloop, modloopSignatures, keys),
+    modloopSignatures,
     files: options.files ?? [],
     shell,
     version: readVersion(),
@@ -138,6 +160,11 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
       ...(keys.size === 0 ? ['no repository key is in the initrd: no signed index will be accepted'] : []),
       ...(selection.absent.length === 0 ? [] : [`not in this kernel: ${selection.absent.join(', ')}`]),
       ...describeMissing(firmware.missing),
+      ...(modloopSignatures.size === 0 || options.modloop !== undefined
+        ? []
+        : [
+            'a modloop’s signature is by SHA-1: the new system’s service checks it, and init nothing; name the modloop itself: --modloop',
+          ]),
       ...(rootImage === undefined ? [] : imageWarnings(rootImage, commandLine)),
     ],
   }
@@ -154,14 +181,6 @@ function chooseShell(option: ShellOption, keys: ReadonlyMap<string, Buffer>): Sh
   const site = createHash('sha256')
   for (const bytes of keys.values()) site.update(bytes)
   return shellWithPassword(readInput(option.passwordFile).toString('utf8'), site.digest('hex'))
-}
-
-function readInput(path: string): Buffer {
-  try {
-    return readFileSync(path)
-  } catch (cause) {
-    throw new BuildError(`the file ${path} could not be read`, { cause })
-  }
 }
 
 /** https://reproducible-builds.org/specs/source-date-epoch/ */

@@ -1,12 +1,13 @@
 /** Lays out the initrd: what init, the kernel and the emergency shell expect to find where. */
 
 import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { basename, join, normalize } from 'node:path'
+import { join, normalize } from 'node:path'
 import { readBusybox } from './busybox.ts'
 import type { Catalog } from './catalog.ts'
 import type { Entry } from './cpio.ts'
-import { BuildError, errnoOf } from './error.ts'
+import { BuildError } from './error.ts'
 import type { Firmware } from './firmware.ts'
+import type { Modloop } from './inputs.ts'
 import { type Selection, writeTables } from './modules.ts'
 import type { Shell } from './shell.ts'
 
@@ -21,6 +22,13 @@ export interface Parts {
   readonly keys: ReadonlyMap<string, Buffer>
   /** Certificates that TLS trusts, PEM. */
   readonly certificates: Buffer | undefined
+  /** Keymaps in busybox' format, by file name. */
+  readonly keymaps: ReadonlyMap<string, Buffer>
+  /** Public keys of those who sign overlays, by file name. */
+  readonly overlayKeys: ReadonlyMap<string, Buffer>
+  readonly modloop: Modloop | undefined
+  /** Alpine's own signatures of modloops, by file name: the new system's modloop service reads them. */
+  readonly modloopSignatures: ReadonlyMap<string, Buffer>
   readonly files: readonly ExtraFile[]
   readonly shell: Shell
   /** diskless' own version. */
@@ -65,10 +73,14 @@ export function layOut(parts: Parts): Map<string, Placed> {
     put('layout', 'bin/sh', { kind: 'symlink', target: 'busybox' })
     for (const name of shellCommands) put('layout', `bin/${name}`, { kind: 'symlink', target: '/init' })
   }
-  const config = { buildTime: parts.buildTime, version: parts.version, shell: parts.shell }
+  const { buildTime, version, shell, modloop } = parts
+  const config = { buildTime, version, shell, ...(modloop === undefined ? {} : { modloop }) }
   file('layout', 'etc/diskless/config.json', Buffer.from(`${JSON.stringify(config)}\n`), 0o600)
 
   for (const [name, bytes] of parts.keys) file('keys', `etc/apk/keys/${name}`, bytes)
+  for (const [name, bytes] of parts.overlayKeys) file('keys', `etc/diskless/overlay-keys/${name}`, bytes)
+  for (const [name, bytes] of parts.modloopSignatures) file('keys', `var/cache/misc/${name}`, bytes)
+  for (const [name, bytes] of parts.keymaps) file('keymaps', `lib/keymaps/${name}`, bytes)
   if (parts.certificates !== undefined) file('certificates', 'etc/ssl/cert.pem', parts.certificates)
 
   const modules = `lib/modules/${parts.kernelVersion}`
@@ -106,35 +118,4 @@ function* readTree(source: string, name: string): Generator<[string, Entry]> {
     const mode = (status.mode & 0o111) === 0 ? 0o644 : 0o755
     yield [name, { kind: 'file', mode, bytes: readFileSync(source) }]
   }
-}
-
-/** Keys from files, and from directories those named *.rsa.pub. */
-export function readKeys(places: readonly string[]): Map<string, Buffer> {
-  const keys = new Map<string, Buffer>()
-  for (const place of places) {
-    try {
-      const files = statSync(place).isDirectory()
-        ? readdirSync(place)
-            .filter((name) => name.endsWith('.rsa.pub'))
-            .sort()
-            .map((name) => join(place, name))
-        : [place]
-      if (files.length === 0) throw new BuildError(`${place} holds no key: none is named *.rsa.pub`)
-      for (const path of files) keys.set(basename(path), checkKey(readFileSync(path), path))
-    } catch (cause) {
-      if (errnoOf(cause) === undefined) throw cause
-      throw new BuildError(`the keys at ${place} could not be read`, { cause })
-    }
-  }
-  return keys
-}
-
-function checkKey(bytes: Buffer, path: string): Buffer {
-  if (bytes.includes('PRIVATE KEY')) {
-    throw new BuildError(`${path} is a private key, which must never be in an initrd`, {
-      advice: ['Name the public one: it ends in .rsa.pub.'],
-    })
-  }
-  if (!bytes.includes('-----BEGIN PUBLIC KEY-----')) throw new BuildError(`${path} is no public key in PEM`)
-  return bytes
 }

@@ -29,7 +29,7 @@ export interface RootImage extends RootImageRequest {
 /** Where the image is in the initrd unless told: what the Gentoo PXE boot calls it. */
 export const imagePlace = '/image.squashfs'
 
-/** Checks what can be told from the first blocks: the type, and that the file is not cut off. Throws a `BuildError`. */
+/** Throws a `BuildError` for what cannot be booted. */
 export function readRootImage({ source, destination, placed }: RootImageRequest): RootImage {
   const path = normalize(destination)
   if (!path.startsWith('/') || path.endsWith('/') || /\s/.test(path)) {
@@ -46,7 +46,7 @@ export function readRootImage({ source, destination, placed }: RootImageRequest)
   if (placed === 'beside' && ['vmlinuz', 'initrd', 'boot.ipxe'].includes(fileName)) {
     throw new BuildError(`the image cannot be called ${fileName}: another file of the directory is`)
   }
-  const { size, head } = readHead(source)
+  const { type, size } = inspectImage(source)
   if (size > largestFile) {
     throw new BuildError(
       `${source} has ${(size / 2 ** 30).toFixed(2)} GiB, and a file in an initrd at most 4 GiB`,
@@ -57,6 +57,12 @@ export function readRootImage({ source, destination, placed }: RootImageRequest)
       },
     )
   }
+  return { source, destination: path, placed, fileName, type, size }
+}
+
+/** What the first blocks say: the type, and that the file is not cut off. Throws a `BuildError`. */
+export function inspectImage(source: string): { readonly type: RootImage['type']; readonly size: number } {
+  const { size, head } = readHead(source)
   const described = describeImage(head)
   if (described === undefined) {
     throw new BuildError(`${source} is neither a squashfs nor an erofs image`, {
@@ -71,7 +77,7 @@ export function readRootImage({ source, destination, placed }: RootImageRequest)
       },
     )
   }
-  return { source, destination: path, placed, fileName, type: described.type, size }
+  return { type: described.type, size }
 }
 
 /** The kernel's Documentation/filesystems/squashfs.rst (super block of version 4) and fs/erofs/erofs_fs.h. */

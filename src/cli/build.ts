@@ -26,6 +26,11 @@ Usage: diskless build --kernel SOURCE --out DIR [OPTIONS]
                       (keyboards, screens, loop, squashfs and overlay are always there)
   --firmware DIR      where to look for the firmware that modules name; may be repeated
   --keys PLACE        public keys of repositories: a file, or a directory of *.rsa.pub; may be repeated
+  --overlay-key FILE  a public key, PEM: overlays must then be signed by it; may be repeated
+  --keymap FILE       NAME.bmap or NAME.bmap.gz, for keymap=NAME and dokeymap; may be repeated
+  --modloop FILE      init accepts this modloop only, by its SHA-256
+  --modloop-signature FILE
+                      MODLOOP.SIGN.RSA.KEY from Alpine's initramfs; may be repeated
   --append TEXT       the kernel command line in boot.ipxe
   --ca FILE           the certificates that https trusts, PEM
   --image FILE[=PATH] a squashfs or erofs image to boot: appended to the initrd, where it is PATH
@@ -53,6 +58,10 @@ const options = {
   keys: { type: 'string', multiple: true },
   append: { type: 'string' },
   ca: { type: 'string' },
+  'overlay-key': { type: 'string', multiple: true },
+  keymap: { type: 'string', multiple: true },
+  modloop: { type: 'string' },
+  'modloop-signature': { type: 'string', multiple: true },
   image: { type: 'string' },
   'image-beside': { type: 'boolean' },
   file: { type: 'string', multiple: true },
@@ -99,11 +108,15 @@ export function parse(words: readonly string[]): { readonly request: BuildOption
       modules,
       keys: values.keys ?? [],
       firmware: values.firmware ?? [],
+      overlayKeys: values['overlay-key'] ?? [],
+      keymaps: values.keymap ?? [],
+      modloopSignatures: values['modloop-signature'] ?? [],
       files: (values.file ?? []).map(splitFile),
       shell: passwordFile === undefined ? (values['no-shell'] ? 'none' : 'open') : { passwordFile },
       profile: values.dev ? 'dev' : 'release',
       ...(values.vmlinuz === undefined ? {} : { image: values.vmlinuz }),
       ...(values.image === undefined ? {} : { rootImage: { ...splitImage(values.image), placed } }),
+      ...(values.modloop === undefined ? {} : { modloop: values.modloop }),
       ...(values.append === undefined ? {} : { commandLine: values.append }),
       ...(values.ca === undefined ? {} : { certificates: values.ca }),
       ...(values.cache === undefined ? {} : { cache: values.cache }),

@@ -84,6 +84,32 @@ describe('build', () => {
     expect(result.report.compressed).toBe(readFileSync(result.initrd).length)
   })
 
+  it('puts in what a site adds: keymaps, the keys of overlays, what is known of the modloop', async () => {
+    const { root, options } = workplace()
+    const modloop = Buffer.alloc(4096)
+    modloop.write('hsqs')
+    writeFiles(root, {
+      'de.bmap': Buffer.concat([Buffer.from('bkeymap'), Buffer.alloc(512)]),
+      'admin.pem': publicKey,
+      'modloop-lts': modloop,
+      'modloop-lts.SIGN.RSA.site': Buffer.alloc(128, 1),
+    })
+    const result = await build({
+      ...options,
+      keymaps: [join(root, 'de.bmap')],
+      overlayKeys: [join(root, 'admin.pem')],
+      modloop: join(root, 'modloop-lts'),
+      modloopSignatures: [join(root, 'modloop-lts.SIGN.RSA.site')],
+    })
+    const files = unpack(result.initrd)
+    expect(files.get('lib/keymaps/de.bmap')).toMatch(/^bkeymap/)
+    expect(files.get('etc/diskless/overlay-keys/admin.pem')).toBe(publicKey)
+    expect(files.has('var/cache/misc/modloop-lts.SIGN.RSA.site')).toBe(true)
+    expect(JSON.parse(files.get('etc/diskless/config.json') ?? '')).toMatchObject({
+      modloop: { sha256: expect.stringMatching(/^[0-9a-f]{64}$/), size: 4096 },
+    })
+  })
+
   it('gives the same bytes for the same input, elsewhere and later', async () => {
     const one = workplace()
     const two = workplace()
