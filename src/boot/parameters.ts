@@ -272,6 +272,11 @@ export const parameters = {
     'Where the password of an encrypted overlay is fetched.',
     { default: 'asked for on the console' },
   ),
+  'diskless.apkovl_backup': ours(
+    'diskless.apkovl_backup=NAME | YYYY[MM[DD[HH[MM[SS]]]]]',
+    'An earlier overlay, which lbu kept beside the present one: by its name, or the newest whose date begins so. On a server: the name or all fourteen digits.',
+    { default: 'the present one' },
+  ),
 
   // Refused by name
   overlaytmpfsflags: refused('the tmpfs over a disk root takes what memory there is')(

@@ -53,6 +53,8 @@ export interface OverlayChecks {
   readonly optional: boolean
   /** Where the password of an encrypted one comes from; undefined: a person is asked. */
   readonly passwordUrl: string | undefined
+  /** An earlier one of lbu’s: its name, or how its date begins. */
+  readonly backup: string | undefined
 }
 
 /** A file server’s tree, read-only, and a tmpfs above it. */
@@ -243,6 +245,7 @@ function planOverlay(settings: Settings): OverlayPlan {
     sha256: digestOf(settings, 'diskless.apkovl_sha256'),
     optional: settings.text('diskless.apkovl') === 'optional',
     passwordUrl: settings.text('diskless.apkovl_password'),
+    backup: planBackup(settings.text('diskless.apkovl_backup')),
   }
   const text = apkovl ?? device
   if (text === undefined) return { kind: 'search', ...checks }
@@ -256,6 +259,18 @@ function planOverlay(settings: Settings): OverlayPlan {
     {
       advice: [
         'by the network: http://, https:// or tftp://; on a medium: /PATH or DEVICE[:FSTYPE][:/PATH], DEVICE also as LABEL= or UUID=',
+      ],
+    },
+  )
+}
+
+function planBackup(text: string | undefined): string | undefined {
+  if (text === undefined || /^(\d{4,14}|[^/]*\.\d{14}\.tar\.[^/]+)$/.test(text)) return text
+  throw new BootError(
+    `diskless.apkovl_backup=${text} is neither a name of lbu’s nor how a date of one begins`,
+    {
+      advice: [
+        'write it as HOSTNAME.YYYYMMDDHHMMSS.tar.gz, or as YYYY[MM[DD[HH[MM[SS]]]]]: lbu list-backup prints the names',
       ],
     },
   )
@@ -284,6 +299,7 @@ export function needsNetwork(root: RootPlan): boolean {
     case 'ram':
       return (
         overlayIsRemote(root) ||
+        isUrl(root.overlay.passwordUrl ?? '') ||
         root.medium?.kind === 'nfs' ||
         root.repositories.some(isUrl) ||
         isUrl(root.sshKey ?? '') ||

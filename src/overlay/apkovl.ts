@@ -8,6 +8,7 @@
 import type { OverlayPlan } from '../boot/root-plan.ts'
 import { type FetchOptions, fetchPipeline } from '../network/fetch.ts'
 import { chainOf, type Filter, type Sys } from '../sys/index.ts'
+import { chooseBackup } from './backup.ts'
 import { explainFailure, isMissing } from './failure.ts'
 import { findOverlay } from './find.ts'
 import { pipelineOptions } from './memory.ts'
@@ -28,7 +29,8 @@ export async function unpackOverlay(
   media: MediaOfOverlay,
   options: FetchOptions,
 ): Promise<Overlay | undefined> {
-  const found = await findOverlay(sys, plan, target, media)
+  const current = await findOverlay(sys, plan, target, media)
+  const found = plan.backup === undefined ? current : await chooseBackup(sys, current, plan.backup, media)
   if (found.kind === 'none') return undefined
   if (found.kind === 'missing') return goWithout(plan, target, found.error)
   const format = formatOf(found.place, found.shown)

@@ -20,6 +20,7 @@ const unchecked: OverlayChecks = {
   sha256: undefined,
   optional: false,
   passwordUrl: undefined,
+  backup: undefined,
 }
 
 export function byUrl(change: Partial<OverlayChecks> & { readonly url?: string } = {}): OverlayPlan {
