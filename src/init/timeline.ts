@@ -10,6 +10,8 @@ export type PhaseName =
   | 'overlay'
   | 'index'
   | 'packages'
+  | 'modloop'
+  | 'modules'
   | 'handoff'
 
 export interface PhaseSpan {

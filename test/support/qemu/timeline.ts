@@ -12,6 +12,8 @@ const names: Readonly<Record<PhaseName, true>> = {
   overlay: true,
   index: true,
   packages: true,
+  modloop: true,
+  modules: true,
   handoff: true,
 }
 

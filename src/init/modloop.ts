@@ -1,0 +1,312 @@
+/**
+ * The new system's kernel modules. The modloop phase fetches the modloop while packages are installed, or checks the one
+ * on a medium; a kernel and a modloop of different builds would be a system without drivers, so they stop the boot here.
+ * The modules phase puts what was found into the finished root.
+ */
+import type { RamBootPlan } from '../boot/plan.ts'
+import { fetchPipeline, redactUrl } from '../network/fetch.ts'
+import { schemeOf } from '../network/url.ts'
+import {
+  copyFirmware,
+  copyModules,
+  copySignatures,
+  inspectModloop,
+  type KnownModloop,
+  modloopName,
+  placeModloop,
+  readKnownModloop,
+  removeModloopService,
+  usesKmod,
+  waitingModloop,
+} from '../root/modloop.ts'
+import { sysroot } from '../root/ram.ts'
+import { BootError, chainOf, hasCode, type Sys } from '../sys/index.ts'
+import { size } from './format.ts'
+import { fetchOptions, type Report } from './story.ts'
+
+/** Where the modules come from. */
+export type SystemModules =
+  /** In the root, waiting to be put at /lib/NAME. */
+  | { readonly kind: 'fetched'; readonly name: string }
+  /** The service of the new system finds or fetches a modloop by itself, or is to do nothing. */
+  | { readonly kind: 'service' }
+  /** A directory with modules.dep, which the root gets instead of a modloop. */
+  | { readonly kind: 'tree'; readonly directory: string }
+
+/** A mounted medium. */
+interface Place {
+  readonly name: string
+  readonly target: string
+}
+
+/** Needs the network where the plan has a URL, the media where it has none, and a mounted root. */
+export async function findModules(
+  sys: Sys,
+  plan: RamBootPlan,
+  media: readonly Place[],
+  report: Report,
+): Promise<SystemModules> {
+  const { modules } = plan.root
+  switch (modules.kind) {
+    case 'none':
+      report.detail('none, as modloop=none asks')
+      return { kind: 'service' }
+    case 'keep':
+      report.detail('the initrd’s')
+      return { kind: 'tree', directory: await keptModules(sys, plan.machine.kernel) }
+    case 'modloop': {
+      const known = await readKnownModloop(sys)
+      return modules.url === undefined
+        ? checkMedia(sys, plan, media, known, report)
+        : fetchModloop(sys, plan, modules.url, known, report)
+    }
+  }
+}
+
+async function keptModules(sys: Sys, kernel: string): Promise<string> {
+  const directory = `/lib/modules/${kernel}`
+  if ((await sys.files.status(`${directory}/modules.dep`)) !== undefined) return directory
+  throw new BootError(`diskless.modules=keep: this initrd has no modules of Linux ${kernel}`, {
+    advice: [
+      'serve the vmlinuz and the initrd of one diskless build together, or name a modloop: modloop=http://…',
+    ],
+  })
+}
+
+async function fetchModloop(
+  sys: Sys,
+  plan: RamBootPlan,
+  url: string,
+  known: KnownModloop | undefined,
+  report: Report,
+): Promise<SystemModules> {
+  const shown = redactUrl(url)
+  const name = modloopName(url)
+  if (name === undefined) throw new BootError(`modloop=${shown} names no file`)
+  const scheme = schemeOf(url)
+  if (scheme === 'ftp') {
+    report.notice(`${shown} is left to the new system’s modloop service: init does not speak ftp`)
+    return { kind: 'service' }
+  }
+  if (scheme !== 'http' && scheme !== 'https') {
+    throw new BootError(
+      `modloop=${shown}: the new system’s modloop service knows http, https and ftp, and would not find it`,
+      { advice: ['serve the modloop over http'] },
+    )
+  }
+  await fetchChecked(sys, plan, url, known, report)
+  if (known === undefined) await refuseStrange(sys, plan, shown, report)
+  report.detail(`${shown}${known === undefined ? '' : ', its digest is right'}`)
+  return { kind: 'fetched', name }
+}
+
+async function fetchChecked(
+  sys: Sys,
+  plan: RamBootPlan,
+  url: string,
+  known: KnownModloop | undefined,
+  report: Report,
+): Promise<void> {
+  const { free } = await sys.files.space(sysroot)
+  if (known !== undefined && known.size > free) throw noRoom(url, free, known.size)
+  const digest =
+    known === undefined
+      ? []
+      : [{ kind: 'digest' as const, algorithm: 'sha256' as const, expected: known.sha256 }]
+  const request = {
+    what: 'the modloop',
+    urls: [url],
+    filters: [{ kind: 'limit' as const, bytes: known?.size ?? free }, ...digest],
+    sink: { kind: 'file' as const, path: waitingModloop, mode: 0o644 },
+  }
+  try {
+    await fetchPipeline<'file'>(sys, request, fetchOptions(report, 'the modloop'))
+  } catch (error) {
+    if (!(error instanceof BootError)) throw error
+    if (known !== undefined && hasCode(error.cause, 'DIGEST', 'TOO_BIG')) {
+      throw skewed(redactUrl(url), plan.machine.kernel, error.cause)
+    }
+    if (hasCode(error.cause, 'TOO_BIG', 'ENOSPC')) throw noRoom(url, free, undefined, error)
+    throw error
+  }
+}
+
+function noRoom(url: string, free: number, needed: number | undefined, cause?: Error): BootError {
+  const has = needed === undefined ? 'more than that' : size(needed)
+  return new BootError(
+    `the modloop ${redactUrl(url)} does not fit: the root has ${size(free)} left, and it has ${has}`,
+    {
+      cause,
+      advice: [
+        'give the machine more memory, or carry the initrd’s modules over instead: diskless.modules=keep',
+      ],
+    },
+  )
+}
+
+function skewed(what: string, kernel: string, cause?: Error): BootError {
+  return new BootError(`the modloop ${what} and the kernel (Linux ${kernel}) are not of the same build`, {
+    cause,
+    advice: [
+      'serve the modloop that was given to diskless build --modloop, or build the initrd again with the new kernel and modloop',
+    ],
+  })
+}
+
+/** Nobody knows its digest; what it holds is seen all the same. */
+async function refuseStrange(sys: Sys, plan: RamBootPlan, shown: string, report: Report): Promise<void> {
+  report.note('the builder took in no digest of a modloop: it is not verified (diskless build --modloop)')
+  const verdict = await inspectModloop(sys, waitingModloop, plan.machine.kernel)
+  switch (verdict.kind) {
+    case 'has':
+      return
+    case 'unknown':
+      report.note(`the modloop was not looked into: ${chainOf(verdict.error).join(': ')}`)
+      return
+    case 'unreadable':
+      throw new BootError(`the modloop ${shown} is damaged, or no squashfs`, { cause: verdict.error })
+    case 'lacks':
+      throw skewed(shown, plan.machine.kernel, new Error(describeVersions(verdict.versions)))
+  }
+}
+
+function describeVersions(versions: readonly string[]): string {
+  return versions.length === 0 ? 'it has no modules at all' : `it has modules of ${versions.join(', ')}`
+}
+
+/** The service looks for boot/modloop-* on everything that is mounted. */
+async function checkMedia(
+  sys: Sys,
+  plan: RamBootPlan,
+  media: readonly Place[],
+  known: KnownModloop | undefined,
+  report: Report,
+): Promise<SystemModules> {
+  const { kernel } = plan.machine
+  const files = (await Promise.all(media.map((medium) => modloopsOn(sys, medium)))).flat()
+  if (files.length > 0) {
+    if (known === undefined) await warnOfStrange(sys, files, kernel, report)
+    else await refuseUnknown(sys, files, known, kernel, report)
+    return { kind: 'service' }
+  }
+  for (const { target } of media) {
+    for (const directory of [`${target}/lib/modules/${kernel}`, `${target}/modules/${kernel}`]) {
+      if ((await sys.files.status(`${directory}/modules.dep`)) === undefined) continue
+      report.detail(directory)
+      return { kind: 'tree', directory }
+    }
+  }
+  report.detail('no modloop')
+  report.note('no medium has boot/modloop-*, and no modloop= names one: the new system has no kernel modules')
+  return { kind: 'service' }
+}
+
+async function modloopsOn(sys: Sys, { target }: Place): Promise<readonly string[]> {
+  const boot = `${target}/boot`
+  if ((await sys.files.status(boot))?.kind !== 'directory') return []
+  const names = (await sys.files.list(boot)).filter((name) => /^modloop-(?!.*\.SIGN\.)/.test(name))
+  return names.map((name) => `${boot}/${name}`)
+}
+
+/** A medium may have one for each flavour of the kernel: it is enough that one is right. */
+async function refuseUnknown(
+  sys: Sys,
+  files: readonly string[],
+  known: KnownModloop,
+  kernel: string,
+  report: Report,
+): Promise<void> {
+  let last: Error | undefined
+  for (const path of files) {
+    const status = await sys.files.status(path)
+    if (status?.kind === 'file' && status.size !== known.size) {
+      last = new Error(`it has ${status.size} bytes, and the builder's ${known.size}`)
+      continue
+    }
+    try {
+      await sys.pipelines.run<'discard'>(
+        {
+          source: { kind: 'file', path },
+          filters: [{ kind: 'digest', algorithm: 'sha256', expected: known.sha256 }],
+          sink: { kind: 'discard' },
+        },
+        fetchOptions(report, 'the modloop'),
+      )
+      report.detail(`${path}, its digest is right`)
+      return
+    } catch (error) {
+      if (!hasCode(error, 'DIGEST')) throw error
+      last = error
+    }
+  }
+  throw skewed(files.join(', '), kernel, last)
+}
+
+async function warnOfStrange(
+  sys: Sys,
+  files: readonly string[],
+  kernel: string,
+  report: Report,
+): Promise<void> {
+  const troubles: string[] = []
+  for (const path of files) {
+    const verdict = await inspectModloop(sys, path, kernel)
+    if (verdict.kind === 'has' || verdict.kind === 'unknown') {
+      report.detail(path)
+      if (verdict.kind === 'unknown') report.note(`${path} was not looked into: ${verdict.error.message}`)
+      return
+    }
+    const why =
+      verdict.kind === 'lacks' ? describeVersions(verdict.versions) : chainOf(verdict.error).join(': ')
+    troubles.push(`${path}: ${why}`)
+  }
+  report.warn(`no modloop is of this kernel, Linux ${kernel}: ${troubles.join('; ')}`)
+}
+
+/** Milliseconds for depmod, which reads some hundred files. */
+const depmodMs = 120_000
+
+/** After the packages: nothing is installed over it any more. */
+export async function settleModules(
+  sys: Sys,
+  plan: RamBootPlan,
+  modules: SystemModules,
+  report: Report,
+): Promise<void> {
+  switch (modules.kind) {
+    case 'service':
+      await copySignatures(sys)
+      return
+    case 'fetched':
+      await placeModloop(sys, modules.name)
+      report.detail(`/lib/${modules.name}`)
+      return
+    case 'tree': {
+      const copied = await copyModules(sys, modules.directory, plan.machine.kernel)
+      await copyFirmware(sys)
+      const runlevels = await removeModloopService(sys)
+      if (runlevels.length > 0) report.note(`the service modloop is taken out of ${runlevels.join(', ')}`)
+      if (copied === undefined) report.detail('a package’s own')
+      else {
+        await indexForKmod(sys, plan.machine.kernel, report)
+        report.detail(`${size(copied.bytes)} of ${modules.directory}`)
+      }
+    }
+  }
+}
+
+async function indexForKmod(sys: Sys, kernel: string, report: Report): Promise<void> {
+  if (!(await usesKmod(sys))) return
+  const environment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' }
+  try {
+    const argv = ['/sbin/depmod', kernel]
+    const { status, output } = await sys.processes.run(
+      { argv, root: sysroot, environment, timeoutMs: depmodMs },
+      report.signal,
+    )
+    if (status !== 0) report.warn(`depmod failed (${status}), modprobe will find no module: ${output.trim()}`)
+  } catch (error) {
+    if (hasCode(error, 'ABORTED')) throw error
+    report.warn(`depmod could not be run, modprobe will find no module: ${chainOf(error).join(': ')}`)
+  }
+}
