@@ -29,10 +29,13 @@ export interface Copy {
   readonly bytes: number
 }
 
-/** The keys put in at build time, by name: their paths. With one there, every overlay must be signed. */
+/**
+ * The keys put in at build time, by name: their paths. With one there, every overlay must be signed. Whatever lies there
+ * counts, by any name: a key that is passed over would let in what is not signed.
+ */
 export async function overlayKeys(sys: Pick<Sys, 'files'>): Promise<Readonly<Record<string, string>>> {
   if ((await sys.files.status(keyDirectory)) === undefined) return {}
-  const names = (await sys.files.list(keyDirectory)).filter((name) => /\.(pub|pem)$/.test(name))
+  const names = await sys.files.list(keyDirectory)
   return Object.fromEntries(names.map((name) => [name, `${keyDirectory}/${name}`]))
 }
 

@@ -72,6 +72,12 @@ describe('a signature, where the initrd has keys', () => {
     expect(said).toContain('openssl dgst -sha256 -sign KEY -out FILE.sig FILE')
   })
 
+  it('is asked for whatever the key’s file is called', async () => {
+    const odd = { '/etc/diskless/overlay-keys/ops': publicPem }
+    const said = await refusal(byUrl(), { files: odd, servers: { [url]: { body: overlay } } })
+    expect(said).toMatch(/must be signed/)
+  })
+
   it('of another overlay is refused, and so is one that is too long for any', async () => {
     const changed = { [url]: { body: overlay }, [`${url}.sig`]: { body: sign(overlayOf('before')) } }
     expect(await refusal(byUrl(), { files, servers: changed })).toMatch(/its signature does not fit/)
