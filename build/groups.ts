@@ -82,14 +82,16 @@ export const groups = {
       ),
   },
   nfs: {
+    // Owners by number and sec=sys: neither needs request-key or idmapd.
     about: 'NFS 3 and 4 as a client',
-    names: ['nfs', 'nfsv3', 'nfsv4'],
+    names: ['nfs', 'nfsv3', 'nfsv4', 'nfs_layout_nfsv41_files', 'nfs_layout_flexfiles'],
   },
   storage: {
     about: 'disks, USB sticks, memory cards, optical drives and the file systems on them',
     names: [
       ...['sd_mod', 'sr_mod', 'ahci', 'ata_piix', 'ata_generic', 'nvme', 'vmd', 'usb_storage', 'uas'],
-      ...['mmc_block', 'sdhci_pci', 'sdhci_acpi', 'virtio_blk', 'virtio_scsi', 'vmw_pvscsi', 'hv_storvsc'],
+      ...['mmc_block', 'sdhci_pci', 'sdhci_acpi', 'rtsx_pci_sdmmc', 'rtsx_usb_sdmmc'],
+      ...['virtio_pci', 'virtio_blk', 'virtio_scsi', 'vmw_pvscsi', 'hv_storvsc'],
       ...['mptspi', 'mptsas', 'mpt3sas', 'megaraid_sas', 'hpsa', 'smartpqi', 'aacraid', 'xen_blkfront'],
       ...['ext4', 'vfat', 'exfat', 'isofs', 'udf', 'xfs', 'btrfs', 'f2fs', 'erofs', 'ntfs3'],
     ],
@@ -115,8 +117,10 @@ export const requested: Readonly<Record<string, readonly string[]>> = {
   tg3: ['broadcom'],
   libcrc32c: ['crypto-crc32c'],
   ext4: ['crypto-crc32c'],
-  btrfs: ['crypto-crc32c'],
-  f2fs: ['crypto-crc32'],
+  // Each of its checksums (mkfs.btrfs --csum).
+  btrfs: ['crypto-crc32c', 'crypto-xxhash64', 'crypto-sha256', 'crypto-blake2b-256'],
+  f2fs: ['crypto-crc32', 'crypto-crc32c'],
+  erofs: ['crypto-crc32c'],
   crc_t10dif: ['crypto-crct10dif'],
   nfs: ['nfsv3', 'nfsv4'],
 }
