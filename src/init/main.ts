@@ -1,13 +1,15 @@
 /** The story of a boot. */
 import type { BootPlan, RamBootPlan } from '../boot/plan.ts'
-import { type MountedRootPlan, overlayIsRemote } from '../boot/root-plan.ts'
+import { type MountedRootPlan, overlayIsRemote, type RamRootPlan } from '../boot/root-plan.ts'
 import { type Media, noMedia, wantsMedia } from '../media/media.ts'
 import type { Handoff, Sys } from '../sys/index.ts'
 import { loadDrivers } from './drivers.ts'
 import { prepareHandoff } from './handoff.ts'
 import { fetchIndexes } from './indexes.ts'
+import { loadKeymap } from './keymap.ts'
 import { meetMachine } from './machine.ts'
 import { findMedia } from './media.ts'
+import { findModules, settleModules } from './modloop.ts'
 import { comeOnline } from './network.ts'
 import { fetchOverlay } from './overlay.ts'
 import { installPackages } from './packages.ts'
@@ -37,11 +39,18 @@ export function prepareBoot(sys: Sys, story: Story, screen: Screen) {
     (report, [plan]) => comeOnline(sys, plan, drivers(), report),
   )
 
+  const keymap = once(
+    'keymap',
+    () => [machine(), drivers()],
+    (report, [plan]) => loadKeymap(sys, plan, report),
+  )
+
   async function boot(): Promise<Handoff> {
     const plan = await machine()
+    const typed = plan.keymap === undefined ? Promise.resolve() : keymap()
     const { root } = plan
     const system = root.kind === 'ram' ? installSystem({ ...plan, root }) : mountSystem(plan, root)
-    return phase('handoff', [system], (report) => prepareHandoff(sys, plan, report))
+    return phase('handoff', [system, typed], (report) => prepareHandoff(sys, plan, report))
   }
 
   /** A system that is installed already: on a file server, in an image, on a disk. */
@@ -67,15 +76,35 @@ export function prepareBoot(sys: Sys, story: Story, screen: Screen) {
       fetchIndexes(sys, plan, media, overlay, report),
     )
 
-    return phase('packages', [overlay, indexes], (report, [overlay, indexes]) =>
-      installPackages(sys, plan, overlay, indexes, report),
+    const modules = bringsModules(plan.root)
+      ? phase('modloop', [root, media, network()], (report, [, { media }]) =>
+          findModules(sys, plan, media, report),
+        )
+      : Promise.resolve(undefined)
+
+    const packages = phase(
+      'packages',
+      [overlay, indexes, media, network()],
+      (report, [overlay, indexes, media, online]) =>
+        installPackages(sys, plan, overlay, indexes, media, online?.server, report),
     )
+
+    if (!bringsModules(plan.root)) return packages
+    return phase('modules', [modules, packages], async (report, [modules]) => {
+      if (modules !== undefined) await settleModules(sys, plan, modules, report)
+    })
   }
 
   function openMediaOf(plan: RamBootPlan): Promise<Media> {
     if (!wantsMedia(plan.root)) return Promise.resolve(noMedia)
     const online = plan.root.medium?.kind === 'nfs' ? network() : Promise.resolve(undefined)
     return phase('media', [drivers(), online], (report, [, online]) => findMedia(sys, plan, online, report))
+  }
+
+  /** Without a medium and without a URL there is no modloop that init could look at. */
+  function bringsModules(root: RamRootPlan): boolean {
+    if (root.modules.kind === 'modloop') return root.modules.url !== undefined || wantsMedia(root)
+    return root.modules.kind === 'keep'
   }
 
   return { machine, boot }

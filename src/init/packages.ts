@@ -6,6 +6,8 @@ import { type DroppedEntry, selectPackages } from '../apk/select.ts'
 import { indexSource } from '../apk/source.ts'
 import { makeWorld, type World, worldWords } from '../apk/world.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
+import { honourFstab, type Moved } from '../media/fstab.ts'
+import type { Media } from '../media/media.ts'
 import { fetchPipeline } from '../network/fetch.ts'
 import type { Overlay } from '../overlay/apkovl.ts'
 import { addConsoleLogins } from '../root/consoles.ts'
@@ -22,6 +24,8 @@ export async function installPackages(
   plan: RamBootPlan,
   overlay: Overlay | undefined,
   { indexes, lines }: Repositories,
+  media: Media,
+  nextServer: string | undefined,
   report: Report,
 ): Promise<void> {
   const { packages: wanted } = await prepareRamRoot(sys, plan.root, overlay !== undefined)
@@ -53,7 +57,12 @@ export async function installPackages(
   )
   await keepIndexes(sys, indexes)
   tellTroubles(installed, report)
-  await settleRoot(sys, lines)
+  const { notice: onNotice, warn: onWarning, signal } = report
+  const moved = await honourFstab(sys, sysroot, media, nextServer, { onNotice, onWarning, signal })
+  await settleRoot(
+    sys,
+    lines.map((line) => placeOf(line, moved)),
+  )
   await addConsoleLogins(sys, plan, overlay !== undefined)
   report.detail(`${count(installed.packages, 'package')}, ${size(installed.bytes)}`)
 }
@@ -67,6 +76,12 @@ async function keepIndexes(sys: Sys, indexes: readonly VerifiedIndex[]): Promise
     if (!local && !cached) for (const url of urls) await sys.packages.saveIndex(index, directory, url)
     await sys.packages.closeIndex(index)
   }
+}
+
+/** A repository on a medium that fstab has moved. */
+function placeOf(line: string, moved: readonly Moved[]): string {
+  const by = moved.find(({ from }) => line === from || line.startsWith(`${from}/`))
+  return by === undefined ? line : `${by.to}${line.slice(by.from.length)}`
 }
 
 /** Alpine's order: the command line's, the overlay's, and what no system is without. */

@@ -1,8 +1,10 @@
 /** The root phase: a place in memory for a system to be installed, or one that is installed already. */
 import type { BootPlan, RamBootPlan } from '../boot/plan.ts'
-import type { MountedRootPlan } from '../boot/root-plan.ts'
+import type { ImageRootPlan, MountedRootPlan } from '../boot/root-plan.ts'
+import { findOnDisks } from '../media/media.ts'
 import type { NetworkUp } from '../network/join.ts'
 import { mountDiskRoot } from '../root/disk.ts'
+import { mountImageRoot } from '../root/image.ts'
 import type { RootEvents } from '../root/mounted.ts'
 import { mountNfsRoot } from '../root/nfs.ts'
 import { mountRamRoot } from '../root/ram.ts'
@@ -41,9 +43,31 @@ export async function mountRoot(
         `${path} (${root.fsType ?? contents.type})${root.overlay ? ', and a tmpfs above it' : ''}`,
       )
     }
-    case 'image':
-      throw new BootError('an image is not there yet')
+    case 'image': {
+      const { from, fsType, place } = await mountImageRoot(
+        sys,
+        root,
+        network,
+        findImage(sys, root, report),
+        events,
+      )
+      return report.detail(`${from} (${fsType}, ${placeText[place]}), and a tmpfs above it`)
+    }
   }
+}
+
+const placeText = {
+  initrd: 'from the initrd',
+  memory: 'copied into memory',
+  medium: 'read where it is',
+  nfs: 'read over NFS',
+} as const
+
+/** The disk that holds the image, where loop= is not in the initrd. */
+function findImage(sys: Sys, { image }: ImageRootPlan, report: Report) {
+  const from = image.kind === 'path' && typeof image.medium === 'object' ? image.medium : 'any'
+  const { notice: onNotice, warn: onWarning, signal } = report
+  return (path: string) => findOnDisks(sys, path, from, { onNotice, onWarning, signal })
 }
 
 function online(network: NetworkUp | undefined): NetworkUp {

@@ -4,8 +4,8 @@
  */
 import { type DeviceName, type PlaceOnDevice, showDeviceName } from '../boot/device.ts'
 import { showNfsShare } from '../boot/nfs.ts'
-import type { RamRootPlan } from '../boot/root-plan.ts'
-import { BootError, chainOf, hasCode, type Sys } from '../sys/index.ts'
+import type { OverlayPlan, RamRootPlan } from '../boot/root-plan.ts'
+import { BootError, type Contents, chainOf, hasCode, type Sys } from '../sys/index.ts'
 import { type BlockDevice, blockDevices, mountDevice, waitForDevice, whyNotMountable } from './device.ts'
 import { mountNfs } from './nfs.ts'
 import { settleDisks } from './settle.ts'
@@ -15,6 +15,8 @@ export interface Medium {
   readonly name: string
   /** `/media/alpine_dev`, `/media/vda1`. */
   readonly target: string
+  /** Of a device. */
+  readonly contents?: Contents
 }
 
 export interface Media {
@@ -69,9 +71,9 @@ export async function openMedia(
   if (root.medium !== undefined) found.push(await mountNamed(sys, root.medium, nextServer, events))
   let overlayTarget: string | undefined
   if (root.overlay.kind === 'device') {
-    const place = await mountPlace(sys, root.overlay.place, 'the overlay’s medium', undefined, events)
-    overlayTarget = place.medium.target
-    if (!found.some(({ medium }) => medium.target === overlayTarget)) found.push(place)
+    const place = await mountOverlayDevice(sys, root.overlay, events)
+    overlayTarget = place?.medium.target
+    if (place !== undefined && !found.some(({ medium }) => medium.target === overlayTarget)) found.push(place)
   }
   const looked: string[] = []
   const lacksRepository =
@@ -131,6 +133,21 @@ async function mountPlace(
   return lookInto(sys, await mountAt(sys, device, target ?? targetOf(device), fsType))
 }
 
+/** Undefined: it is not there, and may be missing. */
+async function mountOverlayDevice(
+  sys: Sys,
+  overlay: Extract<OverlayPlan, { kind: 'device' }>,
+  events: MediaEvents,
+): Promise<Found | undefined> {
+  try {
+    return await mountPlace(sys, overlay.place, 'the overlay’s medium', undefined, events)
+  } catch (error) {
+    if (!overlay.optional || !(error instanceof BootError)) throw error
+    events.onWarning(chainOf(error).join(': '))
+    return undefined
+  }
+}
+
 function targetOf({ path }: BlockDevice): string {
   return `/media/${path.replace(/^\/dev\//, '').replaceAll('/', '-')}`
 }
@@ -143,9 +160,10 @@ async function mountAt(
 ): Promise<Medium> {
   // From an earlier try.
   const before = (await sys.mounts.list()).find(({ source }) => source === device.path)
-  if (before !== undefined) return { name: device.path, target: before.target }
+  const medium = { name: device.path, contents: device.contents }
+  if (before !== undefined) return { ...medium, target: before.target }
   await mountDevice(sys, device, { target, fsType, options: ['ro'] })
-  return { name: device.path, target }
+  return { ...medium, target }
 }
 
 async function isMounted(sys: Sys, target: string): Promise<boolean> {
