@@ -164,8 +164,15 @@ fn kernel_log(arguments: Since, _: &Cancel, _: &Emit) -> Result<Vec<String>> {
     Ok(lines[lines.len().saturating_sub(LOG_LINES)..].to_vec())
 }
 
+#[derive(Deserialize)]
+struct Keymap {
+    path: String,
+}
+
 pub fn register(ops: &mut Ops) {
     ops.pool("consoles.list", list);
+    ops.deferred("consoles.ask", crate::ask::ask);
+    ops.pool("consoles.setKeymap", |it: Keymap, _, _| crate::keymap::set(&it.path));
     ops.inline("consoles.write", write);
     ops.inline("consoles.idle", idle);
     ops.pool("consoles.kernelLog", kernel_log);

@@ -209,6 +209,10 @@ fn copy(arguments: FromTo, _: &Cancel, _: &Emit) -> Result<()> {
     copy().map_err(failed("copy", &format!("{from} to {to}")))
 }
 
+fn copy_tree(arguments: FromTo, cancel: &Cancel, _: &Emit) -> Result<crate::copy_tree::Copied> {
+    crate::copy_tree::copy(&arguments.from, &arguments.to, cancel)
+}
+
 #[derive(Deserialize)]
 struct ResolveIn {
     root: String,
@@ -264,6 +268,7 @@ pub fn register(ops: &mut Ops) {
     ops.pool("files.readLink", read_link);
     ops.pool("files.setMode", set_mode);
     ops.pool("files.copy", copy);
+    ops.pool("files.copyTree", copy_tree);
     ops.pool("files.resolveIn", resolve_in);
     ops.pool("files.space", space);
     ops.pool("files.sync", sync);

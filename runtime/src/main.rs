@@ -1,11 +1,13 @@
 //! The host of diskless: one static binary that is PID 1, the engine that runs init's bytecode, and a few commands.
 
+mod ask;
 mod bundle;
 mod calls;
 mod clock;
 mod cmdline;
 mod commands;
 mod consoles;
+mod copy_tree;
 mod crash;
 mod devices;
 mod ending;
@@ -14,6 +16,7 @@ mod error;
 mod failure;
 mod files;
 mod handoff;
+mod keymap;
 mod kmsg;
 mod link;
 mod modules;

@@ -1,5 +1,6 @@
 //! `init shell`: the emergency shell of one console, as open as the image was built to be.
 
+use crate::terminal::Settings;
 use serde::Deserialize;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -71,19 +72,13 @@ fn ask(hash: &str) -> bool {
 
 /// One line of standard input, without echo where that is a terminal. The echo is off before anybody is asked.
 fn read_secret(question: &str) -> std::io::Result<String> {
-    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+    use rustix::termios::LocalModes;
     let stdin = std::io::stdin();
-    let before = tcgetattr(&stdin).ok();
-    if let Some(mut settings) = before.clone() {
-        settings.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(&stdin, OptionalActions::Flush, &settings)?;
-    }
+    let quiet = Settings::change(&stdin, |settings| settings.local_modes.remove(LocalModes::ECHO))?;
     eprint!("{question}");
     let mut line = String::new();
     let read = stdin.read_line(&mut line);
-    if let Some(settings) = before {
-        tcsetattr(&stdin, OptionalActions::Now, &settings)?;
-    }
+    drop(quiet);
     read?;
     Ok(line.trim_end_matches('\n').to_owned())
 }

@@ -2,8 +2,9 @@
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use serde::Serialize;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant, SystemTime};
 
 /// `Console` of `Sys`.
@@ -59,6 +60,34 @@ pub fn write(terminal: &OwnedFd, mut bytes: &[u8], patience: Duration) -> rustix
         }
     }
     Ok(whole - bytes.len())
+}
+
+/// A terminal's settings for a while: put back when this goes.
+pub struct Settings {
+    terminal: OwnedFd,
+    before: Termios,
+}
+
+impl Settings {
+    /// What was typed before is forgotten. None: it is no terminal.
+    pub fn change(
+        terminal: impl AsFd,
+        change: impl FnOnce(&mut Termios),
+    ) -> rustix::io::Result<Option<Self>> {
+        let Ok(before) = tcgetattr(&terminal) else { return Ok(None) };
+        let mut settings = before.clone();
+        change(&mut settings);
+        tcsetattr(&terminal, OptionalActions::Flush, &settings)?;
+        let terminal = rustix::io::fcntl_dupfd_cloexec(&terminal, 3)?;
+        Ok(Some(Settings { terminal, before }))
+    }
+}
+
+impl Drop for Settings {
+    fn drop(&mut self) {
+        // A terminal that has gone needs no settings.
+        let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
+    }
 }
 
 /// What it became ready for; nothing when the patience ended first.
