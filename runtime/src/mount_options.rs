@@ -123,6 +123,28 @@ mod tests {
     }
 
     #[test]
+    fn what_nfs_and_overlay_need_reaches_them_whole() {
+        let text =
+            "vers=4.2,addr=10.0.0.1,clientaddr=10.0.0.2,proto=tcp,mountproto=tcp,nolock,ro,hard,_netdev";
+        let options = parse(text);
+        let value = |text: &str| Some(text.to_owned());
+        let parameters = [
+            ("vers".to_owned(), value("4.2")),
+            ("addr".to_owned(), value("10.0.0.1")),
+            ("clientaddr".to_owned(), value("10.0.0.2")),
+            ("proto".to_owned(), value("tcp")),
+            ("mountproto".to_owned(), value("tcp")),
+            ("nolock".to_owned(), None),
+            ("ro".to_owned(), None),
+            ("hard".to_owned(), None),
+        ];
+        assert_eq!(options.parameters, parameters);
+        let options = parse("lowerdir=/a=b:/c,upperdir=/u,workdir=/w,index=off");
+        assert_eq!(options.parameters[0], ("lowerdir".to_owned(), value("/a=b:/c")));
+        assert_eq!(options.own.len(), 4);
+    }
+
+    #[test]
     fn the_last_word_counts() {
         assert_eq!(parse("ro,nosuid,rw,suid"), parse("defaults"));
         assert!(parse("rw,ro").flags.contains(MountFlags::RDONLY));

@@ -63,9 +63,12 @@ impl Prepared {
 
     /// Only system calls; `say` receives the kernel's messages.
     fn perform(&self, say: &mut dyn FnMut(&[u8])) -> rustix::io::Result<()> {
+        // fsconfig(2) takes no more of a value: an overlay of many layers.
+        let long =
+            self.parameters.iter().any(|(_, value)| value.as_ref().is_some_and(|it| it.count_bytes() > 255));
         let context = match mount::fsopen(&*self.kind, FsOpenFlags::FSOPEN_CLOEXEC) {
-            Ok(context) => context,
-            Err(Errno::NOSYS) => {
+            Ok(context) if !long => context,
+            Ok(_) | Err(Errno::NOSYS) => {
                 return mount::mount(
                     &*self.source,
                     &*self.target,

@@ -72,3 +72,47 @@ fn a_child_mounts_for_all_of_the_engine() {
     let Some(said) = run("child-mount", program) else { return };
     assert!(said.contains("there\nEROFS\nEBUSY\nthere\n"), "{said}");
 }
+
+#[test]
+fn an_overlay_over_an_image_whose_partition_is_known() {
+    let tools = "command -v sgdisk mkfs.ext4 && test -c /dev/loop-control";
+    if !Command::new("sh").args(["-c", tools]).output().unwrap().status.success() {
+        eprintln!("skipped: needs sgdisk, mkfs.ext4 and loop devices");
+        return;
+    }
+    let program = "
+        const sh = async (line) => {
+          const result = await call('processes.run', { argv: ['sh', '-ec', line], timeoutMs: 60000 })
+          if (result.status !== 0) throw new Error(result.output)
+        }
+        const id = '01234567-89ab-cdef-0123-456789abcdef'
+        await sh(`cd ${at('')}; truncate -s 16M disk; sgdisk -n 1:2048:0 -c 1:root -u 1:${id} disk
+          truncate -s 8M fs; mkdir tree lower upper work all; echo below > tree/file; mkfs.ext4 -q -L lbl -d tree fs
+          dd if=fs of=disk bs=1M seek=1 conv=notrunc`)
+        const device = await call('devices.attachLoop', { file: at('disk'), readOnly: true, partitions: true })
+        // For kernels that read no tables.
+        await sh(`test -e ${device}p1 || addpart ${device} 1 2048 30687`)
+        const found = await call('devices.probe', { path: device + 'p1', timeoutMs: 20000 })
+        host.log([found.type, found.label, found.partUuid, found.partLabel, found.size].join())
+        const lower = { type: 'ext4', source: device + 'p1', target: at('lower'), options: ['ro'], timeoutMs: 20000 }
+        await call('mounts.mount', lower)
+        await call('devices.detachLoop', { device })
+        const options = [`lowerdir=${at('lower')},upperdir=${at('upper')}`, `workdir=${at('work')}`]
+        await call('mounts.mount', { type: 'overlay', source: 'overlay', target: at('all'), options })
+        host.log('overlay: ' + (await call('files.readText', { path: at('all/file') })).trim())
+        await call('files.writeText', { path: at('all/file'), text: 'above' })
+        host.log('upper: ' + (await call('files.readText', { path: at('upper/file') })))
+        await call('mounts.unmount', { target: at('all') })
+        const layers = Array(20).fill(at('tree')).map((path, n) => path + n)
+        await sh('mkdir ' + layers.join(' '))
+        const many = { type: 'overlay', source: 'many', target: at('all'), options: ['lowerdir=' + layers.join(':')] }
+        await call('mounts.mount', { ...many, timeoutMs: 20000 })
+        await call('mounts.unmount', { target: at('all') })
+        await call('mounts.unmount', { target: at('lower') })
+        const backing = device.replace('/dev/', '/sys/block/') + '/loop/backing_file'
+        host.log('after: ' + (await call('files.status', { path: backing })))";
+    let Some(said) = run("overlay", program) else { return };
+    let identity = "ext4,lbl,01234567-89ab-cdef-0123-456789abcdef,root,15711744\n";
+    assert!(said.contains(identity), "{said}");
+    assert!(said.contains("overlay: below\nupper: above\nafter: null\n"), "{said}");
+}
