@@ -18,6 +18,9 @@ const RAID: u32 = 0xa92b_4efc;
 
 /// Linux' md_p.h: version 0.90 in the last 64 KiB, 1.0 near the end, 1.1 at the beginning, 1.2 at 4 KiB.
 fn raid(medium: &mut Medium) -> Option<Found> {
+    if medium.optical {
+        return None;
+    }
     if let Some(at) = (medium.size & !0xffff).checked_sub(0x10000)
         && medium.le32(at)? == RAID
         && medium.le32(at + 4)? == 0

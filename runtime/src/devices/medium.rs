@@ -10,6 +10,8 @@ const BLOCKS: usize = 64;
 pub struct Medium<'a> {
     /// Bytes.
     pub size: u64,
+    /// A disc: reading its end may take long and fail, and nothing that we look for is there.
+    pub optical: bool,
     /// The block from this offset on, as far as it can be read.
     fetch: Box<dyn FnMut(u64) -> Vec<u8> + 'a>,
     blocks: BTreeMap<u64, Vec<u8>>,
@@ -17,7 +19,7 @@ pub struct Medium<'a> {
 
 impl<'a> Medium<'a> {
     pub fn new(size: u64, fetch: impl FnMut(u64) -> Vec<u8> + 'a) -> Self {
-        Medium { size, fetch: Box::new(fetch), blocks: BTreeMap::new() }
+        Medium { size, optical: false, fetch: Box::new(fetch), blocks: BTreeMap::new() }
     }
 
     pub fn bytes(&mut self, offset: u64, length: usize) -> Option<Vec<u8>> {

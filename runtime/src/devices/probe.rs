@@ -12,6 +12,8 @@ use rustix::fs::FileType;
 use serde::{Deserialize, Serialize};
 
 const PROBE: &str = "devices.probe";
+/// The major number of sr (Linux' devices.txt).
+const SCSI_CDROM: u32 = 11;
 
 /// Names of what was found; the format's own is the table's.
 #[derive(Debug, PartialEq)]
@@ -76,12 +78,15 @@ pub fn probe(request: Probe, call: Call) {
 
 pub fn look(request: &Probe, cancel: &Cancel) -> Result<Contents> {
     let (path, deadline) = (request.path.as_str(), now() + request.timeout_ms);
-    let mut found = reader::read(PROBE, path, deadline, cancel, contents)?;
     // A device file answers at once, whatever its device does.
     let number = rustix::fs::stat(path)
         .ok()
         .filter(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::BlockDevice)
         .map(|stat| (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)));
+    let mut found = reader::read(PROBE, path, deadline, cancel, |medium| {
+        medium.optical = number.is_some_and(|(major, _)| major == SCSI_CDROM);
+        contents(medium)
+    })?;
     if let Some(place) = number.and_then(|(major, minor)| partition::place("/sys", major, minor)) {
         let identify = |disk: &mut Medium| partition::identify(disk, &place);
         let identity = reader::read(PROBE, &place.disk, deadline, cancel, identify)?.unwrap_or_default();
