@@ -117,23 +117,22 @@ function splitVersion(given: readonly string[]): { asked: string | undefined; op
 function explain(share: NfsShare, refused: readonly Refused[]): BootError {
   const what = showNfsShare(share)
   const last = refused.at(-1)
-  const tried = refused.map(({ version, error }) => `NFS ${version}: ${error.message}`).join('; ')
-  const had = (...codes: Parameters<typeof hasCode>[1][]) =>
-    refused.find(({ error }) => hasCode(error, ...codes))?.error
-  const denied = had('EACCES', 'EPERM')
-  if (denied !== undefined) {
-    return new BootError(`the NFS server does not let this machine mount ${what} (${tried})`, {
-      cause: denied,
-      advice: ['look at the server’s exports: this machine’s address, ro or rw, and at exportfs -v'],
-    })
-  }
-  const unknown = had('ENOENT')
-  if (unknown !== undefined) {
+  const words = ({ error }: Refused) => error.message.replace(`${error.subject}: `, '')
+  const tried = refused.map((each) => `NFS ${each.version}: ${words(each)}`).join('; ')
+  // The newest version says what is the matter; an older one may call it something else.
+  const first = refused.map(({ error }) => error).find((error) => hasCode(error, 'ENOENT', 'EACCES', 'EPERM'))
+  if (hasCode(first, 'ENOENT')) {
     return new BootError(`the NFS server has no ${share.path} (${tried})`, {
-      cause: unknown,
+      cause: first,
       advice: [
         `see what it has: showmount -e ${share.server}; with version 4 a path begins at the server’s pseudo-root (fsid=0)`,
       ],
+    })
+  }
+  if (first !== undefined) {
+    return new BootError(`the NFS server does not let this machine mount ${what} (${tried})`, {
+      cause: first,
+      advice: ['look at the server’s exports: this machine’s address, ro or rw, and at exportfs -v'],
     })
   }
   if (refused.every(({ error }) => hasCode(error, 'EPROTONOSUPPORT', 'ENOPROTOOPT', 'EINVAL'))) {

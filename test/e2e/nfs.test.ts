@@ -9,7 +9,7 @@ import { installedTree } from '../support/installed.ts'
 import { describeInLab } from '../support/lab/describe.ts'
 import { Lab } from '../support/lab/index.ts'
 import type { Machine } from '../support/qemu/machine.ts'
-import { bootGuest, handover, logIn, patience, refusal, retry, runIn } from './guest.ts'
+import { bootGuest, logIn, patience, refusal, retry, runIn } from './guest.ts'
 
 describeInLab('a file server', () => {
   const depot = mkdtempSync(join(tmpdir(), 'diskless-depot-'))
@@ -22,7 +22,7 @@ describeInLab('a file server', () => {
     cpSync(join(inject('demo'), 'apks'), join(depot, 'apks'), { recursive: true })
     writeFileSync(
       join(depot, 'box.apkovl.tar.gz'),
-      makeOverlay({ hostname: 'box', world: [], runlevels: { sysinit: ['devfs'] } }),
+      makeOverlay({ hostname: 'box', world: [], runlevels: { sysinit: ['devfs'], boot: ['hostname'] } }),
     )
     lab = await Lab.start({
       exports: [
@@ -87,6 +87,5 @@ describeInLab('a file server', () => {
     expect((await runIn(guest, 'mount')).output).not.toMatch(/sysroot/)
     retry(guest)
     await guest.console.waitFor(/Trying again/, patience)
-    void handover
   })
 })

@@ -6,6 +6,7 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
+  appendFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -55,6 +56,7 @@ export function installedTree(demo: string, directory: string): string {
     join(partial, 'etc/inittab'),
     `${readFileSync(join(partial, 'etc/inittab'), 'utf8')}\nttyS0::respawn:/sbin/getty -L 0 ttyS0 vt100\n`,
   )
+  appendFileSync(join(partial, 'etc/securetty'), 'ttyS0\n')
   writeFileSync(join(partial, 'etc/installed'), 'from the tree\n')
   renameSync(partial, directory)
   writeFileSync(mark, wanted)

@@ -1,0 +1,252 @@
+/** Media: devices by name, shares by version, what is found on them, and where fstab wants them. */
+import { describe, expect, it } from 'vitest'
+import { parseCommandLine } from '../../../src/boot/command-line.ts'
+import { parseDeviceName, parsePlaceOnDevice } from '../../../src/boot/device.ts'
+import { parseNfsShare } from '../../../src/boot/nfs.ts'
+import type { RamRootPlan } from '../../../src/boot/root-plan.ts'
+import { planRoot } from '../../../src/boot/root-plan.ts'
+import { readSettings } from '../../../src/boot/settings.ts'
+import { mountDevice, waitForDevice } from '../../../src/media/device.ts'
+import { honourFstab } from '../../../src/media/fstab.ts'
+import { type MediaEvents, openMedia } from '../../../src/media/media.ts'
+import { mountNfs } from '../../../src/media/nfs.ts'
+import { BootError, chainOf } from '../../../src/sys/index.ts'
+import { type FakeMachine, fakeMachine, type Media } from '../../support/machine/index.ts'
+
+function ramPlan(commandLine: string): RamRootPlan {
+  const plan = planRoot(readSettings(parseCommandLine(commandLine)))
+  if (plan.kind !== 'ram') throw new Error(`${commandLine} is a root of kind ${plan.kind}`)
+  return plan
+}
+
+function told() {
+  const notices: string[] = []
+  const warnings: string[] = []
+  const events: MediaEvents = {
+    onNotice: (text) => notices.push(text),
+    onWarning: (text) => warnings.push(text),
+    signal: new AbortController().signal,
+  }
+  return { ...events, notices, warnings }
+}
+
+async function refusalOf(machine: FakeMachine, promise: Promise<unknown>): Promise<string> {
+  const error = await machine.run(
+    promise.then(
+      () => undefined,
+      (error: unknown) => error,
+    ),
+  )
+  if (!(error instanceof BootError)) throw new Error(`no BootError: ${String(error)}`)
+  return [...chainOf(error), ...error.advice].join('\n')
+}
+
+const named = (text: string) => {
+  const name = parseDeviceName(text)
+  if (name === undefined) throw new Error(`${text} is no device`)
+  return name
+}
+
+const stick: Media = {
+  type: 'xfs',
+  files: { '/alpine/apks/.boot_repository': '', '/box.apkovl.tar.gz': 'overlay' },
+  contents: { label: 'STICK', uuid: 'c0ffee00-0000-4000-8000-000000000001', partLabel: 'boot' },
+}
+
+describe('a device', () => {
+  it.each([
+    ['LABEL=STICK', 'STICK'],
+    ['UUID=C0FFEE00-0000-4000-8000-000000000001', 'in the other case'],
+    ['PARTLABEL=boot', 'by its partition'],
+    ['/dev/disk/by-label/STICK', 'as udev would link it'],
+    ['sda1', 'without /dev/'],
+  ])('is found as %s', async (text) => {
+    const machine = fakeMachine({ disks: [{ devname: 'sda1', media: { ...stick } }] })
+    const wait = { what: 'the test’s', deadlineMs: 1000, ...told() }
+    expect((await machine.run(waitForDevice(machine, named(text), wait))).path).toBe('/dev/sda1')
+  })
+
+  it('is waited for by its event', async () => {
+    const machine = fakeMachine({ disks: [{ devname: 'sda1', media: { ...stick }, afterMs: 4000 }] })
+    const events = told()
+    const wait = { what: 'the test’s', deadlineMs: 30_000, ...events }
+    await machine.run(waitForDevice(machine, named('LABEL=STICK'), wait))
+    expect(machine.clock.now()).toBeLessThan(10_000)
+    expect(events.notices).toEqual(['waiting for LABEL=STICK, the test’s'])
+  })
+
+  it('that does not come is told with what is there instead', async () => {
+    const machine = fakeMachine({ disks: [{ devname: 'sda1', media: { ...stick } }] })
+    const wait = { what: 'the root', deadlineMs: 30_000, ...told() }
+    const text = await refusalOf(machine, waitForDevice(machine, named('LABEL=OTHER'), wait))
+    expect(text).toContain('LABEL=OTHER, the root, did not appear within 30 s')
+    expect(text).toContain('/dev/sda1 (xfs, LABEL=STICK')
+  })
+
+  it.each([
+    ['crypto_LUKS', /cryptsetup/],
+    ['LVM2_member', /LVM/],
+    ['linux_raid_member', /mdadm/],
+    ['zfs_member', /ZFS/],
+  ])('that is %s is refused by name', async (type, words) => {
+    const machine = fakeMachine()
+    const contents = {
+      type,
+      uuid: undefined,
+      label: undefined,
+      partUuid: undefined,
+      partLabel: undefined,
+      size: 1,
+    }
+    const mount = mountDevice(machine, { path: '/dev/sda1', contents }, { target: '/mnt', options: ['ro'] })
+    expect(await refusalOf(machine, mount)).toMatch(words)
+  })
+})
+
+describe('a share', () => {
+  const share = (text: string) => {
+    const parsed = parseNfsShare(text)
+    if (parsed === undefined) throw new Error(`${text} is no share`)
+    return parsed
+  }
+  const request = (events: MediaEvents) => ({
+    target: '/mnt',
+    options: ['ro'],
+    defaultServer: undefined,
+    ...events,
+  })
+
+  it('is tried with the newest version first, and 3 without locks', async () => {
+    const machine = fakeMachine({ media: { '10.0.2.2:/srv': { type: 'nfs', versions: ['3'], files: {} } } })
+    const { version } = await machine.run(
+      mountNfs(machine, share('10.0.2.2:/srv,retry=1,rsize=8192'), request(told())),
+    )
+    expect(version).toBe('3')
+    const options = machine.mounts.requests.map(({ options }) => options)
+    expect(options.map((each) => each.find((option) => option.startsWith('vers=')))).toEqual([
+      ...['vers=4.2', 'vers=4.1', 'vers=4.0', 'vers=3'],
+    ])
+    expect(options.at(-1)).toEqual(['ro', 'vers=3', 'addr=10.0.2.2', 'proto=tcp', 'nolock', 'rsize=8192'])
+  })
+
+  it('of a version that the server refuses is told', async () => {
+    const machine = fakeMachine({ media: { '10.0.2.2:/srv': { type: 'nfs', versions: ['3'], files: {} } } })
+    const text = await refusalOf(machine, mountNfs(machine, share('10.0.2.2:/srv,vers=4.2'), request(told())))
+    expect(text).toMatch(/speaks none of the versions that were tried/)
+  })
+
+  it('that may not be mounted, or is not exported, is told', async () => {
+    const machine = fakeMachine({ media: { '10.0.2.2:/srv': { type: 'nfs', access: 'denied', files: {} } } })
+    expect(await refusalOf(machine, mountNfs(machine, share('10.0.2.2:/srv'), request(told())))).toMatch(
+      /does not let/,
+    )
+    expect(await refusalOf(machine, mountNfs(machine, share('10.0.2.2:/other'), request(told())))).toMatch(
+      /has no \/other/,
+    )
+  })
+
+  it('whose server is down is tried again, for two minutes, aloud', async () => {
+    const machine = fakeMachine({ media: {} })
+    const events = told()
+    const text = await refusalOf(machine, mountNfs(machine, share('10.0.2.2:/srv'), request(events)))
+    expect(text).toMatch(/is the server up/)
+    expect(events.notices.length).toBeGreaterThan(5)
+    expect(machine.clock.now()).toBeLessThan(130_000)
+  })
+})
+
+describe('the media of a boot', () => {
+  it('are every disk where nothing is named: repository and overlay are found, the rest is let go', async () => {
+    const machine = fakeMachine({
+      disks: [
+        { devname: 'vda1', media: { type: 'ext4', files: { '/secret': '' } } },
+        { devname: 'sda1', media: { ...stick } },
+      ],
+    })
+    const media = await machine.run(openMedia(machine, ramPlan(''), undefined, told()))
+    expect(media.repositories).toEqual(['/media/sda1/alpine/apks'])
+    expect(media.overlays).toEqual(['/media/sda1/box.apkovl.tar.gz'])
+    expect(media.looked).toContain('/dev/vda1')
+    expect((await machine.mounts.list()).map(({ target }) => target)).not.toContain('/media/vda1')
+  })
+
+  it('are only the named one where it has everything', async () => {
+    const machine = fakeMachine({
+      disks: [
+        { devname: 'vda1', media: { ...stick } },
+        { devname: 'sda1', media: { ...stick, contents: { label: 'OTHER' } } },
+      ],
+    })
+    const media = await machine.run(openMedia(machine, ramPlan('alpine_dev=LABEL=OTHER'), undefined, told()))
+    expect(media.media).toMatchObject([{ name: '/dev/sda1', target: '/media/alpine_dev' }])
+  })
+
+  it('pass a damaged disk over, aloud', async () => {
+    const machine = fakeMachine({
+      disks: [
+        { devname: 'vda1', media: { type: 'ext4', files: {}, fails: { code: 'EUCLEAN' } } },
+        { devname: 'sda1', media: { ...stick } },
+      ],
+    })
+    const events = told()
+    const media = await machine.run(openMedia(machine, ramPlan(''), undefined, events))
+    expect(media.overlays).toHaveLength(1)
+    expect(events.warnings.join()).toMatch(
+      /\/dev\/vda1 is passed over.*may be damaged|\/dev\/vda1 is passed over/,
+    )
+  })
+})
+
+describe('fstab', () => {
+  it('moves a medium to its line’s place with its options, and mounts shares', async () => {
+    const machine = fakeMachine({
+      disks: [{ devname: 'sda1', media: { ...stick } }],
+      media: { '10.0.2.2:/home': { type: 'nfs', files: { '/me': 'me' } } },
+      files: {
+        '/new/etc/fstab':
+          'UUID=c0ffee00-0000-4000-8000-000000000001 /boot xfs noatime,ro 0 0\n10.0.2.2:/home /home nfs rw 0 0\n10.0.2.2:/gone /gone nfs noauto 0 0\n',
+      },
+    })
+    const events = told()
+    const media = await machine.run(openMedia(machine, ramPlan(''), undefined, events))
+    const moved = await machine.run(honourFstab(machine, '/new', media, undefined, events))
+    expect(moved).toEqual([{ from: '/media/sda1', to: '/boot' }])
+    expect(await machine.files.readText('/new/boot/box.apkovl.tar.gz')).toBe('overlay')
+    expect(await machine.files.readText('/new/home/me')).toBe('me')
+    const boot = (await machine.mounts.list()).find(({ target }) => target === '/new/boot')
+    expect(boot?.options).toEqual(expect.arrayContaining(['ro', 'noatime']))
+    expect(events.warnings).toEqual([])
+  })
+
+  it('that names a share which is not there is a warning, and the boot goes on', async () => {
+    const machine = fakeMachine({
+      media: { '10.0.2.2:/home': { type: 'nfs', files: {} } },
+      files: { '/new/etc/fstab': '10.0.2.2:/nowhere /home nfs defaults 0 0\n' },
+    })
+    const events = told()
+    const none = { media: [], repositories: [], overlays: [], overlayTarget: undefined, looked: [] }
+    await machine.run(honourFstab(machine, '/new', none, undefined, events))
+    expect(events.warnings.join()).toMatch(/\/home: .*has no \/nowhere/)
+  })
+})
+
+describe('the words of a command line', () => {
+  it.each([
+    ['/dev/sda1', { fsType: undefined, path: undefined }],
+    ['sda1:vfat', { fsType: 'vfat', path: undefined }],
+    ['sda1:vfat:/dir/a.apkovl.tar.gz', { fsType: 'vfat', path: '/dir/a.apkovl.tar.gz' }],
+    ['LABEL=X:/a.apkovl.tar.gz', { fsType: undefined, path: '/a.apkovl.tar.gz' }],
+    ['sda1:vfat:a.apkovl.tar.gz', { fsType: 'vfat', path: '/a.apkovl.tar.gz' }],
+  ])('%s', (text, wanted) => expect(parsePlaceOnDevice(text)).toMatchObject(wanted))
+
+  it.each([
+    ['server:/path', { server: 'server', path: '/path', options: [] }],
+    ['/path,retry=1,rsize=8192', { server: undefined, path: '/path', options: ['retry=1', 'rsize=8192'] }],
+    ['[fe80::1]:/path', { server: 'fe80::1', path: '/path', options: [] }],
+    ['10.0.0.1:/a:ro,vers=3', { server: '10.0.0.1', path: '/a', options: ['ro', 'vers=3'] }],
+  ])('%s', (text, wanted) => expect(parseNfsShare(text)).toEqual(wanted))
+
+  it('apkovl= and ovl_dev= together are an error', () => {
+    expect(() => ramPlan('apkovl=http://a/b.apkovl.tar.gz ovl_dev=sda1')).toThrow(/both name an overlay/)
+  })
+})
