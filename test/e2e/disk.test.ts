@@ -8,9 +8,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vi
 import { makeOverlay, password } from '../../scripts/repository/overlay.ts'
 import { file } from '../../scripts/repository/tar.ts'
 import { copyTo, makeDisk, makeFileSystem } from '../support/disks/index.ts'
-import { installedTree } from '../support/installed.ts'
 import type { Disk, Machine } from '../support/qemu/machine.ts'
-import { bootGuest, logIn, patience, refusal, runIn } from './guest.ts'
+import { bootGuest, describeAsRoot, logIn, patience, refusal, runIn } from './guest.ts'
 
 describe('a disk', () => {
   const scratch = mkdtempSync(join(tmpdir(), 'diskless-disk-'))
@@ -22,11 +21,11 @@ describe('a disk', () => {
   const boot = (disks: readonly Disk[], ...append: string[]) =>
     bootGuest({ cards: [], disks, initrd: inject('fullInitrd'), append })
 
-  describe('with a system on it', () => {
+  describeAsRoot('with a system on it', () => {
     const image = join(scratch, 'system')
 
     beforeAll(() => {
-      const tree = installedTree(inject('demo'), join(inject('demo'), '../installed'))
+      const tree = inject('installed')
       writeFileSync(image, '')
       truncateSync(image, 160 * 2 ** 20)
       execFileSync('mkfs.ext4', ['-q', '-L', 'SYSTEM', '-d', tree, image])

@@ -1,6 +1,6 @@
 /** What the e2e tests share: a guest that boots our initrd, its refusals, and what one types to it. */
 
-import { inject } from 'vitest'
+import { describe, inject } from 'vitest'
 import { makeOverlay } from '../../scripts/repository/overlay.ts'
 import type { GuestEvent } from '../support/qemu/events.ts'
 import { type Card, type Disk, Machine } from '../support/qemu/machine.ts'
@@ -52,6 +52,12 @@ export async function serveBox(): Promise<{
   server.behave(/apkovl/, { kind: 'bytes', bytes })
   const sources = [`apkovl=${server.url}/box.apkovl.tar.gz`, `alpine_repo=${server.url}/apks`]
   return { server, append: (...more) => ['quiet', 'ip=dhcp', ...sources, ...more] }
+}
+
+/** Tests that need `inject('installed')`; the reason of a skip is in the name (scripts/test.ts prints it). */
+export function describeAsRoot(name: string, tests: () => void): void {
+  if (inject('installed') !== '') describe(name, tests)
+  else describe.skip(`${name} (needs root)`, tests)
 }
 
 export interface Refusal {

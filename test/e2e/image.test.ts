@@ -5,16 +5,15 @@ import { createHash } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, inject, it } from 'vitest'
 import { build } from '../../build/index.ts'
 import { kernelDirectory } from '../../scripts/kernel.ts'
 import { password } from '../../scripts/repository/overlay.ts'
-import { installedTree } from '../support/installed.ts'
 import type { Machine } from '../support/qemu/machine.ts'
 import { FileServer } from '../support/qemu/server.ts'
-import { bootGuest, logIn, patience, refusal, runIn } from './guest.ts'
+import { bootGuest, describeAsRoot, logIn, patience, refusal, runIn } from './guest.ts'
 
-describe('an image', () => {
+describeAsRoot('an image', () => {
   const scratch = mkdtempSync(join(tmpdir(), 'diskless-image-'))
   const image = join(scratch, 'image.squashfs')
   let sha256 = ''
@@ -22,7 +21,7 @@ describe('an image', () => {
   let server: FileServer
 
   beforeAll(async () => {
-    const tree = installedTree(inject('demo'), join(inject('demo'), '../installed'))
+    const tree = inject('installed')
     execFileSync('mksquashfs', [tree, image, '-quiet', '-no-progress'], { stdio: 'ignore' })
     sha256 = createHash('sha256').update(readFileSync(image)).digest('hex')
     server = await FileServer.start(scratch)

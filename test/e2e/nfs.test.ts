@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, inject, it } from 'vitest'
 import { makeOverlay, password } from '../../scripts/repository/overlay.ts'
-import { installedTree } from '../support/installed.ts'
 import { describeInLab } from '../support/lab/describe.ts'
 import { Lab } from '../support/lab/index.ts'
 import type { Machine } from '../support/qemu/machine.ts'
@@ -18,7 +17,7 @@ describeInLab('a file server', () => {
   let guest: Machine
 
   beforeAll(async () => {
-    tree = installedTree(inject('demo'), join(inject('demo'), '../installed'))
+    tree = inject('installed')
     cpSync(join(inject('demo'), 'apks'), join(depot, 'apks'), { recursive: true })
     writeFileSync(
       join(depot, 'box.apkovl.tar.gz'),
@@ -74,7 +73,9 @@ describeInLab('a file server', () => {
     expect((await runIn(guest, 'readlink /etc; cat /etc/installed; touch /var/new && echo ok')).output).toBe(
       'nfsroot/etc\nfrom the tree\nok\n',
     )
-    expect((await runIn(guest, 'grep nfsroot /proc/mounts')).output).toMatch(/vers=3/)
+    expect((await runIn(guest, 'grep nfsroot /proc/mounts')).output).toMatch(/^diskless \/nfsroot overlay ro/)
+    const root = await guest.events.waitFor('phase', { name: 'root', state: 'done' }, patience)
+    expect(root.fields.detail).toMatch(/pxeclient by NFS 3,/)
     expect(existsSync(join(tree, 'var/new'))).toBe(false)
   })
 

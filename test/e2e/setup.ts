@@ -5,6 +5,7 @@ import type { TestProject } from 'vitest/node'
 import { build } from '../../build/index.ts'
 import { kernelDirectory } from '../../scripts/kernel.ts'
 import { makeDemo } from '../../scripts/repository/index.ts'
+import { installedTree } from '../support/installed.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -14,6 +15,8 @@ declare module 'vitest' {
     readonly fullInitrd: string
     /** The demo's directory: apks/, keys/, the overlay. */
     readonly demo: string
+    /** The demo installed into a directory; empty where these tests do not run as root. */
+    readonly installed: string
     /** The private key that the demo's repository is signed with. */
     readonly signingKey: { readonly name: string; readonly pem: string }
   }
@@ -38,6 +41,11 @@ export default async function setup(project: TestProject): Promise<void> {
   project.provide('initrd', boot.initrd)
   project.provide('fullInitrd', full.initrd)
   project.provide('demo', demo.directory)
+  // Only root can give files to others.
+  project.provide(
+    'installed',
+    process.getuid?.() === 0 ? installedTree(demo.directory, `${out}installed`) : '',
+  )
   project.provide('signingKey', {
     name: demo.key.name,
     pem: demo.key.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
