@@ -1,8 +1,8 @@
 //! What holds other devices or is held by one. Each may have the magic of a file system that was there before, or of
 //! the one inside (RAID 1), so these are asked first, as libblkid does.
 
+use super::format::{Format, Found};
 use super::medium::{Medium, uuid};
-use super::probe::{Format, Found};
 
 pub const CONTAINERS: [Format; 5] = [
     Format { name: "linux_raid_member", magics: &[], read: raid },

@@ -1,8 +1,8 @@
 //! File systems by their superblocks, in the order in which they are asked.
 
+use super::format::{Format, Found};
 use super::medium::Medium;
 use super::optical::{iso9660, udf};
-use super::probe::{Format, Found};
 
 pub const FILE_SYSTEMS: [Format; 12] = [
     Format { name: "swap", magics: &SWAP, read: swap },

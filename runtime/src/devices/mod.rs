@@ -3,6 +3,7 @@
 
 mod containers;
 mod file_systems;
+mod format;
 mod loops;
 mod medium;
 mod optical;

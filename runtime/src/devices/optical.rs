@@ -1,8 +1,8 @@
 //! The formats of optical discs, which start at 32 KiB with descriptors of 2 KiB: ECMA-119 (ISO 9660), with Joliet's
 //! names, and ECMA-167 (UDF).
 
+use super::format::Found;
 use super::medium::Medium;
-use super::probe::Found;
 
 const FIRST: u64 = 32 << 10;
 const SECTOR: u64 = 2 << 10;

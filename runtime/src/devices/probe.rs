@@ -2,6 +2,7 @@
 
 use super::containers::CONTAINERS;
 use super::file_systems::FILE_SYSTEMS;
+use super::format::Found;
 use super::medium::Medium;
 use super::{partition, reader};
 use crate::clock::now;
@@ -14,22 +15,6 @@ use serde::{Deserialize, Serialize};
 const PROBE: &str = "devices.probe";
 /// The major number of sr (Linux' devices.txt).
 const SCSI_CDROM: u32 = 11;
-
-/// Names of what was found; the format's own is the table's.
-#[derive(Debug, PartialEq)]
-pub struct Found {
-    pub uuid: Option<String>,
-    pub label: Option<String>,
-}
-
-pub struct Format {
-    /// As libblkid calls it.
-    pub name: &'static str,
-    /// One of these bytes must be at its offset; without any, `read` decides alone.
-    pub magics: &'static [(u64, &'static [u8])],
-    /// None: it looked like this format, and is not.
-    pub read: fn(&mut Medium) -> Option<Found>,
-}
 
 /// `Contents` of `Sys`.
 #[derive(Debug, Default, PartialEq, Serialize)]
