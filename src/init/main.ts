@@ -76,12 +76,6 @@ export function prepareBoot(sys: Sys, story: Story, screen: Screen) {
       fetchIndexes(sys, plan, media, overlay, report),
     )
 
-    const modules = bringsModules(plan.root)
-      ? phase('modloop', [root, media, network()], (report, [, { media }]) =>
-          findModules(sys, plan, media, report),
-        )
-      : Promise.resolve(undefined)
-
     const packages = phase(
       'packages',
       [overlay, indexes, media, network()],
@@ -90,9 +84,12 @@ export function prepareBoot(sys: Sys, story: Story, screen: Screen) {
     )
 
     if (!bringsModules(plan.root)) return packages
-    return phase('modules', [modules, packages], async (report, [modules]) => {
-      if (modules !== undefined) await settleModules(sys, plan, modules, report)
-    })
+    const modules = phase('modloop', [root, media, network()], (report, [, { media }]) =>
+      findModules(sys, plan, media, report),
+    )
+    return phase('modules', [modules, packages], (report, [modules]) =>
+      settleModules(sys, plan, modules, report),
+    )
   }
 
   function openMediaOf(plan: RamBootPlan): Promise<Media> {

@@ -4,7 +4,7 @@
  */
 import { parseDeviceName } from '../boot/device.ts'
 import { parseNfsShare } from '../boot/nfs.ts'
-import { type FstabEntry, parseFstab } from '../overlay/fstab.ts'
+import { type FstabEntry, isOfMountProgram, parseFstab } from '../overlay/fstab.ts'
 import { BootError, chainOf, type Sys, SysError } from '../sys/index.ts'
 import type { Media, MediaEvents, Medium } from './media.ts'
 import { mountNfs } from './nfs.ts'
@@ -54,14 +54,12 @@ function isNamedBy({ name, contents }: Medium, { device }: FstabEntry): boolean 
 async function moveTo(sys: Sys, root: string, medium: Medium, entry: FstabEntry): Promise<void> {
   const target = await placeIn(sys, root, entry.mountPoint)
   await sys.mounts.move(medium.target, target)
-  const options = entry.options.filter((option) => !ofMountProgram.test(option))
+  const options = entry.options.filter((option) => !isOfMountProgram(option))
   await sys.mounts.remount(
     target,
     options.includes('ro') ? options : ['rw', ...options.filter((each) => each !== 'rw')],
   )
 }
-
-const ofMountProgram = /^(auto|user|users|nofail|_netdev|x-.*|comment=.*)$/
 
 async function mountShare(
   sys: Sys,

@@ -5,6 +5,7 @@
 import { type DeviceName, type PlaceOnDevice, showDeviceName } from '../boot/device.ts'
 import { showNfsShare } from '../boot/nfs.ts'
 import type { OverlayPlan, RamRootPlan } from '../boot/root-plan.ts'
+import { isOverlayName } from '../overlay/name.ts'
 import { BootError, type Contents, chainOf, hasCode, type Sys } from '../sys/index.ts'
 import { type BlockDevice, blockDevices, mountDevice, waitForDevice, whyNotMountable } from './device.ts'
 import { mountNfs } from './nfs.ts'
@@ -191,11 +192,9 @@ async function searchDisks(sys: Sys, already: readonly Found[], events: MediaEve
   return { devices: devices.map(({ path }) => path), useful }
 }
 
-const overlayName = /\.apkovl\.tar\.gz(\.[a-z0-9-]+)?$/
-
 async function lookInto(sys: Pick<Sys, 'files'>, medium: Medium): Promise<Found> {
   const names = await sys.files.list(medium.target)
-  const overlays = names.filter((name) => overlayName.test(name) && !name.endsWith('.sig'))
+  const overlays = names.filter(isOverlayName)
   return {
     medium,
     repositories: await repositoriesBelow(sys, medium.target, 3),

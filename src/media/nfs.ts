@@ -3,6 +3,7 @@
  * and here it is ours.
  */
 import { type NfsShare, showNfsShare } from '../boot/nfs.ts'
+import { isOfMountProgram } from '../overlay/fstab.ts'
 import { BootError, hasCode, type Sys, SysError } from '../sys/index.ts'
 
 export interface NfsMount {
@@ -18,9 +19,8 @@ export interface NfsMount {
 /** The newest first; 3 without locks, as no lock daemon runs here. */
 const versions = ['4.2', '4.1', '4.0', '3'] as const
 
-/** What mount(8) and mount.nfs(8) keep to themselves. */
-const ofMountProgram =
-  /^(retry=.*|bg|fg|_netdev|auto|noauto|nofail|user|users|defaults|x-.*|comment=.*|sloppy)$/
+/** What mount.nfs(8) keeps to itself besides. */
+const ofMountNfs = /^(retry=.*|bg|fg|sloppy)$/
 
 const tryMs = 30_000
 /** As long as DHCP is tried: a server that boots with its clients. */
@@ -109,7 +109,11 @@ function splitVersion(given: readonly string[]): { asked: string | undefined; op
   const asked = given.flatMap((option) => form.exec(option)?.[1] ?? []).at(-1)
   const minor = given.flatMap((option) => /^minorversion=(\d)$/.exec(option)?.[1] ?? []).at(-1)
   const options = given.filter(
-    (option) => !form.test(option) && !ofMountProgram.test(option) && !option.startsWith('minorversion='),
+    (option) =>
+      !form.test(option) &&
+      !isOfMountProgram(option) &&
+      !ofMountNfs.test(option) &&
+      !option.startsWith('minorversion='),
   )
   return { asked: asked === '4' ? `4.${minor ?? '2'}` : asked, options }
 }

@@ -167,7 +167,8 @@ function waitAfter(error: SysError, tries: number, random: number): number {
   return Math.max(backoff, asked)
 }
 
-function pipelineOptions({ signal, onProgress }: FetchOptions): PipelineOptions {
+/** Without what is undefined: exactOptionalPropertyTypes. */
+export function pipelineOptions({ signal, onProgress }: FetchOptions): PipelineOptions {
   return {
     ...(signal === undefined ? {} : { signal }),
     ...(onProgress === undefined ? {} : { onProgress }),

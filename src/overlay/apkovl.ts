@@ -17,7 +17,7 @@ import type { MediaOfOverlay, Overlay, OverlayTarget } from './overlay.ts'
 import { type Copy, checkSignature, copyOverlay, overlayKeys, type Place, removeCopy } from './stage.ts'
 import { unlock } from './unlock.ts'
 
-export { type MediaOfOverlay, noMedia, type Overlay, type OverlayTarget } from './overlay.ts'
+export type { MediaOfOverlay, Overlay, OverlayTarget } from './overlay.ts'
 
 type OverlaySys = Pick<Sys, 'files' | 'pipelines' | 'clock' | 'consoles'>
 

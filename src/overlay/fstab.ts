@@ -7,6 +7,11 @@ export interface FstabEntry {
   readonly options: readonly string[]
 }
 
+/** Options that mount(8) keeps to itself: the kernel would refuse them. */
+export function isOfMountProgram(option: string): boolean {
+  return /^(auto|noauto|user|users|nofail|_netdev|defaults|x-.*|comment=.*)$/.test(option)
+}
+
 /** Lines that are comments, blank or short are skipped, as mount(8) does; octal escapes are read. */
 export function parseFstab(text: string): readonly FstabEntry[] {
   const entries: FstabEntry[] = []

@@ -29,5 +29,3 @@ export interface MediaOfOverlay {
   /** Where the device of plan.kind `device` is mounted; undefined: there is no such device. */
   readonly overlayTarget: string | undefined
 }
-
-export const noMedia: MediaOfOverlay = { media: [], overlays: [], overlayTarget: undefined }

@@ -4,7 +4,7 @@ import { type NfsShare, showNfsShare } from '../boot/nfs.ts'
 import type { ImageRootPlan, ImageSource } from '../boot/root-plan.ts'
 import { mountDevice, waitForDevice } from '../media/device.ts'
 import { mountNfs } from '../media/nfs.ts'
-import { fetchPipeline, redactUrl } from '../network/fetch.ts'
+import { fetchPipeline, pipelineOptions, redactUrl } from '../network/fetch.ts'
 import type { NetworkUp } from '../network/join.ts'
 import { BootError, type Filter, hasCode, type Sys, SysError } from '../sys/index.ts'
 import {
@@ -243,10 +243,6 @@ async function mountImageMemory(sys: Pick<Sys, 'files' | 'mounts'>, bytes: numbe
 
 function digestOf({ sha256 }: ImageRootPlan): readonly Filter[] {
   return sha256 === undefined ? [] : [{ kind: 'digest', algorithm: 'sha256', expected: sha256 }]
-}
-
-function pipelineOptions({ signal, onProgress }: RootEvents) {
-  return { signal, ...(onProgress === undefined ? {} : { onProgress }) }
 }
 
 /** Reads the whole image. */

@@ -1,5 +1,6 @@
 /** Where the new root is mounted, what else is mounted while it is made, and how much memory it may have. */
-import { BootError, type Sys } from '../sys/index.ts'
+import { availableMemoryOf } from '../boot/memory.ts'
+import type { Sys } from '../sys/index.ts'
 
 export const sysroot = '/sysroot'
 
@@ -52,9 +53,7 @@ export async function unmountRoot(sys: Pick<Sys, 'mounts'>): Promise<void> {
 
 /** Bytes, of now and not of the boot’s begin: a try before may have left less. */
 export async function availableMemory(sys: Pick<Sys, 'files'>): Promise<number> {
-  const kilobytes = /^MemAvailable:\s+(\d+) kB/m.exec(await sys.files.readText('/proc/meminfo'))?.[1]
-  if (kilobytes === undefined) throw new BootError('/proc/meminfo does not say how much memory is available')
-  return Number(kilobytes) * 1024
+  return availableMemoryOf(await sys.files.readText('/proc/meminfo'))
 }
 
 /**
