@@ -15,7 +15,7 @@ function scramble(block: number): number {
 }
 
 /** The text's bytes in UTF-8, one character each: names are ASCII, paths nearly always. */
-function bytesOf(text: string): string {
+export function bytesOf(text: string): string {
   for (let i = 0; i < text.length; i++) {
     if (text.charCodeAt(i) > 127) {
       return encodeURIComponent(text).replace(/%([0-9A-F]{2})/g, (_, hex: string) =>

@@ -5,7 +5,7 @@ import { redactUrl } from '../network/url.ts'
 import type { IndexHandle, Sys } from '../sys/index.ts'
 import { BootError, hasCode } from '../sys/index.ts'
 import { indexUrl } from './repositories.ts'
-import type { SourceRepository } from './source.ts'
+import type { SourceIndex } from './source.ts'
 
 /** How something is fetched, with its tries and mirrors. */
 export type Fetch = typeof fetchPipeline
@@ -19,8 +19,7 @@ export interface MirroredRepository {
 }
 
 /** An index whose signature was right. Held by the host until `closeIndex`. */
-export interface VerifiedIndex extends SourceRepository, MirroredRepository {
-  readonly index: number
+export interface VerifiedIndex extends SourceIndex {
   readonly packages: number
   /** The key's name. */
   readonly signedBy: string
@@ -32,6 +31,8 @@ export interface IndexRequest {
   readonly arch: string
   readonly keys: ReadonlyMap<string, string>
   readonly fetch: Fetch
+  /** The path of an earlier copy, to be read instead: the repository is out of reach. */
+  readonly keptAt?: string
 }
 
 /** Alpine's biggest index has 2 MB. */
@@ -40,16 +41,17 @@ const MOST_INDEX_BYTES = 64 * 1024 * 1024
 /** Rejects with a `BootError`: it cannot be had, is not signed, is signed by a stranger, was tampered with. */
 export async function fetchIndex(
   sys: Sys,
-  { repository, arch, keys, fetch }: IndexRequest,
+  { repository, arch, keys, fetch, keptAt }: IndexRequest,
   options: FetchOptions = {},
 ): Promise<VerifiedIndex> {
-  const urls = repository.urls.map((url) => indexUrl(url, arch))
+  const urls = keptAt === undefined ? repository.urls.map((url) => indexUrl(url, arch)) : [keptAt]
   const what = `the index of ${redactUrl(repository.urls[0] ?? 'a repository without a URL')}`
   const filters = [{ kind: 'limit', bytes: MOST_INDEX_BYTES }] as const
   const { index } = await fetch(sys, { what, urls, filters, sink: { kind: 'apk-index' } }, options)
   try {
     return {
       ...repository,
+      ...(keptAt === undefined ? {} : { outOfReach: true as const }),
       local: repository.urls.every((url) => url.startsWith('/') || url.startsWith('file:')),
       index: index.id,
       packages: index.packages,

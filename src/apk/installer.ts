@@ -6,10 +6,9 @@
 import { directoryIn, writeIn } from '../root/in-root.ts'
 import type { DatabaseHandle, StagedPackage, Sys } from '../sys/index.ts'
 import { BootError, hasCode, SysError } from '../sys/index.ts'
-import type { Fetch, FetchOptions, VerifiedIndex } from './index.ts'
+import type { Fetch, FetchOptions } from './index.ts'
 import type { Owner } from './pkginfo.ts'
 import { ownerOf, parsePackageInfo, settleOwners } from './pkginfo.ts'
-import { packageUrl } from './repositories.ts'
 import type { Script, ScriptFailure, ScriptKind } from './scripts.ts'
 import { placeOf, runScript } from './scripts.ts'
 import type { SelectedPackage, Selection } from './select.ts'
@@ -27,8 +26,8 @@ export interface InstallRequest {
   readonly arch: string
   readonly world: World
   readonly selection: Selection
-  /** Those that the selection's `repositories` number. */
-  readonly indexes: readonly VerifiedIndex[]
+  /** Where the file of a package is, the preferred place first. */
+  readonly placesOf: (pkg: SelectedPackage) => readonly string[]
   /** The overlay's listing, as a tree sink gives it: these paths keep the overlay's file. */
   readonly keep: readonly string[]
   readonly fetch: Fetch
@@ -177,18 +176,13 @@ class Installation {
   }
 
   async #fetch(pkg: SelectedPackage, options: FetchOptions): Promise<StagedPackage> {
-    const { fetch, root, indexes, arch } = this.#request
-    const urls = pkg.repositories.flatMap((n) =>
-      (indexes[n]?.urls ?? []).map((url) =>
-        packageUrl(url, field(pkg.stanza, 'A') ?? arch, pkg.name, pkg.version),
-      ),
-    )
+    const { fetch, root, placesOf } = this.#request
     const { onRetry } = this.#options
     const { stage } = await fetch(
       this.#sys,
       {
         what: `the package ${labelOf(pkg)}`,
-        urls,
+        urls: placesOf(pkg),
         // No server may fill the memory with more than the signed index says. Another package of about that size gets
         // past: that its checksum is wrong says more than that it is too long.
         filters: [{ kind: 'limit', bytes: 2 * pkg.size + SIZE_SLACK }],

@@ -20,7 +20,10 @@ export function makeTags(repositories: readonly SourceRepository[], world: reado
   const names = [...repositories, ...world].map(({ tag }) => tag)
   const tags = [undefined, ...new Set(names.filter((tag) => tag !== undefined))]
   const allowed = tags.map((tag) =>
-    repositories.reduce((bits, repository, n) => (repository.tag === tag ? bits | (1 << n) : bits), 0),
+    repositories.reduce(
+      (bits, { tag: of, copies }, n) => (of === tag && copies === undefined ? bits | (1 << n) : bits),
+      0,
+    ),
   )
   return {
     bitOf: ({ tag }) => 1 << tags.indexOf(tag),

@@ -122,7 +122,7 @@ class Loader {
     const batch = this.#batch
     const answers = await this.#source.lookup(asked.map(({ text }) => text))
     const found: Package[] = []
-    for (const [repository, stanzas] of answers.entries()) {
+    for (const [repository, stanzas] of this.#inOrder(answers)) {
       for (const stanza of stanzas) {
         const pkg = this.#register(stanza, repository)
         if (pkg.batch === batch) continue
@@ -137,6 +137,12 @@ class Loader {
     for (const pkg of found) this.#discover(pkg)
   }
 
+  /** apk knows packages by the order of their repositories, and only then which of them have copies. */
+  #inOrder<T>(answers: readonly T[]): (readonly [number, T])[] {
+    const copies = this.#source.repositories.map((each) => each.copies === true)
+    return [...answers.entries()].sort(([a], [b]) => Number(copies[a]) - Number(copies[b]))
+  }
+
   #discover(pkg: Package): void {
     if (pkg.discovered) return
     pkg.discovered = true
@@ -147,7 +153,7 @@ class Loader {
 
   async #lookupInstallIf(): Promise<void> {
     const answers = await this.#source.installIf([...this.#triggers])
-    for (const [repository, stanzas] of answers.entries()) {
+    for (const [repository, stanzas] of this.#inOrder(answers)) {
       for (const stanza of stanzas) {
         if (!this.#mayTrigger(stanza)) continue
         const pkg = this.#register(stanza, repository)

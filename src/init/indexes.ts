@@ -1,21 +1,28 @@
 /**
  * The index phase: what the repositories have, signature checked. Those of the command line are fetched while the
- * overlay still comes; those that the overlay names, after it.
+ * overlay still comes; those that the overlay names, after it. One that is out of reach has what the package cache has.
  */
+import { cachedIndex, type PackageCache } from '../apk/cache.ts'
 import { fetchIndex, type VerifiedIndex } from '../apk/index.ts'
 import { findKeys } from '../apk/keys.ts'
 import { parseRepositories, type Repository } from '../apk/repositories.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
 import type { Media } from '../media/media.ts'
+import { placesOfMedia, presentPath, readFstab } from '../media/places.ts'
 import { type FetchLimits, fetchPipeline, redactUrl } from '../network/fetch.ts'
 import type { Overlay } from '../overlay/apkovl.ts'
 import { sysroot } from '../root/ram.ts'
 import { BootError, chainOf, hasCode, type Sys } from '../sys/index.ts'
 import { count } from './format.ts'
+import { findCache } from './package-cache.ts'
 import { fetchOptions, type Report } from './story.ts'
 
 export interface Repositories {
   readonly indexes: readonly VerifiedIndex[]
+  /** Where etc/apk/cache of the overlay leads to. */
+  readonly cache: PackageCache | undefined
+  /** Its medium, where nothing else was looked for on that. */
+  readonly media: Media
   /** Those that Alpine's init writes into etc/apk/repositories where the overlay has none. */
   readonly lines: readonly string[]
 }
@@ -23,29 +30,33 @@ export interface Repositories {
 export async function fetchIndexes(
   sys: Sys,
   plan: RamBootPlan,
-  media: Media,
+  online: boolean,
+  found: Media,
   overlay: Promise<Overlay | undefined>,
   report: Report,
 ): Promise<Repositories> {
   const arch = plan.machine.architecture
-  const lines = [...plan.root.repositories, ...media.repositories]
+  const lines = [...plan.root.repositories, ...found.repositories]
   const named = parseRepositories(lines.join('\n'), arch)
   const early = named.map((repository) => fetchEarly(sys, arch, repository, overlay, report))
   const [indexes] = await Promise.all([Promise.all(early), overlay])
 
+  const { cache, media } = await findCache(sys, found, report)
   const known = new Set(named.map(({ url }) => url))
-  for (const repository of await repositoriesOfOverlay(sys, arch)) {
+  for (const repository of await repositoriesOfOverlay(sys, arch, media)) {
     if (known.has(repository.url)) continue
-    const index = await fetchOfOverlay(sys, arch, repository, indexes.length > 0, report)
+    known.add(repository.url)
+    const optional = indexes.length > 0
+    const index = await fetchOfOverlay(sys, { arch, repository, optional, online, cache }, report)
     if (index !== undefined) indexes.push(index)
   }
   if (indexes.length === 0) throw noRepository(plan, media)
   const packages = indexes.reduce((sum, index) => sum + index.packages, 0)
   const signers = new Set(indexes.map(({ signedBy }) => signedBy))
   report.detail(
-    `${count(packages, 'package')} in ${count(indexes.length, 'repository', 'repositories')}, signed by ${[...signers].join(', ')}`,
+    `${count(packages, 'package')} in ${count(indexes.length, 'repository', 'repositories')}, signed by ${[...signers].join(', ')}${cache === undefined ? '' : `; the cache ${cache.directory}`}`,
   )
-  return { indexes, lines }
+  return { indexes, cache, media, lines }
 }
 
 /** By the keys of the initrd at once; only if those do not do, by the overlay's as well. */
@@ -71,23 +82,41 @@ async function fetchEarly(
   }
 }
 
-async function repositoriesOfOverlay(sys: Sys, arch: string): Promise<readonly Repository[]> {
+/** One on a medium is named by where fstab will have put it, and is not there yet. */
+async function repositoriesOfOverlay(
+  sys: Sys,
+  arch: string,
+  { media }: Media,
+): Promise<readonly Repository[]> {
   const path = await sys.files.resolveIn(sysroot, '/etc/apk/repositories')
-  return path === undefined ? [] : parseRepositories(await sys.files.readText(path), arch)
+  if (path === undefined) return []
+  const places = await placesOfMedia(sys, await readFstab(sys, sysroot), media)
+  return parseRepositories(await sys.files.readText(path), arch).map((repository) => ({
+    ...repository,
+    url: presentPath(repository.url, places, media) ?? repository.url,
+  }))
 }
 
 /** With alpine_repo= the overlay's repositories are a second choice: as apk does, the boot goes on without one. */
 const secondChoice: Partial<FetchLimits> = { triesPerUrl: 2, patienceMs: 15_000 }
 
+interface OfOverlay {
+  readonly arch: string
+  readonly repository: Repository
+  readonly optional: boolean
+  readonly online: boolean
+  readonly cache: PackageCache | undefined
+}
+
 async function fetchOfOverlay(
   sys: Sys,
-  arch: string,
-  repository: Repository,
-  optional: boolean,
+  { arch, repository, optional, online, cache }: OfOverlay,
   report: Report,
 ): Promise<VerifiedIndex | undefined> {
   const local = repository.url.startsWith('/')
-  const limits = optional || local ? secondChoice : {}
+  const kept = cache === undefined || local ? undefined : cachedIndex(cache, repository.url)
+  const limits = optional || local || kept !== undefined ? secondChoice : {}
+  const shown = redactUrl(repository.url)
   const request = {
     repository: mirrorsOf(repository),
     arch,
@@ -95,12 +124,21 @@ async function fetchOfOverlay(
     fetch: ((at, wanted, options) =>
       fetchPipeline(at, { ...wanted, limits }, options)) satisfies typeof fetchPipeline,
   }
+  const options = fetchOptions(report, `the index of ${shown}`)
   try {
-    return await fetchIndex(sys, request, fetchOptions(report, `the index of ${redactUrl(repository.url)}`))
+    if (!local && !online) throw new BootError('there is no network: the kernel command line asks for none')
+    return await fetchIndex(sys, request, options)
   } catch (error) {
     const distrusted = error instanceof BootError && hasCode(error.cause, 'SIGNATURE')
-    if (!(optional || local) || distrusted || report.signal.aborted) throw error
-    report.warn(`a repository of the overlay is left out: ${chainOf(error).join(': ')}`)
+    if (distrusted || report.signal.aborted) throw error
+    const why = chainOf(error).join(': ')
+    if (kept !== undefined) {
+      if (online) report.warn(`${shown} is out of reach: what the cache has of it is installed (${why})`)
+      else report.note(`${shown}: its index is the cache’s, ${kept}`)
+      return fetchIndex(sys, { ...request, keptAt: kept }, options)
+    }
+    if (!(optional || local)) throw error
+    report.warn(`a repository of the overlay is left out: ${shown}: ${why}`)
     return undefined
   }
 }

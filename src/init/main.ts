@@ -72,15 +72,15 @@ export function prepareBoot(sys: Sys, story: Story, screen: Screen) {
       fetchOverlay(sys, plan, online, report, media),
     )
 
-    const indexes = phase('index', [network(), media], (report, [, media]) =>
-      fetchIndexes(sys, plan, media, overlay, report),
+    const indexes = phase('index', [network(), media], (report, [online, media]) =>
+      fetchIndexes(sys, plan, online !== undefined, media, overlay, report),
     )
 
     const packages = phase(
       'packages',
-      [overlay, indexes, media, network()],
-      (report, [overlay, indexes, media, online]) =>
-        installPackages(sys, plan, overlay, indexes, media, online?.server, report),
+      [overlay, indexes, network()],
+      (report, [overlay, repositories, online]) =>
+        installPackages(sys, plan, overlay, repositories, online?.server, report),
     )
 
     if (!bringsModules(plan.root)) return packages

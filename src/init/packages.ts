@@ -1,5 +1,7 @@
 /** The packages phase: the world is chosen from the indexes and installed, and the root gets its last files. */
 
+import type { PackageCache } from '../apk/cache.ts'
+import { cachedSource } from '../apk/cached-source.ts'
 import type { VerifiedIndex } from '../apk/index.ts'
 import { type InstallProgress, type InstallReport, installWorld } from '../apk/installer.ts'
 import { type DroppedEntry, selectPackages } from '../apk/select.ts'
@@ -7,7 +9,6 @@ import { indexSource } from '../apk/source.ts'
 import { makeWorld, type World, worldWords } from '../apk/world.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
 import { honourFstab, type Moved } from '../media/fstab.ts'
-import type { Media } from '../media/media.ts'
 import { fetchPipeline } from '../network/fetch.ts'
 import type { Overlay } from '../overlay/apkovl.ts'
 import { addConsoleLogins } from '../root/consoles.ts'
@@ -23,15 +24,17 @@ export async function installPackages(
   sys: Sys,
   plan: RamBootPlan,
   overlay: Overlay | undefined,
-  { indexes, lines }: Repositories,
-  media: Media,
+  { indexes, cache, media, lines }: Repositories,
   nextServer: string | undefined,
   report: Report,
 ): Promise<void> {
   const { packages: wanted } = await prepareRamRoot(sys, plan.root, overlay !== undefined)
   await copyKeys(sys)
   const world = await readWorld(sys, [...plan.root.packages, ...wanted, 'alpine-base'])
-  const selection = await selectPackages(indexSource(sys, indexes), world)
+  const arch = plan.machine.architecture
+  const indexed = indexSource(sys, indexes, arch)
+  const source = cache === undefined ? indexed : cachedSource(indexed, indexes, cache)
+  const selection = await selectPackages(source, world)
   for (const dropped of selection.dropped) tellDropped(plan, dropped, report)
 
   const { onRetry } = fetchOptions(report, 'the packages')
@@ -40,10 +43,10 @@ export async function installPackages(
       sys,
       {
         root: sysroot,
-        arch: plan.machine.architecture,
+        arch,
         world,
         selection,
-        indexes,
+        placesOf: source.placesOf,
         keep: overlay?.paths ?? [],
         fetch: fetchPipeline,
       },
@@ -55,7 +58,7 @@ export async function installPackages(
       },
     ),
   )
-  await keepIndexes(sys, indexes)
+  await keepIndexes(sys, indexes, cache)
   tellTroubles(installed, report)
   const { notice: onNotice, warn: onWarning, signal } = report
   const moved = await honourFstab(sys, sysroot, media, nextServer, { onNotice, onWarning, signal })
@@ -68,9 +71,13 @@ export async function installPackages(
 }
 
 /** Where apk keeps them, so that the new system's apk has them without the network, as after apk's own installation. */
-async function keepIndexes(sys: Sys, indexes: readonly VerifiedIndex[]): Promise<void> {
+async function keepIndexes(
+  sys: Sys,
+  indexes: readonly VerifiedIndex[],
+  cache: PackageCache | undefined,
+): Promise<void> {
   // A cache on storage is not filled by a boot.
-  const cached = (await sys.files.resolveIn(sysroot, '/etc/apk/cache')) !== undefined
+  const cached = cache !== undefined || (await sys.files.resolveIn(sysroot, '/etc/apk/cache')) !== undefined
   const directory = await directoryIn(sys, sysroot, 'var/cache/apk')
   for (const { index, local, urls } of indexes) {
     if (!local && !cached) for (const url of urls) await sys.packages.saveIndex(index, directory, url)

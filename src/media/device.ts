@@ -91,7 +91,7 @@ async function lookFor(
 }
 
 /** UUIDs are written in either case; a FAT's with or without its hyphen. Labels are compared as they are by blkid. */
-function comparable(value: string): string {
+export function comparable(value: string): string {
   return /^[0-9a-fA-F-]+$/.test(value) ? value.toLowerCase() : value
 }
 

@@ -1,13 +1,13 @@
 /**
- * What the new root's fstab(5) says of media: one that is mounted already goes to where its line wants it, with the line's
+ * What the new root's fstab(5) says of media: one that is mounted already goes to where its lines want it, with their
  * options; shares of NFS servers are mounted. Everything else is the new system's own to mount.
  */
-import { parseDeviceName } from '../boot/device.ts'
 import { parseNfsShare } from '../boot/nfs.ts'
-import { type FstabEntry, isOfMountProgram, parseFstab } from '../overlay/fstab.ts'
+import type { FstabEntry } from '../overlay/fstab.ts'
 import { BootError, chainOf, type Sys, SysError } from '../sys/index.ts'
-import type { Media, MediaEvents, Medium } from './media.ts'
+import type { Media, MediaEvents } from './media.ts'
 import { mountNfs } from './nfs.ts'
+import { type MediumPlaces, placesOfMedia, readFstab } from './places.ts'
 
 /** Where a medium was mounted, and where its files are in the new system. */
 export interface Moved {
@@ -23,42 +23,54 @@ export async function honourFstab(
   nextServer: string | undefined,
   events: MediaEvents,
 ): Promise<readonly Moved[]> {
-  const path = await sys.files.resolveIn(root, '/etc/fstab')
-  if (path === undefined) return []
+  const entries = await readFstab(sys, root)
   const moved: Moved[] = []
-  for (const entry of parseFstab(await sys.files.readText(path))) {
-    const { mountPoint } = entry
-    if (!mountPoint.startsWith('/') || mountPoint === '/' || entry.options.includes('noauto')) continue
-    const medium = media.find((each) => isNamedBy(each, entry))
+  const attempt = async (what: string, act: () => Promise<void>) => {
     try {
-      if (medium !== undefined && !moved.some(({ from }) => from === medium.target)) {
-        await moveTo(sys, root, medium, entry)
-        moved.push({ from: medium.target, to: mountPoint })
-      } else if (/^nfs4?$/.test(entry.type)) await mountShare(sys, root, entry, nextServer, events)
+      await act()
     } catch (error) {
       if (!(error instanceof BootError) && !(error instanceof SysError)) throw error
       if (events.signal.aborted) throw error
-      events.onWarning(`etc/fstab: ${entry.device} on ${mountPoint}: ${chainOf(error).join(': ')}`)
+      events.onWarning(`etc/fstab: ${what}: ${chainOf(error).join(': ')}`)
     }
+  }
+  for (const places of await placesOfMedia(sys, entries, media)) {
+    await attempt(`${places.medium.name} on ${places.lines.join(', ')}`, async () => {
+      const { target } = places.medium
+      if (places.home !== target) moved.push({ from: target, to: places.home })
+      await settleMedium(sys, root, places)
+    })
+  }
+  for (const entry of entries.filter(isShare)) {
+    await attempt(`${entry.device} on ${entry.mountPoint}`, () =>
+      mountShare(sys, root, entry, nextServer, events),
+    )
   }
   return moved
 }
 
-function isNamedBy({ name, contents }: Medium, { device }: FstabEntry): boolean {
-  if (device === name) return true
-  const named = parseDeviceName(device)
-  if (named === undefined || contents === undefined) return false
-  return named.kind === 'path' ? named.path === name : contents[named.kind] === named.value
+function isShare({ type, mountPoint, options }: FstabEntry): boolean {
+  return /^nfs4?$/.test(type) && mountPoint.startsWith('/') && !options.includes('noauto')
 }
 
-async function moveTo(sys: Sys, root: string, medium: Medium, entry: FstabEntry): Promise<void> {
-  const target = await placeIn(sys, root, entry.mountPoint)
-  await sys.mounts.move(medium.target, target)
-  const options = entry.options.filter((option) => !isOfMountProgram(option))
-  await sys.mounts.remount(
-    target,
-    options.includes('ro') ? options : ['rw', ...options.filter((each) => each !== 'rw')],
-  )
+/** The one that stays where it is, is moved with everything else at the hand-over. */
+async function settleMedium(
+  sys: Sys,
+  root: string,
+  { medium, home, also, options }: MediumPlaces,
+): Promise<void> {
+  const place = home === medium.target ? home : await placeIn(sys, root, home)
+  if (place !== medium.target) await sys.mounts.move(medium.target, place)
+  await sys.mounts.remount(place, options)
+  // Bound after that: they take its flags over, so that whoever makes one writable or not, finds the other the same.
+  for (const mountPoint of also) {
+    const target = await placeIn(sys, root, mountPoint)
+    await sys.mounts.bind(
+      place,
+      target,
+      options.filter((option) => option !== 'rw'),
+    )
+  }
 }
 
 async function mountShare(

@@ -2,9 +2,10 @@
  * The media of a boot into RAM: the share or device of alpine_dev=, that of the overlay, and, where something is still
  * to be found, every block device. Each is mounted read-only at /media/NAME; those that held nothing are let go.
  */
-import { type DeviceName, type PlaceOnDevice, showDeviceName } from '../boot/device.ts'
+import { type DeviceName, type PlaceOnDevice, parseDeviceName, showDeviceName } from '../boot/device.ts'
 import { showNfsShare } from '../boot/nfs.ts'
 import type { OverlayPlan, RamRootPlan } from '../boot/root-plan.ts'
+import type { FstabEntry } from '../overlay/fstab.ts'
 import { isOverlayName } from '../overlay/name.ts'
 import { BootError, type Contents, chainOf, hasCode, type Sys } from '../sys/index.ts'
 import { type BlockDevice, blockDevices, mountDevice, waitForDevice, whyNotMountable } from './device.ts'
@@ -230,6 +231,21 @@ async function repositoriesBelow(
     level = below
   }
   return found
+}
+
+const cacheMs = 5000
+
+/** A medium that only fstab names: what else was looked for, was not on it. Rejects where it does not come, or is damaged. */
+export async function mountMedium(
+  sys: Sys,
+  entry: Pick<FstabEntry, 'device'>,
+  what: string,
+  { onNotice, signal }: MediaEvents,
+): Promise<Medium | undefined> {
+  const name = parseDeviceName(entry.device)
+  if (name === undefined) return undefined
+  const device = await waitForDevice(sys, name, { what, deadlineMs: cacheMs, onNotice, signal })
+  return mountAt(sys, device, targetOf(device))
 }
 
 /** Where a file is, on whichever disk has it; its disk stays mounted at /media/NAME. */

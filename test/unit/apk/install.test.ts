@@ -85,14 +85,15 @@ function install(world: string, site: Site) {
     const keys = await findKeys(machine, undefined)
     const index = await fetchIndex(machine, { repository, arch: 'x86_64', keys, fetch: fetchPipeline })
     const wanted = makeWorld(world.split(' '))
+    const source = indexSource(machine, [index], 'x86_64')
     return installWorld(
       machine,
       {
         root: '/sysroot',
         arch: 'x86_64',
         world: wanted,
-        selection: await selectPackages(indexSource(machine, [index]), wanted),
-        indexes: [index],
+        selection: await selectPackages(source, wanted),
+        placesOf: source.placesOf,
         keep: site.keep ?? [],
         fetch: fetchPipeline,
       },

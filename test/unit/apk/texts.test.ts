@@ -1,5 +1,8 @@
+import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { cachedIndex, cachedName } from '../../../src/apk/cache.ts'
 import { indexUrl, packageUrl, parseRepositories } from '../../../src/apk/repositories.ts'
+import { sha1 } from '../../../src/apk/sha1.ts'
 import { field, installedStanza, numberField } from '../../../src/apk/stanza.ts'
 import { formatWorld, makeWorld, worldWords } from '../../../src/apk/world.ts'
 
@@ -88,5 +91,24 @@ https://mirror.example/alpine/v3.19/main
     expect(packageUrl('/media/usb/apks', 'x86_64', 'musl', '1-r0')).toBe(
       '/media/usb/apks/x86_64/musl-1-r0.apk',
     )
+  })
+})
+
+describe('names in the package cache', () => {
+  const cache = { directory: '/c', files: new Set(['APKINDEX.b0359280.tar.gz']), installed: [] }
+  it('have the first bytes of the checksum, or of the SHA-1 of the repository’s URL', () => {
+    expect(cachedName(STANZA)).toBe('demo-1.2-r0.71499328.apk')
+    // What apk-tools’ source says of the word.
+    expect(sha1('cache')).toBe('b03592806efabfeeb709f5a70a7c172669b00538')
+    expect(cachedIndex(cache, 'cache')).toBe('/c/APKINDEX.b0359280.tar.gz')
+    expect(cachedIndex(cache, 'http://example.org/main')).toBeUndefined()
+  })
+  it('are of whole stanzas only', () => {
+    expect(cachedName('P:demo\nV:1')).toBeUndefined()
+    expect(cachedName('P:demo\nV:1\nC:Q1%%%%%%')).toBeUndefined()
+  })
+  it.each([0, 1, 55, 56, 63, 64, 65, 1000])('sha1 of %i characters is the one of node:crypto', (length) => {
+    const text = 'é/abc'.repeat(length).slice(0, length)
+    expect(sha1(text)).toBe(createHash('sha1').update(text).digest('hex'))
   })
 })
