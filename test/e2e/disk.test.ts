@@ -5,9 +5,13 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFile
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
+import { indexText, loadKey, signed, unsignedIndex } from '../../scripts/repository/apk.ts'
 import { makeOverlay, password } from '../../scripts/repository/overlay.ts'
-import { file } from '../../scripts/repository/tar.ts'
+import { file, symlink } from '../../scripts/repository/tar.ts'
+import { cachedName } from '../../src/apk/cache.ts'
+import { sha1 } from '../../src/apk/sha1.ts'
 import { copyTo, makeDisk, makeFileSystem } from '../support/disks/index.ts'
+import { programPackage } from '../support/packages.ts'
 import type { Disk, Machine } from '../support/qemu/machine.ts'
 import { bootGuest, describeAsRoot, logIn, patience, refusal, runIn } from './guest.ts'
 
@@ -55,41 +59,75 @@ describe('a disk', () => {
     })
   })
 
-  describe('with packages and an overlay', () => {
-    const packages = join(inject('demo'), 'apks/x86_64')
-    const repository = Object.fromEntries(
-      readdirSync(packages).map((name) => [`apks/x86_64/${name}`, readFileSync(join(packages, name))]),
-    )
+  describe('with an overlay and a package cache, beside an ISO', () => {
+    const { name, pem } = inject('signingKey')
+    const key = loadKey(name, pem)
+    const [kept, gone] = [programPackage('kept', key), programPackage('gone', key)]
+    const far = 'http://192.0.2.1/far'
+    const fstab = [
+      '/dev/cdrom /media/cdrom iso9660 noauto,ro 0 0',
+      'LABEL=STICK /media/usb xfs noatime,ro 0 0',
+      'LABEL=STICK /boot xfs noatime,ro 0 0',
+    ]
     const overlay = makeOverlay({
       hostname: 'box',
-      world: [],
+      world: ['kept', 'gone'],
       runlevels: { sysinit: ['devfs'], boot: ['hostname'] },
-      entries: [file('etc/fstab', 'LABEL=STICK /media/usb xfs noatime,ro 0 0\n')],
+      entries: [
+        file('etc/fstab', `${fstab.join('\n')}\n`),
+        file('etc/apk/repositories', `/media/cdrom/apks\n${far}\n`),
+        symlink('etc/apk/cache', '/media/usb/cache'),
+      ],
     })
 
-    it('on XFS on USB: boots, keeps a change, boots with it', async () => {
+    it('on XFS on USB: boots without a network, keeps a change, boots with it', async () => {
+      const packages = join(inject('demo'), 'apks/x86_64')
+      const apks = readdirSync(packages).map((name) => [
+        `apks/x86_64/${name}`,
+        readFileSync(join(packages, name)),
+      ])
+      const iso = await makeFileSystem({
+        type: 'iso9660',
+        label: 'alpine-std 3.19.1 x86_64',
+        files: { ...Object.fromEntries(apks), 'apks/.boot_repository': '', '.alpine-release': '3.19.1\n' },
+      })
+      const index = signed(unsignedIndex(indexText([kept]), 'far'), key, 'RSA256')
       const content = await makeFileSystem({
         type: 'xfs',
         label: 'STICK',
-        files: { ...repository, 'apks/.boot_repository': '', 'box.apkovl.tar.gz': overlay },
+        files: {
+          'box.apkovl.tar.gz': overlay,
+          [`cache/${cachedName(indexText([kept]))}`]: kept.bytes,
+          [`cache/APKINDEX.${sha1(far).slice(0, 8)}.tar.gz`]: index,
+          [`cache/${cachedName(indexText([gone]))}`]: gone.bytes,
+          'cache/installed': indexText([gone]),
+        },
       })
       const image = copyTo(
         await makeDisk({ table: 'gpt', partitions: [{ content }] }),
         join(scratch, 'stick'),
       )
-      guest = await boot([{ bus: 'usb', image }])
+      const disks = [
+        { bus: 'usb', image },
+        { bus: 'cdrom', image: iso },
+      ] as const
+      guest = await boot(disks)
       await logIn(guest, password, 2 * patience)
-      expect(
-        (await runIn(guest, 'hostname; grep usb /proc/mounts; cat /etc/apk/repositories')).output,
-      ).toMatch(/^box\n\/dev\/sda1 \/media\/usb xfs ro,noatime.*\n\/media\/usb\/apks\n$/)
+      const look = 'hostname; kept; gone; grep -E "^/dev/s" /proc/mounts; cat /etc/apk/repositories'
+      expect((await runIn(guest, look)).output).toMatch(
+        /^box\nkept runs\ngone runs\n(\/dev\/(sda1 \/media\/usb xfs ro,noatime|sr0 \/media\/cdrom iso9660 ro|sda1 \/boot xfs ro,noatime).*\n){3}\/media\/cdrom\/apks\nhttp/,
+      )
       // What lbu commit does.
       const commit =
-        'echo changed > /etc/changed && mount -o remount,rw /media/usb && tar -C / -czf /media/usb/box.apkovl.tar.gz etc && mount -o remount,ro /media/usb'
+        'echo changed > /etc/changed && mount -o remount,rw /media/usb && tar -C / -czf /media/usb/box.apkovl.tar.gz etc && mount -o remount,ro /media/usb && cmp /boot/box.apkovl.tar.gz /media/usb/box.apkovl.tar.gz'
       expect((await runIn(guest, commit)).status).toBe(0)
       await guest.stop()
-      guest = await boot([{ bus: 'usb', image }])
+      guest = await boot(disks)
       await logIn(guest, password, 2 * patience)
-      expect((await runIn(guest, 'cat /etc/changed')).output).toBe('changed\n')
+      expect((await runIn(guest, 'cat /etc/changed; kept; gone')).output).toBe(
+        'changed\nkept runs\ngone runs\n',
+      )
+      expect(guest.console.text).not.toMatch(/warning: /)
     })
   })
 })
