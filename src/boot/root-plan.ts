@@ -34,8 +34,8 @@ export type MediumPlan =
 
 /** What the new system has of kernel modules. */
 export type ModulesPlan =
-  /** The modloop that its own service finds; a URL is fetched here already. */
-  | { readonly kind: 'modloop'; readonly url: string | undefined }
+  /** The modloop that its own service finds, on any medium or at this path of one; a URL is fetched here already. */
+  | { readonly kind: 'modloop'; readonly url: string | undefined; readonly path: string | undefined }
   /** diskless.modules=keep: those of the initrd. */
   | { readonly kind: 'keep' }
   /** modloop=none */
@@ -83,7 +83,8 @@ export type ImageSource =
   /** A file of the initrd, or of a medium. */
   | { readonly kind: 'path'; readonly path: string; readonly medium: 'initrd' | 'any' | DeviceName }
   | { readonly kind: 'url'; readonly url: string }
-  | { readonly kind: 'nfs'; readonly share: NfsShare }
+  /** `path` is that of the image on the share; absolute. */
+  | { readonly kind: 'nfs'; readonly share: NfsShare; readonly path: string }
 
 export interface DiskRootPlan {
   readonly kind: 'disk'
@@ -100,23 +101,20 @@ export interface DiskRootPlan {
 export function planRoot(settings: Settings): RootPlan {
   const root = settings.text('root')
   const nfsroot = settings.text('nfsroot')
+  const loop = settings.text('loop')
+  if (loop !== undefined && !root?.startsWith('live:')) {
+    return planImage(settings, loopImage(settings, absolute(loop), root, nfsroot))
+  }
   if (root === '/dev/nfs' || (root === undefined && nfsroot !== undefined)) return planNfs(settings, nfsroot)
   if (root === 'dhcp') return planNfs(settings, undefined)
   if (root !== undefined && /^nfs4?:/.test(root)) return planNfs(settings, root.replace(/^nfs4?:/, ''))
   if (root?.startsWith('live:')) return planImage(settings, liveImage(root))
-  const loop = settings.text('loop')
-  if (loop !== undefined) return planImage(settings, loopImage(settings, loop))
   if (root === undefined || /^\/dev\/ram\d*$/.test(root)) return planRam(settings)
   return planDisk(settings, root)
 }
 
 function planNfs(settings: Settings, text: string | undefined): NfsRootPlan {
-  const share = text === undefined || text === '' ? ('lease' as const) : parseNfsShare(text)
-  if (share === undefined) {
-    throw new BootError(`${text} is not an NFS share`, {
-      advice: ['write it as SERVER:/PATH[,OPTIONS], or /PATH[,OPTIONS] for the server that DHCP names'],
-    })
-  }
+  const share = text === undefined || text === '' ? ('lease' as const) : parseShare(text)
   const how = settings.text('diskless.nfsroot') ?? 'overlay'
   if (how !== 'overlay' && how !== 'links') {
     throw new BootError(`diskless.nfsroot=${how} is neither overlay nor links`)
@@ -124,11 +122,40 @@ function planNfs(settings: Settings, text: string | undefined): NfsRootPlan {
   return { kind: 'nfs', share, writable: how, options: settings.list('rootflags') }
 }
 
-/** Gentoo’s words: loop= is a path on the medium, which cdroot= may name; without one the initrd itself brings it. */
-function loopImage(settings: Settings, path: string): ImageSource {
+function parseShare(text: string): NfsShare {
+  const share = parseNfsShare(text)
+  if (share !== undefined) return share
+  throw new BootError(`${text} is not an NFS share`, {
+    advice: ['write it as SERVER:/PATH[,OPTIONS], or /PATH[,OPTIONS] for the server that DHCP names'],
+  })
+}
+
+/**
+ * Gentoo’s words: loop= is a path on the medium. cdroot= or alpine_dev= may name it, root=/dev/nfs makes it a share, as
+ * in genkernel’s initramfs (initrd.scripts, findnfsmount); without any the initrd brings it, or whichever disk has it.
+ */
+function loopImage(
+  settings: Settings,
+  path: string,
+  root: string | undefined,
+  nfsroot: string | undefined,
+): ImageSource {
+  const share = /^nfs4?:/.test(root ?? '') ? root?.replace(/^nfs4?:/, '') : nfsroot
+  if (root === 'dhcp' || (root === '/dev/nfs' && (share ?? '') === '')) {
+    throw new BootError(`root=${root} with loop=${path}: which share has the image?`, {
+      advice: ['name it: nfsroot=[SERVER:]/PATH[,OPTIONS]; loop= is then a path on it'],
+    })
+  }
+  if (share !== undefined) return { kind: 'nfs', share: parseShare(share), path }
+  const medium = planMedium(settings.text('alpine_dev'))
+  if (medium?.kind === 'nfs') return { kind: 'nfs', share: medium.share, path }
   const cdroot = settings.text('cdroot')
   const named = cdroot === undefined || cdroot === 'yes' ? undefined : parseDeviceName(cdroot)
-  return { kind: 'path', path: path.startsWith('/') ? path : `/${path}`, medium: named ?? 'any' }
+  return { kind: 'path', path, medium: named ?? medium?.place.device ?? 'any' }
+}
+
+function absolute(path: string): string {
+  return path.startsWith('/') ? path : `/${path}`
 }
 
 /** dracut’s words. */
@@ -137,7 +164,11 @@ function liveImage(root: string): ImageSource {
   if (/^(https?|tftp):\/\//.test(text)) return { kind: 'url', url: text }
   if (text.startsWith('nfs:')) {
     const share = parseNfsShare(text.slice(4))
-    if (share !== undefined) return { kind: 'nfs', share }
+    if (share !== undefined) {
+      const slash = share.path.lastIndexOf('/')
+      const directory = { ...share, path: share.path.slice(0, slash) || '/' }
+      return { kind: 'nfs', share: directory, path: share.path.slice(slash) }
+    }
   }
   if (text.startsWith('/') && !text.startsWith('/dev/')) return { kind: 'path', path: text, medium: 'initrd' }
   const place = parsePlaceOnDevice(text)
@@ -212,7 +243,10 @@ function planModules(settings: Settings): ModulesPlan {
   if (asked !== undefined) throw new BootError(`diskless.modules=${asked}: the one value is keep`)
   const modloop = settings.text('modloop')
   if (modloop === 'none') return { kind: 'none' }
-  return { kind: 'modloop', url: modloop !== undefined && isUrl(modloop) ? modloop : undefined }
+  if (modloop === undefined) return { kind: 'modloop', url: undefined, path: undefined }
+  return isUrl(modloop)
+    ? { kind: 'modloop', url: modloop, path: undefined }
+    : { kind: 'modloop', url: undefined, path: absolute(modloop) }
 }
 
 function planMedium(text: string | undefined): MediumPlan | undefined {

@@ -14,8 +14,10 @@ import {
   type KnownModloop,
   modloopName,
   placeModloop,
+  placeTree,
   readKnownModloop,
   removeModloopService,
+  takeTree,
   usesKmod,
   waitingModloop,
 } from '../root/modloop.ts'
@@ -30,8 +32,10 @@ export type SystemModules =
   | { readonly kind: 'fetched'; readonly name: string }
   /** The service of the new system finds or fetches a modloop by itself, or is to do nothing. */
   | { readonly kind: 'service' }
-  /** A directory with modules.dep, which the root gets instead of a modloop. */
-  | { readonly kind: 'tree'; readonly directory: string }
+  /** A directory with modules.dep, which is copied into the root. */
+  | { readonly kind: 'kept'; readonly directory: string }
+  /** One of a medium, which stays there: it may be larger than the memory. Mounted, and to be moved into the root. */
+  | { readonly kind: 'tree'; readonly from: string }
 
 /** A mounted medium. */
 interface Place {
@@ -53,12 +57,13 @@ export async function findModules(
       return { kind: 'service' }
     case 'keep':
       report.detail('the initrd’s')
-      return { kind: 'tree', directory: await keptModules(sys, plan.machine.kernel) }
+      return { kind: 'kept', directory: await keptModules(sys, plan.machine.kernel) }
     case 'modloop': {
       const known = await readKnownModloop(sys)
-      return modules.url === undefined
+      if (modules.url !== undefined) return fetchModloop(sys, plan, modules.url, known, report)
+      return modules.path === undefined
         ? checkMedia(sys, plan, media, known, report)
-        : fetchModloop(sys, plan, modules.url, known, report)
+        : checkNamed(sys, plan, media, modules.path, known, report)
     }
   }
 }
@@ -95,7 +100,7 @@ async function fetchModloop(
     )
   }
   await fetchChecked(sys, plan, url, known, report)
-  if (known === undefined) await refuseStrange(sys, plan, shown, report)
+  if (known === undefined) await refuseStrange(sys, plan, waitingModloop, shown, report)
   report.detail(`${shown}${known === undefined ? '' : ', its digest is right'}`)
   return { kind: 'fetched', name }
 }
@@ -154,9 +159,15 @@ function skewed(what: string, kernel: string, cause?: Error): BootError {
 }
 
 /** Nobody knows its digest; what it holds is seen all the same. */
-async function refuseStrange(sys: Sys, plan: RamBootPlan, shown: string, report: Report): Promise<void> {
+async function refuseStrange(
+  sys: Sys,
+  plan: RamBootPlan,
+  file: string,
+  shown: string,
+  report: Report,
+): Promise<void> {
   report.note('the builder took in no digest of a modloop: it is not verified (diskless build --modloop)')
-  const verdict = await inspectModloop(sys, waitingModloop, plan.machine.kernel)
+  const verdict = await inspectModloop(sys, file, plan.machine.kernel)
   switch (verdict.kind) {
     case 'has':
       return
@@ -172,6 +183,39 @@ async function refuseStrange(sys: Sys, plan: RamBootPlan, shown: string, report:
 
 function describeVersions(versions: readonly string[]): string {
   return versions.length === 0 ? 'it has no modules at all' : `it has modules of ${versions.join(', ')}`
+}
+
+/** modloop=PATH: the service takes the file of that path from the first medium that has one, and looks for no other. */
+async function checkNamed(
+  sys: Sys,
+  plan: RamBootPlan,
+  media: readonly Place[],
+  path: string,
+  known: KnownModloop | undefined,
+  report: Report,
+): Promise<SystemModules> {
+  const { kernel } = plan.machine
+  const files: string[] = []
+  for (const { target } of media) {
+    const file = await sys.files.resolveIn(target, path)
+    if (file !== undefined && (await sys.files.status(file))?.kind === 'file') files.push(file)
+  }
+  if (files.length === 0) {
+    throw new BootError(`modloop=${path}: no medium has this file`, {
+      advice: [
+        media.length === 0
+          ? 'no medium was found at all: a URL is fetched (modloop=http://…)'
+          : `looked at: ${media.map(({ name }) => name).join(', ')}; without modloop= every boot/modloop-* is looked at`,
+      ],
+    })
+  }
+  // Whichever the service meets first.
+  for (const file of files) {
+    if (known !== undefined) await refuseUnknown(sys, [file], known, kernel, report)
+    else await refuseStrange(sys, plan, file, file, report)
+  }
+  if (known === undefined) report.detail(files.join(', '))
+  return { kind: 'service' }
 }
 
 /** The service looks for boot/modloop-* on everything that is mounted. */
@@ -193,7 +237,8 @@ async function checkMedia(
     for (const directory of [`${target}/lib/modules/${kernel}`, `${target}/modules/${kernel}`]) {
       if ((await sys.files.status(`${directory}/modules.dep`)) === undefined) continue
       report.detail(directory)
-      return { kind: 'tree', directory }
+      await takeTree(sys, directory)
+      return { kind: 'tree', from: directory }
     }
   }
   report.detail('no modloop')
@@ -281,18 +326,38 @@ export async function settleModules(
       await placeModloop(sys, modules.name)
       report.detail(`/lib/${modules.name}`)
       return
-    case 'tree': {
+    case 'kept': {
       const copied = await copyModules(sys, modules.directory, plan.machine.kernel)
       await copyFirmware(sys)
-      const runlevels = await removeModloopService(sys)
-      if (runlevels.length > 0) report.note(`the service modloop is taken out of ${runlevels.join(', ')}`)
+      await withoutService(sys, report)
       if (copied === undefined) report.detail('a package’s own')
       else {
         await indexForKmod(sys, plan.machine.kernel, report)
         report.detail(`${size(copied.bytes)} of ${modules.directory}`)
       }
+      return
+    }
+    case 'tree': {
+      const placed = await placeTree(sys, plan.machine.kernel)
+      await copyFirmware(sys)
+      await withoutService(sys, report)
+      report.detail(placed ? `${modules.from}, in place` : 'a package’s own')
+      if (placed && (await lacksIndexForKmod(sys, plan.machine.kernel)))
+        report.warn(
+          `${modules.from} has no modules.dep.bin, and kmod’s modprobe reads nothing else: run depmod on it, on the server`,
+        )
     }
   }
+}
+
+async function withoutService(sys: Sys, report: Report): Promise<void> {
+  const runlevels = await removeModloopService(sys)
+  if (runlevels.length > 0) report.note(`the service modloop is taken out of ${runlevels.join(', ')}`)
+}
+
+async function lacksIndexForKmod(sys: Sys, kernel: string): Promise<boolean> {
+  const index = await sys.files.resolveIn(sysroot, `/lib/modules/${kernel}/modules.dep.bin`)
+  return index === undefined && (await usesKmod(sys))
 }
 
 async function indexForKmod(sys: Sys, kernel: string, report: Report): Promise<void> {

@@ -58,8 +58,14 @@ export function wantsMedia(root: RamRootPlan): boolean {
     root.medium !== undefined ||
     root.overlay.kind === 'device' ||
     root.overlay.kind === 'search' ||
-    root.repositories.length === 0
+    root.repositories.length === 0 ||
+    modloopPath(root) !== undefined
   )
+}
+
+/** Of modloop=PATH. */
+function modloopPath({ modules }: RamRootPlan): string | undefined {
+  return modules.kind === 'modloop' ? modules.path : undefined
 }
 
 /** `nextServer`: for a share that names no server. */
@@ -81,9 +87,11 @@ export async function openMedia(
   const lacksRepository =
     root.repositories.length === 0 && !found.some((each) => each.repositories.length > 0)
   const lacksOverlay = root.overlay.kind === 'search' && !found.some((each) => each.overlays.length > 0)
+  const path = modloopPath(root)
+  const lacksModloop = path !== undefined && !(await anyHas(sys, found, path))
   // A named medium that has no repository leaves the overlay’s own: other disks are not asked then, as on Alpine.
-  if (lacksOverlay || (lacksRepository && root.medium === undefined)) {
-    const { devices, useful } = await searchDisks(sys, found, events)
+  if (lacksOverlay || lacksModloop || (lacksRepository && root.medium === undefined)) {
+    const { devices, useful } = await searchDisks(sys, found, lacksModloop ? path : undefined, events)
     looked.push(...devices)
     found.push(...useful)
   }
@@ -172,7 +180,20 @@ async function isMounted(sys: Sys, target: string): Promise<boolean> {
   return (await sys.mounts.list()).some((entry) => entry.target === target)
 }
 
-async function searchDisks(sys: Sys, already: readonly Found[], events: MediaEvents) {
+async function anyHas(sys: Pick<Sys, 'files'>, found: readonly Found[], path: string): Promise<boolean> {
+  for (const { medium } of found) {
+    if ((await sys.files.resolveIn(medium.target, path)) !== undefined) return true
+  }
+  return false
+}
+
+/** `path`: that of a file that makes a disk useful, too. */
+async function searchDisks(
+  sys: Sys,
+  already: readonly Found[],
+  path: string | undefined,
+  events: MediaEvents,
+) {
   await settleDisks(sys, events.signal)
   const known = new Set(already.map(({ medium }) => medium.name))
   const devices = (await blockDevices(sys, events.onNotice)).filter(
@@ -182,15 +203,20 @@ async function searchDisks(sys: Sys, already: readonly Found[], events: MediaEve
   for (const device of devices) {
     try {
       const found = await lookInto(sys, await mountAt(sys, device, targetOf(device)))
-      if (found.repositories.length + found.overlays.length > 0) useful.push(found)
+      const holds = found.repositories.length + found.overlays.length > 0
+      if (holds || (path !== undefined && (await anyHas(sys, [found], path)))) useful.push(found)
       else await sys.mounts.unmount(found.medium.target)
     } catch (error) {
-      if (!(error instanceof BootError) && !hasCode(error, 'EIO', 'EUCLEAN', 'EBUSY')) throw error
-      // Somebody else’s disk may be damaged; what is looked for may be on another.
-      events.onWarning(`${device.path} is passed over: ${chainOf(error).join(': ')}`)
+      passOver(device, error, events)
     }
   }
   return { devices: devices.map(({ path }) => path), useful }
+}
+
+/** Somebody else’s disk may be damaged; what is looked for may be on another. */
+function passOver({ path }: BlockDevice, error: unknown, events: MediaEvents): void {
+  if (!(error instanceof BootError) && !hasCode(error, 'EIO', 'EUCLEAN', 'EBUSY')) throw error
+  events.onWarning(`${path} is passed over: ${chainOf(error).join(': ')}`)
 }
 
 async function lookInto(sys: Pick<Sys, 'files'>, medium: Medium): Promise<Found> {
@@ -255,17 +281,29 @@ export async function findOnDisks(
   from: DeviceName | 'any',
   events: MediaEvents,
 ): Promise<string | undefined> {
-  const devices =
-    from === 'any' ? await everyDisk(sys, events) : [await waitForNamed(sys, from, path, events)]
-  for (const device of devices) {
-    if (from === 'any' && whyNotMountable(device) !== undefined) continue
-    const medium = await mountAt(sys, device, targetOf(device))
-    const file = await sys.files.resolveIn(medium.target, path)
-    if (file !== undefined) return file
-    await sys.mounts.unmount(medium.target)
-    if (from !== 'any') throw new BootError(`${showDeviceName(from)} has no ${path}`)
+  if (from !== 'any') {
+    const file = await fileOn(sys, await waitForNamed(sys, from, path, events), path)
+    if (file === undefined) throw new BootError(`${showDeviceName(from)} has no ${path}`)
+    return file
+  }
+  for (const device of await everyDisk(sys, events)) {
+    if (whyNotMountable(device) !== undefined) continue
+    try {
+      const file = await fileOn(sys, device, path)
+      if (file !== undefined) return file
+    } catch (error) {
+      passOver(device, error, events)
+    }
   }
   return undefined
+}
+
+/** Undefined: it is not there, and the disk is let go. */
+async function fileOn(sys: Sys, device: BlockDevice, path: string): Promise<string | undefined> {
+  const { target } = await mountAt(sys, device, targetOf(device))
+  const file = await sys.files.resolveIn(target, path)
+  if (file === undefined) await sys.mounts.unmount(target)
+  return file
 }
 
 async function everyDisk(sys: Sys, { onNotice, signal }: MediaEvents): Promise<readonly BlockDevice[]> {

@@ -68,7 +68,7 @@ function findImage(
   findOnMedia: FindOnMedia,
   events: RootEvents,
 ): Promise<ImageFile> {
-  if (image.kind === 'nfs') return onShare(sys, image.share, network, events)
+  if (image.kind === 'nfs') return onShare(sys, image.share, image.path, network, events)
   if (image.medium === 'initrd') return inInitrd(sys, image.path)
   if (image.medium === 'any') return anywhere(sys, image.path, findOnMedia)
   return onDevice(sys, image.path, image.medium, events)
@@ -120,23 +120,29 @@ async function onDevice(
 async function onShare(
   sys: Sys,
   share: NfsShare,
+  path: string,
   network: NetworkUp | undefined,
   { onNotice, signal }: RootEvents,
 ): Promise<ImageFile> {
-  const slash = share.path.lastIndexOf('/')
-  const directory = { ...share, path: share.path.slice(0, slash) || '/' }
-  const from = showNfsShare({ ...share, server: share.server ?? network?.server })
-  await mountNfs(sys, directory, {
-    target: mediumMount,
-    options: ['ro'],
-    defaultServer: network?.server,
-    onNotice,
-    signal,
-  })
-  const file = await sys.files.resolveIn(mediumMount, share.path.slice(slash))
+  const shown = showNfsShare({ ...share, server: share.server ?? network?.server })
+  const from = `${shown.replace(/\/$/, '')}${path}`
+  // nfsroot= may say rw, as it does for a root that is written to.
+  const options = share.options.filter((option) => option !== 'rw' && option !== 'ro')
+  await mountNfs(
+    sys,
+    { ...share, options },
+    {
+      target: mediumMount,
+      options: ['ro'],
+      defaultServer: network?.server,
+      onNotice,
+      signal,
+    },
+  )
+  const file = await sys.files.resolveIn(mediumMount, path)
   if (file !== undefined && (await isFile(sys, file))) return { path: file, from, place: 'nfs' }
   throw new BootError(`there is no image ${from}`, {
-    advice: ['the last part of the path is the image’s file name, what is before it is mounted'],
+    advice: [`what is mounted is ${shown}; the image is looked for there as ${path}`],
   })
 }
 

@@ -35,7 +35,7 @@ export function mountImageRoot(
     const fsType = await typeOf(sys, plan, image)
     await mountImage(sys, plan, image, fsType)
     await overlayRoot(sys, image.from)
-    await letGo(sys, [imageMount, mediumMount])
+    await letGo(sys)
     if (network !== undefined) {
       await bringResolver(sys)
       if (image.place === 'nfs') await keepNetwork(sys, network, events)
@@ -138,8 +138,13 @@ function explainMount(
   })
 }
 
-/** overlayfs holds the loop device, that its file, and that its file system: nothing of these needs to be seen any more. */
-async function letGo(sys: Pick<Sys, 'mounts'>, targets: readonly string[]): Promise<void> {
-  const mounted = new Set((await sys.mounts.list()).map(({ target }) => target))
-  for (const target of targets) if (mounted.has(target)) await sys.mounts.unmount(target, { lazy: true })
+/**
+ * overlayfs holds the loop device, that its file, and that its file system: nothing of these needs to be seen any more,
+ * and a disc whose image is in memory can be taken out. Below /media is the disk on which a search found the image.
+ */
+async function letGo(sys: Pick<Sys, 'mounts'>): Promise<void> {
+  for (const { target } of await sys.mounts.list()) {
+    const ours = target === imageMount || target === mediumMount || target.startsWith('/media/')
+    if (ours) await sys.mounts.unmount(target, { lazy: true })
+  }
 }

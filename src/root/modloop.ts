@@ -1,6 +1,6 @@
 /**
  * Kernel modules of a system in RAM: Alpine's modloop (a squashfs with `modules/VERSION`), as its service in the new
- * system looks for it, or a plain tree copied into the root.
+ * system looks for it, or a plain tree, copied into the root or mounted there.
  */
 import type { Sys } from '../sys/index.ts'
 import { hasCode, type SysError } from '../sys/index.ts'
@@ -114,14 +114,42 @@ export async function copyModules(
   from: string,
   kernel: string,
 ): Promise<{ readonly bytes: number; readonly files: number } | undefined> {
+  const directory = await placeForModules(sys, kernel)
+  return directory === undefined ? undefined : sys.files.copyTree(from, directory)
+}
+
+/** Undefined: a package brought its own. */
+async function placeForModules(sys: Sys, kernel: string): Promise<string | undefined> {
   if ((await sys.files.resolveIn(sysroot, `/lib/modules/${kernel}/modules.dep`)) !== undefined)
     return undefined
   const lib = await directoryIn(sys, sysroot, 'lib')
   // As the modloop's service leaves it: a symlink to where nothing is mounted yet.
   const dangles = (await sys.files.resolveIn(sysroot, '/lib/modules')) === undefined
   if (dangles) await sys.files.remove(`${lib}/modules`)
-  const directory = await directoryIn(sys, sysroot, `lib/modules/${kernel}`)
-  return sys.files.copyTree(from, directory)
+  return directoryIn(sys, sysroot, `lib/modules/${kernel}`)
+}
+
+const treeMount = '/run/diskless/modules'
+
+/** Holds a medium's tree of modules: until it is placed, fstab may have moved the medium. */
+export async function takeTree(sys: Pick<Sys, 'files' | 'mounts'>, directory: string): Promise<void> {
+  await releaseTree(sys)
+  await sys.files.makeDirectory(treeMount)
+  await sys.mounts.bind(directory, treeMount)
+}
+
+/** Of this try, or of one before. */
+async function releaseTree(sys: Pick<Sys, 'mounts'>): Promise<void> {
+  if (!(await sys.mounts.list()).some(({ target }) => target === treeMount)) return
+  await sys.mounts.unmount(treeMount, { lazy: true })
+}
+
+/** Mounts what `takeTree` holds where modprobe looks for it. False: a package brought its own. */
+export async function placeTree(sys: Sys, kernel: string): Promise<boolean> {
+  const directory = await placeForModules(sys, kernel)
+  if (directory === undefined) await releaseTree(sys)
+  else await sys.mounts.move(treeMount, directory)
+  return directory !== undefined
 }
 
 /** The initrd's firmware, where the root has none of its own: a driver may be loaded again. */

@@ -39,6 +39,7 @@ describe('a root', () => {
     ],
     ['diskless.modules=keep', { modules: { kind: 'keep' } }],
     ['modloop=http://a/modloop-lts', { modules: { kind: 'modloop', url: 'http://a/modloop-lts' } }],
+    ['modloop=boot/modloop-lts', { modules: { kind: 'modloop', path: '/boot/modloop-lts' } }],
     ['root=/dev/nfs ip=dhcp', { kind: 'nfs', share: 'lease', writable: 'overlay' }],
     ['root=dhcp diskless.nfsroot=links', { kind: 'nfs', share: 'lease', writable: 'links' }],
     [
@@ -54,6 +55,30 @@ describe('a root', () => {
         copy: 'auto',
         image: { kind: 'path', path: '/image.squashfs', medium: 'any' },
       },
+    ],
+    [
+      'root=/dev/nfs nfsroot=10.0.0.1:/boot,rw loop=/cd/image.squashfs cdroot',
+      {
+        kind: 'image',
+        image: {
+          kind: 'nfs',
+          share: { server: '10.0.0.1', path: '/boot', options: ['rw'] },
+          path: '/cd/image.squashfs',
+        },
+      },
+    ],
+    ['root=nfs:/boot loop=i.erofs', { image: { kind: 'nfs', share: { path: '/boot' }, path: '/i.erofs' } }],
+    [
+      'alpine_dev=nfs:a:/b loop=/i.erofs cdroot',
+      { image: { kind: 'nfs', share: { server: 'a', path: '/b' }, path: '/i.erofs' } },
+    ],
+    [
+      'alpine_dev=LABEL=LIVE loop=/i.erofs',
+      { image: { kind: 'path', path: '/i.erofs', medium: { kind: 'label', value: 'LIVE' } } },
+    ],
+    [
+      'root=live:nfs:a:/b/i.erofs loop=/x',
+      { image: { kind: 'nfs', share: { server: 'a', path: '/b' }, path: '/i.erofs' } },
     ],
     ['root=live:http://a/i.squashfs', { kind: 'image', image: { kind: 'url', url: 'http://a/i.squashfs' } }],
     [
@@ -85,6 +110,8 @@ describe('a root', () => {
     ['apkovl=http://a/b ovl_dev=sda1', /both name an overlay/],
     ['root=/dev/nfs nfsroot=nonsense', /is not an NFS share/],
     ['root=nfs:/r diskless.nfsroot=hardlinks', /neither overlay nor links/],
+    ['root=/dev/nfs loop=/i', /which share has the image/],
+    ['root=dhcp loop=/i', /which share has the image/],
     ['loop=/i looptype=ext4', /looptype=ext4 is not supported/],
     ['root=ZFS=tank/root', /ZFS pool/],
     ['root=live:http://a/i diskless.image_sha256=12', /not a SHA-256 digest/],
@@ -96,6 +123,7 @@ describe('a root', () => {
     ['root=nfs:/r', true],
     ['root=live:http://a/i', true],
     ['loop=/i', false],
+    ['root=/dev/nfs nfsroot=/b loop=/i', true],
     ['root=/dev/sda1', false],
     ['alpine_dev=nfs:a:/b', true],
     ['alpine_dev=sda1', false],

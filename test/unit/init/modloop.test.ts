@@ -37,6 +37,8 @@ async function bring(
   words: string,
   options: MachineOptions & {
     readonly installed?: Readonly<Record<string, string>>
+    /** Where the overlay's fstab has the medium moved to, in the new root. */
+    readonly movedTo?: string | undefined
     readonly room?: number
   } = {},
 ) {
@@ -62,6 +64,8 @@ async function bring(
       if (content.startsWith('-> ')) await files.symlink(content.slice(3), `/sysroot${path}`)
       else await files.writeText(`/sysroot${path}`, content)
     }
+    if (options.movedTo !== undefined)
+      await machine.mounts.move('/media/vda', await made(`/sysroot${options.movedTo}`))
     await settleModules(machine, plan, found, report)
   })()
   const error = await machine.run(
@@ -168,13 +172,64 @@ describe('a modloop on a medium', () => {
     expect(right.report.warnings).toEqual([])
   })
 
-  it('may be a plain tree of modules instead', async () => {
-    const disk = onDisk({ [`/lib/modules/${kernel}/modules.dep`]: 'of the medium' })
-    const installed = { '/etc/runlevels/sysinit/modloop': '-> /etc/init.d/modloop' }
-    const { read, there, error } = await bring('', { ...disk, installed })
+  it.each([
+    [known, ['/media/vda/linux/modloop-own, its digest is right']],
+    [{}, ['/media/vda/linux/modloop-own']],
+  ])('is the one at the path that modloop= names', async (files, details) => {
+    const disk = onDisk({ '/linux/modloop-own': body, '/boot/modloop-lts': other })
+    const { error, report } = await bring('modloop=/linux/modloop-own', { ...disk, files })
+    expect(error).toBeUndefined()
+    expect(report.details).toEqual(details)
+  })
+
+  it.each([
+    ['of another build', known, 'the modloop /media/vda/linux/modloop-own and the kernel (Linux 6.1.0-test)'],
+    ['of another kernel', {}, 'it has modules of 6.6.0'],
+  ])('stops the boot when the one at that path is %s, whatever else is there', async (_, files, message) => {
+    const disk = onDisk({ '/linux/modloop-own': other, '/boot/modloop-lts': body })
+    const { error, text } = await bring('modloop=linux/modloop-own', { ...disk, files })
+    expect(error).toBeInstanceOf(BootError)
+    expect(text).toContain(message)
+  })
+
+  it('stops the boot when no medium has that path', async () => {
+    const { text } = await bring('modloop=/linux/modloop-own', onDisk({ '/boot/modloop-lts': body }))
+    expect(text).toContain('modloop=/linux/modloop-own: no medium has this file')
+  })
+})
+
+describe('a plain tree of modules on a medium', () => {
+  const disk = onDisk({ [`/lib/modules/${kernel}/modules.dep`]: 'of the medium' })
+  const installed = { '/etc/runlevels/sysinit/modloop': '-> /etc/init.d/modloop' }
+
+  it.each([undefined, '/media/usb'])('is used where it is, with fstab’s line for it: %s', async (movedTo) => {
+    const { machine, read, there, error, report } = await bring('', { ...disk, installed, movedTo })
     expect(error).toBeUndefined()
     expect(await read(`/lib/modules/${kernel}/modules.dep`)).toBe('of the medium')
     expect(await there('/etc/runlevels/sysinit/modloop')).toBe(false)
+    expect(report.details.at(-1)).toBe(`/media/vda/lib/modules/${kernel}, in place`)
+    // Nothing of it is in memory: it is larger than many a machine's.
+    const mount = (await machine.mounts.list()).find(({ target }) => target.startsWith('/sysroot/lib/'))
+    expect(mount).toMatchObject({ target: `/sysroot/lib/modules/${kernel}`, source: '/dev/vda' })
+  })
+
+  it('is left alone where a package brought its own', async () => {
+    const own = { ...installed, [`/lib/modules/${kernel}/modules.dep`]: 'of the package' }
+    const { machine, read } = await bring('', { ...disk, installed: own })
+    expect(await read(`/lib/modules/${kernel}/modules.dep`)).toBe('of the package')
+    const targets = (await machine.mounts.list()).map(({ target }) => target)
+    expect(targets.filter((target) => target.includes('modules'))).toEqual([])
+  })
+
+  it('has to have kmod’s tables where the new system has kmod', async () => {
+    const kmod = { '/bin/kmod': 'program', '/sbin/modprobe': '-> ../bin/kmod' }
+    const without = await bring('', { ...disk, installed: { ...installed, ...kmod } })
+    expect(without.report.warnings.join()).toContain('run depmod on it')
+    const whole = onDisk({
+      [`/lib/modules/${kernel}/modules.dep`]: 'text',
+      [`/lib/modules/${kernel}/modules.dep.bin`]: 'tables',
+    })
+    expect((await bring('', { ...whole, installed: { ...installed, ...kmod } })).report.warnings).toEqual([])
   })
 })
 

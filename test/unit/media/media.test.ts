@@ -8,7 +8,7 @@ import { planRoot } from '../../../src/boot/root-plan.ts'
 import { readSettings } from '../../../src/boot/settings.ts'
 import { mountDevice, waitForDevice } from '../../../src/media/device.ts'
 import { honourFstab } from '../../../src/media/fstab.ts'
-import { type MediaEvents, noMedia, openMedia } from '../../../src/media/media.ts'
+import { type MediaEvents, noMedia, openMedia, wantsMedia } from '../../../src/media/media.ts'
 import { mountNfs } from '../../../src/media/nfs.ts'
 import { BootError, chainOf } from '../../../src/sys/index.ts'
 import { type DiskScript, type FakeMachine, fakeMachine, type Media } from '../../support/machine/index.ts'
@@ -179,6 +179,23 @@ describe('the media of a boot', () => {
     })
     const media = await machine.run(openMedia(machine, ramPlan('alpine_dev=LABEL=OTHER'), undefined, told()))
     expect(media.media).toMatchObject([{ name: '/dev/sda1', target: '/media/alpine_dev' }])
+  })
+
+  it('are searched for the file of modloop=PATH, where everything else is named', async () => {
+    const files = { '/boot/modloop-lts': 'modules' }
+    const machine = fakeMachine({
+      disks: [
+        { devname: 'vda1', media: { type: 'ext4', files: { '/boot/other': '' } } },
+        { devname: 'sda1', media: { type: 'ext4', files } },
+      ],
+    })
+    const words = 'apkovl=http://a/b alpine_repo=http://a/c modloop=/boot/modloop-lts'
+    const plan = ramPlan(words)
+    expect(wantsMedia(plan)).toBe(true)
+    const { media, looked } = await machine.run(openMedia(machine, plan, undefined, told()))
+    expect(media.map(({ name }) => name)).toEqual(['/dev/sda1'])
+    expect(looked).toContain('/dev/vda1')
+    expect(wantsMedia(ramPlan('apkovl=http://a/b alpine_repo=http://a/c modloop=http://a/m'))).toBe(false)
   })
 
   it('pass a damaged disk over, aloud', async () => {

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { ImageRootPlan, ImageSource } from '../../../src/boot/root-plan.ts'
+import { findOnDisks } from '../../../src/media/media.ts'
 import type { NetworkUp } from '../../../src/network/join.ts'
 import { mountImageRoot } from '../../../src/root/image.ts'
 import {
@@ -21,7 +22,8 @@ const url = 'http://10.0.2.2/a.img'
 const disk: Media = { type: 'ext4', files: { '/live/a.img': bytes }, contents: { label: 'LIVE' } }
 const share: ImageSource = {
   kind: 'nfs',
-  share: { server: undefined, path: '/srv/live/a.img', options: ['vers=3'] },
+  share: { server: undefined, path: '/srv/live', options: ['vers=3'] },
+  path: '/a.img',
 }
 
 function planOf(source: ImageSource, change: Partial<ImageRootPlan> = {}): ImageRootPlan {
@@ -111,6 +113,24 @@ describe('an image', () => {
     expect(asked).toEqual(['/image.squashfs'])
   })
 
+  it('is found beside a damaged disk, and its own is let go of once it is in memory', async () => {
+    const machine = machineWith({
+      files: {},
+      disks: [
+        { devname: 'vda1', media: { type: 'ext4', files: {}, fails: { code: 'EUCLEAN' } } },
+        { devname: 'sda1', media: { ...disk } },
+      ],
+    })
+    const warnings: string[] = []
+    const events = { ...rootEvents(), onWarning: (text: string) => warnings.push(text) }
+    const find = (path: string) => findOnDisks(machine, path, 'any', events)
+    const any: ImageSource = { kind: 'path', path: '/live/a.img', medium: 'any' }
+    const root = await machine.run(boot(machine, planOf(any), null, find))
+    expect(root).toMatchObject({ from: '/media/sda1/live/a.img', place: 'memory' })
+    expect(warnings.join()).toContain('/dev/vda1 is passed over')
+    expect((await machine.mounts.list()).map(({ target }) => target)).not.toContain('/media/sda1')
+  })
+
   it('that is read over NFS keeps its card out of the new system’s hands', async () => {
     const interfaces = 'auto eth0\niface eth0 inet dhcp\n'
     const root = { ...image, files: { ...image.files, '/etc/network/interfaces': interfaces } }
@@ -185,7 +205,7 @@ describe('an image that is no good', () => {
     ['its disk', { ...onDisk, path: '/other' }, /no image \/other on \/dev\/sda1/],
     [
       'its share',
-      { kind: 'nfs', share: { server: '10.0.2.2', path: '/srv/live/other', options: [] } },
+      { kind: 'nfs', share: { server: '10.0.2.2', path: '/srv/live', options: [] }, path: '/other' },
       /no image 10\.0\.2\.2:\/srv\/live\/other/,
     ],
   ])('is not on %s', async (_what, source, words) => {
