@@ -27,6 +27,7 @@ const tasks = {
   runtime: { run: ['scripts/test.ts', 'runtime'], needs: ['rust', 'links'] },
   e2e: { run: ['scripts/test.ts', 'e2e'], needs: ['rust', 'guest', 'lab', 'disks'] },
   'e2e-all': { run: ['scripts/test.ts', 'e2e-all'], needs: ['rust', 'guest', 'lab', 'disks'] },
+  measure: { run: ['scripts/measure.ts'], needs: ['rust', 'guest', 'lab', 'disks'] },
   lab: { run: ['scripts/lab.ts'], needs: ['rust', 'guest', 'lab'] },
   cli: { run: [join(root, 'src/cli/main.ts')], needs: [] },
 }

@@ -155,7 +155,7 @@ export const parameters = {
   ),
   modloop: entry('openrc')(
     'modloop=URL|PATH|none',
-    'The squashfs with the kernel’s modules: a URL is fetched beside the packages, so that the new system’s service does not fetch it again; that service reads the rest.',
+    'The squashfs with the kernel’s modules: a URL is fetched beside the packages, so that the new system’s service does not fetch it again; a path is one on any medium. What the builder took in, it must be.',
   ),
   modloop_verify: entry('openrc', { passed: 'the new system’s modloop service reads it' })(
     'modloop_verify=no',
@@ -241,10 +241,13 @@ export const parameters = {
       default: 'no',
     },
   ),
-  loop: entry('gentoo')('loop=PATH', 'The image that is the root: of the initrd, or of a medium.'),
+  loop: entry('gentoo')(
+    'loop=PATH',
+    'The image that is the root: a path in the initrd, on a medium, or on the share of nfsroot= or alpine_dev=.',
+  ),
   looptype: entry('gentoo')('looptype=squashfs|erofs', 'Its format.', { default: 'what the image says' }),
   cdroot: entry('gentoo')('cdroot[=DEVICE]', 'The medium of loop=.', {
-    default: 'the initrd, then every medium',
+    default: 'that of alpine_dev=, or the initrd, then every medium',
   }),
   real_init: entry('gentoo')('real_init=PATH', 'The image’s init, where init=/linuxrc is Gentoo’s.', {
     default: '/sbin/init',

@@ -5,9 +5,9 @@ import { makeOverlay } from '../../scripts/repository/overlay.ts'
 import type { GuestEvent } from '../support/qemu/events.ts'
 import { type Card, type Disk, Machine } from '../support/qemu/machine.ts'
 import { FileServer } from '../support/qemu/server.ts'
+import { patience } from '../support/qemu/session.ts'
 
-/** For everything that a guest may take; generous, as emulated guests share few cores with whatever else runs. */
-export const patience = 120_000
+export { logIn, patience, runIn } from '../support/qemu/session.ts'
 
 export const onlyCard: readonly Card[] = [{ kind: 'user' }]
 
@@ -94,26 +94,4 @@ export function retry(guest: Machine): void {
 /** Waits for the hand-over to the new init. */
 export function handover(guest: Machine, deadlineMs = patience): Promise<GuestEvent> {
   return guest.events.waitFor('handoff', {}, deadlineMs)
-}
-
-export async function logIn(guest: Machine, password: string, deadlineMs = patience): Promise<void> {
-  await guest.console.waitFor(/ login: $/, deadlineMs)
-  guest.type('root\n')
-  await guest.console.waitFor(/Password: $/, deadlineMs)
-  guest.type(`${password}\n`)
-  await guest.console.waitFor(/# $/, deadlineMs)
-}
-
-/** Runs a command in a shell that is open on the console; its output, and its status. */
-export async function runIn(
-  guest: Machine,
-  command: string,
-  deadlineMs = patience,
-): Promise<{ readonly output: string; readonly status: number }> {
-  // The terminal echoes what is typed, wrapped at its width: the markers' halves are apart there, and so only what
-  // is printed matches.
-  guest.type(`echo "--""begin--"; ${command}; echo "--""done $?--"\n`)
-  const match = await guest.console.waitFor(/--begin--\n([\s\S]*?)--done (\d+)--/, deadlineMs)
-  await guest.console.waitFor(/# $/, deadlineMs)
-  return { output: match[1] ?? '', status: Number(match[2]) }
 }

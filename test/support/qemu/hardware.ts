@@ -48,11 +48,13 @@ export interface Hardware {
   readonly disks?: readonly Disk[]
   /** The serial line is this process's terminal. */
   readonly terminal?: boolean
+  /** A VGA card, and with it virtual terminals and a keyboard that somebody has (`press`). */
+  readonly screen?: boolean
 }
 
 /** The program and its arguments. `directory` holds the sockets `qmp` and `events`, which QEMU connects to. */
 export async function qemuCommand(hardware: Hardware, directory: string): Promise<string[]> {
-  const { cards, disks = [], memoryMb, start, terminal = false } = hardware
+  const { cards, disks = [], memoryMb, screen = false, start, terminal = false } = hardware
   const labs = new Set(cards.flatMap((card) => (card.kind === 'tap' ? [card.lab] : [])))
   if (labs.size > 1) throw new Error('a guest can be in one lab only')
   const inside = [...labs].flatMap((lab) => ['ip', 'netns', 'exec', lab.namespace])
@@ -62,7 +64,7 @@ export async function qemuCommand(hardware: Hardware, directory: string): Promis
   return [
     ...inside,
     ...['qemu-system-x86_64', '-accel', 'tcg', '-m', String(memoryMb)],
-    ...['-display', 'none', '-vga', 'none', '-no-user-config'],
+    ...['-display', 'none', '-vga', screen ? 'std' : 'none', '-no-user-config'],
     // Stopped until `cont`, so that a cable can be pulled before the firmware looks; a reboot ends QEMU.
     ...['-S', '-no-reboot', '-parallel', 'none'],
     ...['-chardev', `stdio,id=console,${terminal ? 'mux=on,' : ''}signal=off`],

@@ -107,6 +107,17 @@ export class Machine {
     this.#child.stdin?.write(text)
   }
 
+  /**
+   * Presses keys of the keyboard, one after the other, or several at once (`1+ret`), by QEMU's names (QKeyCode): what
+   * they mean is the keymap's.
+   */
+  async press(...chords: readonly string[]): Promise<void> {
+    for (const chord of chords) {
+      const keys = chord.split('+').map((data) => ({ type: 'qcode', data }))
+      await this.#qmp.execute('send-key', { keys })
+    }
+  }
+
   /** Pulls or plugs the cable of a card. */
   async plug(card: number, plugged: boolean): Promise<void> {
     if (this.#cards[card] === undefined) throw new Error(`there is no card ${card}`)

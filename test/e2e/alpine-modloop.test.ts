@@ -1,0 +1,84 @@
+/** Alpine's own modloop service, with a modloop that init fetched: ALPINE_MEDIA as in alpine.test.ts. */
+
+import { execFileSync } from 'node:child_process'
+import { createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { build } from '../../build/index.ts'
+import { kernelDirectory } from '../../scripts/kernel.ts'
+import { makeOverlay, password } from '../../scripts/repository/overlay.ts'
+import { makeModloop, signModloop } from '../support/modloop.ts'
+import type { Machine } from '../support/qemu/machine.ts'
+import { FileServer } from '../support/qemu/server.ts'
+import { bootGuest, logIn, patience, runIn } from './guest.ts'
+
+const media = process.env.ALPINE_MEDIA
+
+const name = 'Alpine’s own modloop service'
+
+describe.skipIf(media === undefined)(media === undefined ? `${name} (needs ALPINE_MEDIA=DIR)` : name, () => {
+  const scratch = mkdtempSync(join(tmpdir(), 'diskless-alpine-modloop-'))
+  let server: FileServer
+  let guest: Machine
+
+  beforeAll(async () => {
+    const directory = media ?? ''
+    const repository = join(directory, 'apks/x86_64')
+    const keys = readdirSync(repository).find((each) => /^alpine-keys-\d/.test(each)) ?? ''
+    const quietly = '--warning=no-unknown-keyword'
+    execFileSync('tar', ['-xzf', join(repository, keys), '-C', scratch, quietly, 'etc'])
+
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    const key = { name: 'site.rsa.pub', pem: String(privateKey.export({ type: 'pkcs8', format: 'pem' })) }
+    writeFileSync(join(scratch, key.name), createPublicKey(key.pem).export({ type: 'spki', format: 'pem' }))
+    const modloop = join(scratch, 'modloop-own')
+    const bytes = await makeModloop(modloop)
+    const { initrd } = await build({
+      kernel: await kernelDirectory(),
+      modules: ['virtio', 'common-ethernet'],
+      keys: [join(scratch, 'etc/apk/keys'), join(scratch, key.name)],
+      modloop,
+      modloopSignatures: [signModloop(modloop, key)],
+      level: 3,
+      out: join(scratch, 'boot'),
+    })
+    server = await FileServer.start(directory)
+    const overlay = makeOverlay({
+      hostname: 'alpine',
+      world: ['alpine-base', 'openssl'],
+      runlevels: { sysinit: ['devfs', 'dmesg', 'modloop'], boot: ['hostname', 'modules'] },
+    })
+    server.behave(/apkovl/, { kind: 'bytes', bytes: overlay })
+    server.behave(/modloop/, { kind: 'bytes', bytes })
+    guest = await bootGuest({
+      initrd,
+      memoryMb: 1024,
+      append: [
+        ...['ip=dhcp', `apkovl=${server.url}/box.apkovl.tar.gz`, `alpine_repo=${server.url}/apks`],
+        `modloop=${server.url}/boot/modloop-own`,
+      ],
+    })
+    await logIn(guest, password, 2 * patience)
+  }, 4 * patience)
+
+  afterAll(async () => {
+    await guest?.stop()
+    await server?.close()
+    rmSync(scratch, { recursive: true, force: true })
+  })
+
+  it('verifies it, mounts it, and does not fetch it again', async () => {
+    expect(guest.console.text).toMatch(
+      /Verifying modloop[\s\S]*Mounting modloop \/lib\/modloop-own[^\n]*\[ ok \]/,
+    )
+    expect(guest.console.text).not.toMatch(/Failed to verify|Missing openssl/)
+    expect(server.requests.filter((path) => path.includes('modloop'))).toEqual(['/boot/modloop-own'])
+  })
+
+  it('makes modprobe work', async () => {
+    const { output } = await runIn(guest, 'modprobe dummy && lsmod | grep -c ^dummy; readlink /lib/modules')
+    expect(output).toBe('1\n/.modloop/modules\n')
+  })
+})

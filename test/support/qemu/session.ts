@@ -1,0 +1,28 @@
+/** A shell on a guest's console: logging in, and running commands there. */
+
+import type { Machine } from './machine.ts'
+
+/** For everything that a guest may take; generous, as emulated guests share few cores with whatever else runs. */
+export const patience = 120_000
+
+export async function logIn(guest: Machine, password: string, deadlineMs = patience): Promise<void> {
+  await guest.console.waitFor(/ login: $/, deadlineMs)
+  guest.type('root\n')
+  await guest.console.waitFor(/Password: $/, deadlineMs)
+  guest.type(`${password}\n`)
+  await guest.console.waitFor(/# $/, deadlineMs)
+}
+
+/** Runs a command in a shell that is open on the console; its output, and its status. */
+export async function runIn(
+  guest: Machine,
+  command: string,
+  deadlineMs = patience,
+): Promise<{ readonly output: string; readonly status: number }> {
+  // The terminal echoes what is typed, wrapped at its width: the markers' halves are apart there, and so only what
+  // is printed matches.
+  guest.type(`echo "--""begin--"; ${command}; echo "--""done $?--"\n`)
+  const match = await guest.console.waitFor(/--begin--\n([\s\S]*?)--done (\d+)--/, deadlineMs)
+  await guest.console.waitFor(/# $/, deadlineMs)
+  return { output: match[1] ?? '', status: Number(match[2]) }
+}
