@@ -1,50 +1,41 @@
-/** Alpine's own modloop service, with a modloop that init fetched: ALPINE_MEDIA as in alpine.test.ts. */
+/** The modloop service of a real Alpine, with a modloop that init fetched. */
 
-import { execFileSync } from 'node:child_process'
 import { createPublicKey, generateKeyPairSync } from 'node:crypto'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { build } from '../../build/index.ts'
 import { kernelDirectory } from '../../scripts/kernel.ts'
 import { makeOverlay, password } from '../../scripts/repository/overlay.ts'
-import { makeModloop, signModloop } from '../support/modloop.ts'
+import { alpineMedia, alpineName, openAlpine } from '../support/alpine.ts'
+import { makeSmallModloop, signModloop } from '../support/modloop.ts'
 import type { Machine } from '../support/qemu/machine.ts'
 import { FileServer } from '../support/qemu/server.ts'
 import { bootGuest, logIn, patience, runIn } from './guest.ts'
 
-const media = process.env.ALPINE_MEDIA
-
-const name = 'Alpine’s own modloop service'
-
-describe.skipIf(media === undefined)(media === undefined ? `${name} (needs ALPINE_MEDIA=DIR)` : name, () => {
-  const scratch = mkdtempSync(join(tmpdir(), 'diskless-alpine-modloop-'))
+describe.skipIf(alpineMedia === undefined)(alpineName('Alpine’s own modloop service'), () => {
+  let scratch = ''
   let server: FileServer
   let guest: Machine
 
   beforeAll(async () => {
-    const directory = media ?? ''
-    const repository = join(directory, 'apks/x86_64')
-    const keys = readdirSync(repository).find((each) => /^alpine-keys-\d/.test(each)) ?? ''
-    const quietly = '--warning=no-unknown-keyword'
-    execFileSync('tar', ['-xzf', join(repository, keys), '-C', scratch, quietly, 'etc'])
-
+    const alpine = openAlpine()
+    scratch = alpine.scratch
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
     const key = { name: 'site.rsa.pub', pem: String(privateKey.export({ type: 'pkcs8', format: 'pem' })) }
     writeFileSync(join(scratch, key.name), createPublicKey(key.pem).export({ type: 'spki', format: 'pem' }))
     const modloop = join(scratch, 'modloop-own')
-    const bytes = await makeModloop(modloop)
+    const bytes = await makeSmallModloop(modloop)
     const { initrd } = await build({
       kernel: await kernelDirectory(),
       modules: ['virtio', 'common-ethernet'],
-      keys: [join(scratch, 'etc/apk/keys'), join(scratch, key.name)],
+      keys: [alpine.keys, join(scratch, key.name)],
       modloop,
       modloopSignatures: [signModloop(modloop, key)],
       level: 3,
       out: join(scratch, 'boot'),
     })
-    server = await FileServer.start(directory)
+    server = await FileServer.start(alpine.media)
     const overlay = makeOverlay({
       hostname: 'alpine',
       world: ['alpine-base', 'openssl'],
@@ -66,7 +57,7 @@ describe.skipIf(media === undefined)(media === undefined ? `${name} (needs ALPIN
   afterAll(async () => {
     await guest?.stop()
     await server?.close()
-    rmSync(scratch, { recursive: true, force: true })
+    if (scratch !== '') rmSync(scratch, { recursive: true, force: true })
   })
 
   it('verifies it, mounts it, and does not fetch it again', async () => {

@@ -11,7 +11,7 @@ import { file } from '../../scripts/repository/tar.ts'
 import { copyTo, makeFileSystem } from '../support/disks/index.ts'
 import { describeInLab } from '../support/lab/describe.ts'
 import { Lab } from '../support/lab/index.ts'
-import { dummyModules, makeModloop, putFiles, signModloop } from '../support/modloop.ts'
+import { dummyModules, makeSmallModloop, putFiles, signModloop } from '../support/modloop.ts'
 import type { Machine } from '../support/qemu/machine.ts'
 import { FileServer } from '../support/qemu/server.ts'
 import { bootGuest, logIn, patience, runIn } from './guest.ts'
@@ -65,7 +65,7 @@ describe('the new system’s modules', () => {
 
   beforeAll(async () => {
     const path = join(scratch, 'modloop-own')
-    modloop = await makeModloop(path)
+    modloop = await makeSmallModloop(path)
     const boot = await build({
       kernel: await kernelDirectory(),
       keys: [join(inject('demo'), 'keys')],

@@ -27,7 +27,7 @@ export function putFiles(directory: string, files: Readonly<Record<string, Buffe
 }
 
 /** Writes the modloop to `path`. */
-export async function makeModloop(path: string): Promise<Buffer> {
+export async function makeSmallModloop(path: string): Promise<Buffer> {
   const { files } = await dummyModules()
   copyFileSync(await makeFileSystem({ type: 'squashfs', files }), path)
   return readFileSync(path)
