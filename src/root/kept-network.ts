@@ -1,82 +1,119 @@
 /**
  * A root that comes by the network needs it to the very end, and the new system must not configure the card a second time
- * nor take it down while it stops: the card is taken out of the hands of ifupdown and systemd-networkd, for this boot.
+ * nor take it down while it stops. Its own programs are told so, each in its own words, for this boot.
  */
 import type { NetworkUp } from '../network/join.ts'
 import type { Sys } from '../sys/index.ts'
 import { writeIn } from './in-root.ts'
+import { withoutLink } from './interfaces.ts'
 import { type RootEvents, sysroot } from './mounted.ts'
 
-/** The new root must be writable: its files are changed. */
+/** Where the new root’s files are read, and where those that change are written: a layer that will lie above them. */
+export interface Layers {
+  readonly below: string
+  readonly above: string
+}
+
+const writable: Layers = { below: sysroot, above: sysroot }
+
+/** Unless `layers` says otherwise, the new root is at /sysroot and can be written. */
 export async function keepNetwork(
   sys: Pick<Sys, 'files'>,
   { link }: Pick<NetworkUp, 'link'>,
   { onNotice }: Pick<RootEvents, 'onNotice'>,
+  layers: Layers = writable,
 ): Promise<void> {
-  for (const path of await interfacesFiles(sys)) {
-    const text = await sys.files.readText(path)
-    const kept = withoutLink(text, link)
-    if (kept === text) continue
-    await sys.files.writeText(path, kept)
-    onNotice(`${link} carries the root: ${path.slice(sysroot.length)} leaves it as it is, for this boot`)
+  const changed: string[] = []
+  for (const [path, text] of await filesToChange(sys, layers.below, link)) {
+    await writeAbove(sys, layers, path, text)
+    changed.push(path)
   }
-  if (await hasNetworkd(sys)) {
-    await sys.files.makeDirectory('/run/systemd/network')
-    // systemd.network(5): the first file that matches counts. /run is moved to the new system.
-    const lines = ['# The root comes by this card.', '[Match]', `Name=${link}`, '', '[Link]', 'Unmanaged=yes']
-    await sys.files.writeText(
-      '/run/systemd/network/00-diskless.network',
-      `${[...lines, 'RequiredForOnline=no', '', '[Network]', 'KeepConfiguration=yes'].join('\n')}\n`,
-      { mode: 0o644 },
-    )
-  }
+  if (changed.length > 0)
+    onNotice(`${link} carries the root: ${changed.join(', ')} leave it as it is, for this boot`)
+  await tellPrograms(sys, layers.below, link)
 }
 
-async function interfacesFiles(sys: Pick<Sys, 'files'>): Promise<readonly string[]> {
+/** The new text by the path in the root, for what has no other place to say it than in /etc. */
+async function filesToChange(
+  sys: Pick<Sys, 'files'>,
+  root: string,
+  link: string,
+): Promise<ReadonlyMap<string, string>> {
+  const changed = new Map<string, string>()
+  const change = async (path: string, how: (text: string) => string) => {
+    const file = await sys.files.resolveIn(root, path)
+    if (file === undefined || (await sys.files.status(file))?.kind !== 'file') return
+    const text = await sys.files.readText(file)
+    const kept = how(text)
+    if (kept !== text) changed.set(file.slice(root.length), kept)
+  }
+  for (const path of await interfacesFiles(sys, root)) await change(path, (text) => withoutLink(text, link))
+  // dhcpcd.conf(5): at the beginning, as what follows an interface’s line is about that interface only.
+  await change('/etc/dhcpcd.conf', (text) => `denyinterfaces ${link}\n${text}`)
+  // halt(8) of sysvinit, which else takes every card down before it is done with the files of the root.
+  await change('/etc/default/halt', (text) => `${text.replace(/^NETDOWN=/gm, '#$&')}\nNETDOWN=no\n`)
+  return changed
+}
+
+async function interfacesFiles(sys: Pick<Sys, 'files'>, root: string): Promise<readonly string[]> {
   const directory = '/etc/network/interfaces.d'
-  const place = await sys.files.resolveIn(sysroot, directory)
+  const place = await sys.files.resolveIn(root, directory)
   const isDirectory = place !== undefined && (await sys.files.status(place))?.kind === 'directory'
   const more = isDirectory ? (await sys.files.list(place)).map((name) => `${directory}/${name}`) : []
-  const found: string[] = []
-  for (const path of ['/etc/network/interfaces', ...more]) {
-    const file = await sys.files.resolveIn(sysroot, path)
-    if (file !== undefined && (await sys.files.status(file))?.kind === 'file') found.push(file)
-  }
-  return found
+  return ['/etc/network/interfaces', ...more]
 }
 
-async function hasNetworkd(sys: Pick<Sys, 'files'>): Promise<boolean> {
-  for (const directory of ['/usr/lib', '/lib']) {
-    const program = await sys.files.resolveIn(sysroot, `${directory}/systemd/systemd-networkd`)
-    if (program !== undefined) return true
+/** Keeps the modes of the file and of the directories above it. */
+async function writeAbove(
+  sys: Pick<Sys, 'files'>,
+  { below, above }: Layers,
+  path: string,
+  text: string,
+): Promise<void> {
+  if (below !== above) {
+    for (let slash = path.indexOf('/', 1); slash > 0; slash = path.indexOf('/', slash + 1)) {
+      const directory = path.slice(0, slash)
+      await sys.files.makeDirectory(above + directory)
+      await sys.files.setMode(above + directory, (await sys.files.status(below + directory))?.mode ?? 0o755)
+    }
+    await sys.files.copy(below + path, above + path)
   }
-  return false
+  await sys.files.writeText(above + path, text)
 }
 
-/**
- * interfaces(5) where nothing starts or stops this link by itself, and nothing configures it: some implementations set
- * even a `manual` link down, if it is `auto`.
- */
-export function withoutLink(text: string, link: string): string {
-  let inStanza = false
-  const lines = text.split('\n').map((line) => {
-    const words = line.trim().split(/\s+/)
-    const [keyword = '', ...names] = words
-    if (/^(auto|allow-.*)$/.test(keyword)) {
-      inStanza = false
-      if (!names.includes(link)) return line
-      const others = names.filter((name) => name !== link)
-      return others.length === 0 ? `# ${line.trim()}` : [keyword, ...others].join(' ')
-    }
-    if (keyword === 'iface') {
-      const [name, family = 'inet', method = ''] = names
-      inStanza = name === link && method !== 'manual'
-      return inStanza ? `iface ${link} ${family} manual` : line
-    }
-    if (/^(mapping|source|source-directory|template|no-.*)$/.test(keyword)) inStanza = false
-    return inStanza && keyword !== '' && !keyword.startsWith('#') ? `#${line}` : line
-  })
-  return lines.join('\n')
+/** Those that read /run too, which is moved to the new system: nothing of the root is changed for them. */
+async function tellPrograms(sys: Pick<Sys, 'files'>, root: string, link: string): Promise<void> {
+  const has = async (...paths: readonly string[]) => {
+    for (const path of paths) if ((await sys.files.resolveIn(root, path)) !== undefined) return true
+    return false
+  }
+  const tell = async (directory: string, name: string, lines: readonly string[]) => {
+    await sys.files.makeDirectory(directory)
+    const text = ['# The root comes by this card.', ...lines, ''].join('\n')
+    await sys.files.writeText(`${directory}/${name}`, text, { mode: 0o644 })
+  }
+  const libraries = ['/usr/lib/systemd', '/lib/systemd']
+  if (await has(...libraries.map((each) => `${each}/systemd-networkd`))) {
+    // systemd.network(5): the first file that matches counts.
+    const network = [
+      '[Link]',
+      'Unmanaged=yes',
+      'RequiredForOnline=no',
+      '',
+      '[Network]',
+      'KeepConfiguration=yes',
+    ]
+    await tell('/run/systemd/network', '00-diskless.network', ['[Match]', `Name=${link}`, '', ...network])
+  }
+  if (await has(...libraries.map((each) => `${each}/systemd-udevd`))) {
+    // systemd.link(5): neither a new name nor another one beside it, by which ifupdown would find the card.
+    const name = ['[Match]', `OriginalName=${link}`, '', '[Link]', 'NamePolicy=']
+    await tell('/run/systemd/network', '00-diskless.link', name)
+  }
+  if (await has('/usr/sbin/NetworkManager', '/usr/bin/NetworkManager')) {
+    const keyfile = ['[keyfile]', `unmanaged-devices+=interface-name:${link}`]
+    await tell('/run/NetworkManager/conf.d', '99-diskless.conf', keyfile)
+  }
 }
 
 /** The servers that this boot asks, where the new root has no file of its own or a link that leads nowhere yet. */

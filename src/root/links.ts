@@ -2,7 +2,9 @@
  * diskless.nfsroot=links: the export read-only at /nfsroot, and a tmpfs of symlinks into it for a root, as diskless
  * clients were built before there was overlayfs. /var is copied, so that it can be written; /etc cannot.
  */
+import type { NetworkUp } from '../network/join.ts'
 import { BootError, hasCode, type Sys, SysError } from '../sys/index.ts'
+import { keepNetwork } from './kept-network.ts'
 import { lowerMount, megabytes, memoryForRoot, type RootEvents, sysroot, upperMount } from './mounted.ts'
 import { mountOverlay } from './overlaid.ts'
 
@@ -23,13 +25,15 @@ const made: ReadonlyMap<string, number> = new Map([
 export async function linkRoot(
   sys: Sys,
   from: string,
-  { onNotice, signal, onProgress }: RootEvents,
+  network: Pick<NetworkUp, 'link'>,
+  events: RootEvents,
 ): Promise<void> {
+  const { signal, onProgress } = events
   const bytes = await memoryForRoot(sys)
   const options = ['mode=0755', `size=${bytes}`]
   await sys.mounts.mount({ type: 'tmpfs', source: 'tmpfs', target: sysroot, options })
   await sys.files.makeDirectory(base)
-  await showExport(sys, from, onNotice)
+  await showExport(sys, from, network, events)
 
   for (const name of await sys.files.list(base)) {
     if (!made.has(name) && name !== 'nfsroot')
@@ -61,22 +65,37 @@ export async function linkRoot(
 }
 
 /**
- * Scripts of a shutdown unmount whatever /proc/mounts calls nfs, and end without a /bin. Behind a read-only overlayfs (of
- * two lower layers, the second empty) the export is nothing that they know, and the same on every distribution.
+ * Scripts of a shutdown unmount whatever /proc/mounts calls nfs, and end without a /bin. Behind a read-only overlayfs the
+ * export is nothing that they know, the same on every distribution. The layer above it holds what keeps the card out of
+ * the new system’s hands: /etc cannot be written.
  */
-async function showExport(sys: Sys, from: string, onNotice: (text: string) => void): Promise<void> {
-  const empty = `${upperMount}/empty`
-  await sys.files.makeDirectory(empty)
+async function showExport(
+  sys: Sys,
+  from: string,
+  network: Pick<NetworkUp, 'link'>,
+  events: RootEvents,
+): Promise<void> {
+  await sys.files.makeDirectory(upperMount)
+  const options = ['mode=0755', 'size=4m']
+  await sys.mounts.mount({ type: 'tmpfs', source: 'tmpfs', target: upperMount, options })
+  const layers = { below: lowerMount, above: `${upperMount}/changes` }
+  await sys.files.makeDirectory(layers.above)
+  await sys.files.setMode(layers.above, (await sys.files.status(layers.below))?.mode ?? 0o755)
+  const said: string[] = []
+  await keepNetwork(sys, network, { onNotice: (text) => said.push(text) }, layers)
   try {
-    await mountOverlay(sys, base, from, ['ro', `lowerdir=${lowerMount}:${empty}`])
+    await mountOverlay(sys, base, from, ['ro', `lowerdir=${layers.above}:${layers.below}`])
   } catch (error) {
     if (!(error instanceof BootError)) throw error
-    onNotice(
-      'without overlayfs the NFS mount shows in the new system: its shutdown must not unmount /nfsroot early',
+    events.onNotice(
+      `without overlayfs the NFS mount shows in the new system: its shutdown must not unmount /nfsroot early, and nothing of it may touch ${network.link}`,
     )
+    await sys.mounts.unmount(upperMount)
     await sys.mounts.move(lowerMount, base)
     return
   }
+  for (const text of said) events.onNotice(text)
+  await sys.mounts.unmount(upperMount, { lazy: true })
   await sys.mounts.unmount(lowerMount, { lazy: true })
 }
 

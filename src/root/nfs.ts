@@ -34,7 +34,7 @@ export function mountNfsRoot(
       signal,
     })
     const from = showNfsShare({ ...share, server: share.server ?? network.server })
-    if (plan.writable === 'links') await linkRoot(sys, from, events)
+    if (plan.writable === 'links') await linkRoot(sys, from, network, events)
     else {
       await overlayRoot(sys, from)
       await bringResolver(sys)

@@ -1,7 +1,6 @@
 /** NFS roots: whose export, what is written above it, what a shutdown needs, what a wrong export gets. */
 import { describe, expect, it } from 'vitest'
 import type { NfsRootPlan } from '../../../src/boot/root-plan.ts'
-import { withoutLink } from '../../../src/root/kept-network.ts'
 import { mountNfsRoot } from '../../../src/root/nfs.ts'
 import { fakeMachine, fileSystemOf, type MachineOptions, type Media } from '../../support/machine/index.ts'
 import { failureOf, mountsOfRoot, networkUp, rootEvents } from './support.ts'
@@ -90,41 +89,6 @@ describe('an NFS root', () => {
     const network = networkUp({ rootPath: '/srv/root' })
     await machine.run(mountNfsRoot(machine, plan, network, rootEvents()))
     expect(await machine.files.readLink('/sysroot/etc/resolv.conf')).toBe('/run/resolvconf/resolv.conf')
-  })
-
-  it('keeps its card out of the hands of ifupdown and networkd', async () => {
-    const media = exported({
-      files: {
-        '/etc/network/interfaces':
-          'auto lo eth0\niface lo inet loopback\niface eth0 inet dhcp\n\thostname x\n',
-        '/usr/lib/systemd/systemd-networkd': 'networkd',
-      },
-    })
-    const machine = machineWith(media)
-    const events = rootEvents()
-    await machine.run(mountNfsRoot(machine, plan, networkUp({ rootPath: '/srv/root' }), events))
-    const text = await machine.files.readText('/sysroot/etc/network/interfaces')
-    expect(text).toBe('auto lo\niface lo inet loopback\niface eth0 inet manual\n#\thostname x\n')
-    expect(fileSystemOf(media).read('/etc/network/interfaces').toString()).toContain('dhcp')
-    const networkd = await machine.files.readText('/run/systemd/network/00-diskless.network')
-    expect(networkd).toContain('[Match]\nName=eth0\n')
-    expect(networkd).toContain('[Link]\nUnmanaged=yes\n')
-    expect(events.notices).toEqual([expect.stringContaining('/etc/network/interfaces')])
-  })
-})
-
-describe('interfaces(5) without a link', () => {
-  it('ends the stanza where the next one begins', () => {
-    const text =
-      'allow-hotplug eth0\niface eth0 inet6 auto\n  pre-up x\nauto eth1\niface eth1 inet dhcp\n  up y\n'
-    expect(withoutLink(text, 'eth0')).toBe(
-      '# allow-hotplug eth0\niface eth0 inet6 manual\n#  pre-up x\nauto eth1\niface eth1 inet dhcp\n  up y\n',
-    )
-  })
-
-  it('changes nothing of others, whose names may begin alike', () => {
-    const text = 'auto eth01\niface eth01 inet dhcp\n  up z\n'
-    expect(withoutLink(text, 'eth0')).toBe(text)
   })
 })
 
