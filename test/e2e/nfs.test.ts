@@ -1,10 +1,11 @@
 /** File servers: media for a system in RAM (seeds 000 and 001), and roots (seed 003). */
 
-import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, inject, it } from 'vitest'
 import { makeOverlay, password } from '../../scripts/repository/overlay.ts'
+import { file } from '../../scripts/repository/tar.ts'
 import { describeInLab } from '../support/lab/describe.ts'
 import { Lab } from '../support/lab/index.ts'
 import type { Machine } from '../support/qemu/machine.ts'
@@ -12,6 +13,7 @@ import { bootGuest, logIn, patience, refusal, retry, runIn } from './guest.ts'
 
 describeInLab('a file server', () => {
   const depot = mkdtempSync(join(tmpdir(), 'diskless-depot-'))
+  const home = mkdtempSync(join(tmpdir(), 'diskless-home-'))
   let tree: string
   let lab: Lab
   let guest: Machine
@@ -21,11 +23,18 @@ describeInLab('a file server', () => {
     cpSync(join(inject('demo'), 'apks'), join(depot, 'apks'), { recursive: true })
     writeFileSync(
       join(depot, 'box.apkovl.tar.gz'),
-      makeOverlay({ hostname: 'box', world: [], runlevels: { sysinit: ['devfs'], boot: ['hostname'] } }),
+      makeOverlay({
+        hostname: 'box',
+        world: [],
+        runlevels: { sysinit: ['devfs'], boot: ['hostname'] },
+        entries: [file('etc/fstab', `${Lab.address}:/srv/nfs/home /home nfs rw,nfsvers=3,_netdev 0 0\n`)],
+      }),
     )
+    writeFileSync(join(home, 'letter'), 'dear me\n')
     lab = await Lab.start({
       exports: [
         { path: depot, pseudo: '/srv/nfs/depot', access: 'ro' },
+        { path: home, pseudo: '/srv/nfs/home', access: 'rw' },
         { path: tree, pseudo: '/netboot/pxeclient', access: 'ro' },
       ],
       dhcp: { rootPath: '/netboot/pxeclient,rsize=8192,wsize=8192', nextServer: Lab.address },
@@ -34,7 +43,7 @@ describeInLab('a file server', () => {
   afterEach(() => guest?.stop())
   afterAll(async () => {
     await lab?.stop()
-    rmSync(depot, { recursive: true })
+    for (const directory of [depot, home]) rmSync(directory, { recursive: true })
   })
 
   const boot = (...append: string[]) =>
@@ -49,6 +58,11 @@ describeInLab('a file server', () => {
     expect((await runIn(guest, 'grep alpine_dev /proc/mounts')).output).toMatch(
       /:\/srv\/nfs\/depot \/media\/alpine_dev nfs4? ro,.*vers=4\.2/,
     )
+    // What fstab of the overlay names besides (seed 000).
+    expect(
+      (await runIn(guest, 'cat /home/letter; echo seen > /home/answer; grep home /proc/mounts')).output,
+    ).toMatch(/^dear me\n.*:\/srv\/nfs\/home \/home nfs rw,.*vers=3/)
+    expect(readFileSync(join(home, 'answer'), 'utf8')).toBe('seen\n')
   })
 
   it('is the root that DHCP names, without a server, with options, and a tmpfs above it; power off ends', async () => {
