@@ -38,7 +38,7 @@ export async function unlock(
 ): Promise<Decrypt> {
   if (passwordUrl !== undefined) {
     const url = fillIn(passwordUrl, target)
-    const fits = await tryPassword(sys, locked, await fetchPassword(sys, url, options), options)
+    const fits = await tryPassword(sys, locked, await fetchPassword(sys, url, locked, options), options)
     if ('filter' in fits) return fits.filter
     throw new BootError(`the password from ${redactUrl(url)} does not open the overlay ${locked.shown}`, {
       cause: fits.cause,
@@ -81,13 +81,20 @@ async function ask(
   }
 }
 
-async function fetchPassword(sys: UnlockSys, url: string, options: FetchOptions): Promise<string> {
+async function fetchPassword(
+  sys: UnlockSys,
+  url: string,
+  { shown }: Locked,
+  options: FetchOptions,
+): Promise<string> {
   const what = 'the password of the overlay'
   const request = { what, urls: [url], sink: { kind: 'text', bytes: longestPassword } } as const
   const { text } = await fetchPipeline<'text'>(sys, request, options)
   const password = text.replace(/\r?\n$/, '')
   if (password !== '') return password
-  throw new BootError(`${redactUrl(url)} gives an empty password for the overlay`)
+  throw new BootError(`${redactUrl(url)} gives an empty password for the overlay ${shown}`, {
+    advice: ['its first line is the password: look at what the server has there for this machine'],
+  })
 }
 
 /** A wrong password, a wrong derivation and a damaged overlay look alike: what comes out is no archive. */
