@@ -3,12 +3,17 @@
  * new system will look for it.
  */
 import type { BootPlan } from '../boot/plan.ts'
+import { mountForGood } from '../media/nfs-reads.ts'
 import { sysroot } from '../root/ram.ts'
 import { BootError, type Handoff, type Sys } from '../sys/index.ts'
 import type { Report } from './story.ts'
 
 export async function prepareHandoff(sys: Sys, plan: BootPlan, report: Report): Promise<Handoff> {
   await checkInit(sys, plan.init.path)
+  const { root } = plan
+  if (root.kind === 'ram' && root.medium?.kind === 'nfs') {
+    await mountForGood(sys, root.medium.share, report.warn)
+  }
   report.detail(plan.init.path)
   return { root: sysroot, init: plan.init.path, arguments: plan.init.arguments, console: consoleOf(plan) }
 }

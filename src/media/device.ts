@@ -80,8 +80,7 @@ async function lookFor(
   if (name.kind === 'path' && (await sys.files.status(name.path))?.kind === 'block') {
     return { path: name.path, contents: await sys.devices.probe(name.path, probeMs) }
   }
-  for (const { devname } of (await sys.devices.list()).filter(isDisk)) {
-    const path = `/dev/${devname}`
+  for (const path of await disks(sys)) {
     const device = known.get(path) ?? (await probed(sys, path))
     if (device !== undefined) known.set(path, device)
   }
@@ -101,8 +100,8 @@ export async function blockDevices(
   onNotice: (text: string) => void,
 ): Promise<readonly BlockDevice[]> {
   const found: BlockDevice[] = []
-  for (const { devname } of (await sys.devices.list()).filter(isDisk)) {
-    const device = await probed(sys, `/dev/${devname}`, onNotice)
+  for (const path of await disks(sys)) {
+    const device = await probed(sys, path, onNotice)
     if (device !== undefined) found.push(device)
   }
   return found
@@ -122,6 +121,23 @@ async function probed(
     onNotice?.(`${path} cannot be read: ${error.message}`)
     return undefined
   }
+}
+
+/**
+ * Paths of what is worth a look. A loop device without a file has no size, and there are eight: looking takes a process
+ * each. Of a real drive only opening it tells whether a medium has come.
+ */
+async function disks(sys: Pick<Sys, 'devices' | 'files'>): Promise<readonly string[]> {
+  const there = (await sys.devices.list()).filter(isDisk)
+  const sizeOf = ({ path }: Device) => `/sys/${path}/size`
+  const sizes = await sys.files.readTexts(there.filter(isVirtual).map(sizeOf))
+  return there
+    .filter((device) => sizes.get(sizeOf(device))?.trim() !== '0')
+    .map(({ devname }) => `/dev/${devname}`)
+}
+
+function isVirtual({ path }: Device): boolean {
+  return path.startsWith('devices/virtual/')
 }
 
 /** What may hold a file system of somebody's: not the kernel's own RAM disks. A loop device counts: a disk in a file. */
@@ -179,7 +195,7 @@ export async function mountDevice(
 
 function explainMount({ path, contents }: BlockDevice, type: string, cause: SysError): BootError {
   if (hasCode(cause, 'ENODEV')) {
-    return new BootError(`${path} holds ${type}, which this kernel cannot read`, {
+    return new BootError(`${path} holds ${contents.type ?? type}, which this kernel cannot read`, {
       cause,
       advice: [`put the module into the initrd: diskless build --modules storage,${type}`],
     })
@@ -189,6 +205,15 @@ function explainMount({ path, contents }: BlockDevice, type: string, cause: SysE
       cause,
       advice: ['the disk may be dying: look at its cable, and at its SMART values'],
     })
+  }
+  if (hasCode(cause, 'EEXIST')) {
+    return new BootError(
+      `${path} has the same ${type} as another disk, and the kernel takes only one of them`,
+      {
+        cause,
+        advice: ['one is a copy of the other: take one out, or give one a new UUID (btrfstune -u)'],
+      },
+    )
   }
   const said =
     contents.type === undefined || contents.type === type ? '' : `, and says it is ${contents.type}`

@@ -83,7 +83,7 @@ async function mountShare(
   const share = parseNfsShare([entry.device, ...entry.options].join(','))
   if (share === undefined) throw new BootError(`${entry.device} is not an NFS share`)
   const target = await placeIn(sys, root, entry.mountPoint)
-  await mountNfs(sys, share, { target, options: [], defaultServer, onNotice, signal })
+  await mountNfs(sys, share, { target, options: [], defaultServer, reads: 'wait', onNotice, signal })
 }
 
 /** The mount point inside the root, made if it is not there; a symlink in its way cannot lead outside. */

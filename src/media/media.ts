@@ -125,11 +125,21 @@ async function mountNamed(
       target: mediumTarget,
       options: ['ro'],
       defaultServer: nextServer,
+      reads: 'fail',
       onNotice,
       signal,
     })
   }
-  return lookInto(sys, { name: showNfsShare(share), target: mediumTarget })
+  const name = showNfsShare({ ...share, server: share.server ?? nextServer })
+  try {
+    return await lookInto(sys, { name, target: mediumTarget })
+  } catch (cause) {
+    if (!hasCode(cause, 'ETIMEDOUT', 'EIO')) throw cause
+    throw new BootError(`${name} was mounted, and does not answer any more`, {
+      cause,
+      advice: ['look at the server, its log, and the network between'],
+    })
+  }
 }
 
 async function mountPlace(
@@ -245,7 +255,11 @@ async function repositoriesBelow(
     const below: string[] = []
     for (const directory of level) {
       if (++seen > mostDirectories) break
-      const names = await sys.files.list(directory).catch((): readonly string[] => [])
+      const names = await sys.files.list(directory).catch((error: unknown): readonly string[] => {
+        // Somebody else's: a server that stopped, or a dying disk, is another matter.
+        if (hasCode(error, 'EACCES', 'EPERM', 'ENOENT', 'ENOTDIR')) return []
+        throw error
+      })
       if (names.includes('.boot_repository')) found.push(directory)
       else if (depth < levels) {
         for (const name of names) {

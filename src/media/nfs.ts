@@ -5,6 +5,7 @@
 import { type NfsShare, showNfsShare } from '../boot/nfs.ts'
 import { isOfMountProgram } from '../overlay/fstab.ts'
 import { BootError, hasCode, type Sys, SysError } from '../sys/index.ts'
+import { failingReads, saysHowToWait } from './nfs-reads.ts'
 
 export interface NfsMount {
   readonly target: string
@@ -12,6 +13,8 @@ export interface NfsMount {
   readonly options: readonly string[]
   /** For a share that names none. */
   readonly defaultServer: string | undefined
+  /** Whether who reads while the server is away gets an error after half a minute, or waits until it is back. */
+  readonly reads: 'fail' | 'wait'
   readonly onNotice: (text: string) => void
   readonly signal: AbortSignal
 }
@@ -88,6 +91,7 @@ async function tryVersions(
           `addr=${address}`,
           ...(options.some((option) => option.startsWith('proto=') || option === 'udp') ? [] : ['proto=tcp']),
           ...(version.startsWith('3') && !options.includes('lock') ? ['nolock'] : []),
+          ...(mount.reads === 'fail' && !saysHowToWait(options) ? failingReads : []),
           ...options,
         ],
         timeoutMs: tryMs,
@@ -126,9 +130,11 @@ function explain(share: NfsShare, refused: readonly Refused[]): BootError {
   // The newest version says what is the matter; an older one may call it something else.
   const first = refused.map(({ error }) => error).find((error) => hasCode(error, 'ENOENT', 'EACCES', 'EPERM'))
   if (hasCode(first, 'ENOENT')) {
-    return new BootError(`the NFS server has no ${share.path} (${tried})`, {
+    return new BootError(`the NFS server has no ${share.path}, or hides it from this machine (${tried})`, {
       cause: first,
       advice: [
+        // With version 4 what a client may not mount is not there for it.
+        'look at the server’s exports: the path, and whether this machine’s address may mount it',
         `see what it has: showmount -e ${share.server}; with version 4 a path begins at the server’s pseudo-root (fsid=0)`,
       ],
     })

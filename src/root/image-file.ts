@@ -4,6 +4,7 @@ import { type NfsShare, showNfsShare } from '../boot/nfs.ts'
 import type { ImageRootPlan, ImageSource } from '../boot/root-plan.ts'
 import { mountDevice, waitForDevice } from '../media/device.ts'
 import { mountNfs } from '../media/nfs.ts'
+import { mountForGood } from '../media/nfs-reads.ts'
 import { fetchPipeline, pipelineOptions, redactUrl } from '../network/fetch.ts'
 import type { NetworkUp } from '../network/join.ts'
 import { BootError, type Filter, hasCode, type Sys, SysError } from '../sys/index.ts'
@@ -58,6 +59,7 @@ export async function obtainImage(
       ),
     )
   }
+  if (plan.image.kind === 'nfs') await mountForGood(sys, plan.image.share, events.onNotice)
   return found
 }
 
@@ -135,6 +137,7 @@ async function onShare(
       target: mediumMount,
       options: ['ro'],
       defaultServer: network?.server,
+      reads: 'fail',
       onNotice,
       signal,
     },

@@ -2,6 +2,7 @@
 import { type NfsShare, parseNfsShare, showNfsShare } from '../boot/nfs.ts'
 import type { NfsRootPlan } from '../boot/root-plan.ts'
 import { mountNfs } from '../media/nfs.ts'
+import { boundReads } from '../media/nfs-reads.ts'
 import type { NetworkUp } from '../network/join.ts'
 import { BootError, type Sys } from '../sys/index.ts'
 import { bringResolver, keepNetwork } from './kept-network.ts'
@@ -30,16 +31,17 @@ export function mountNfsRoot(
       target: lowerMount,
       options: ['ro'],
       defaultServer: network.server,
+      reads: 'wait',
       onNotice,
       signal,
     })
     const from = showNfsShare({ ...share, server: share.server ?? network.server })
-    if (plan.writable === 'links') await linkRoot(sys, from, network, events)
-    else {
+    await boundReads(sys, from, events, async () => {
+      if (plan.writable === 'links') return linkRoot(sys, from, network, events)
       await overlayRoot(sys, from)
       await bringResolver(sys)
       await keepNetwork(sys, network, events)
-    }
+    })
     return { from, version }
   })
 }

@@ -9,6 +9,8 @@ export interface Export {
   readonly squash?: 'none' | 'root' | 'all'
   /** The protocols that it can be reached by; both unless told. */
   readonly protocols?: readonly (3 | 4)[]
+  /** An address: nobody else may mount it. */
+  readonly clients?: string
 }
 
 /** What the whole server speaks. */
@@ -50,11 +52,13 @@ ${blocks.join('')}LOG { Default_Log_Level = EVENT; }
 }
 
 function exportBlock(one: Export, id: number, all: readonly (3 | 4)[]): string {
+  const access = (one.access ?? 'rw').toUpperCase()
   return `EXPORT {
   Export_Id = ${id};
   Path = "${one.path}";
   Pseudo = "${one.pseudo}";
-  Access_Type = ${(one.access ?? 'rw').toUpperCase()};
+  Access_Type = ${one.clients === undefined ? access : 'NONE'};
+  ${one.clients === undefined ? '' : `CLIENT { Clients = ${one.clients}; Access_Type = ${access}; }`}
   Squash = ${squashes[one.squash ?? 'none']};
   Protocols = ${(one.protocols ?? all).join(',')};
   Transports = TCP,UDP;

@@ -110,6 +110,13 @@ export class Lab {
     return this.#namespace.addTap()
   }
 
+  /** The NFS server again, with other exports or other versions. Its service is another one then. */
+  async serveNfs(options: NfsOptions & { readonly exports: readonly Export[] }): Promise<void> {
+    await this.nfs.kill()
+    this.#furnishNfs(options, options.exports)
+    await this.nfs.start()
+  }
+
   /** Runs a program in the lab's network; what it printed. */
   run(program: string, ...words: readonly string[]): Promise<string> {
     return this.#namespace.run(program, ...words)
@@ -140,11 +147,13 @@ export class Lab {
       const text = nginxConfiguration(address, realpathSync(http), directory)
       this.#add('http', nginxScript(this.#write('nginx.conf', text)), /OS: Linux/)
     }
-    if (nfs !== false && exports.length > 0) {
-      const real = exports.map((one) => ({ ...one, path: realpathSync(one.path) }))
-      const text = ganeshaConfiguration({ ...(nfs === true ? {} : nfs), address, exports: real })
-      this.#add('nfs', ganeshaScript(this.#write('ganesha.conf', text)), /NFS SERVER INITIALIZED/)
-    }
+    if (nfs !== false && exports.length > 0) this.#furnishNfs(nfs === true ? {} : nfs, exports)
+  }
+
+  #furnishNfs(options: NfsOptions, exports: readonly Export[]): void {
+    const real = exports.map((one) => ({ ...one, path: realpathSync(one.path) }))
+    const text = ganeshaConfiguration({ ...options, address, exports: real })
+    this.#add('nfs', ganeshaScript(this.#write('ganesha.conf', text)), /NFS SERVER INITIALIZED/)
   }
 
   #write(name: string, text: string): string {

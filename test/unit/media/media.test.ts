@@ -6,10 +6,11 @@ import { parseNfsShare } from '../../../src/boot/nfs.ts'
 import type { RamRootPlan } from '../../../src/boot/root-plan.ts'
 import { planRoot } from '../../../src/boot/root-plan.ts'
 import { readSettings } from '../../../src/boot/settings.ts'
-import { mountDevice, waitForDevice } from '../../../src/media/device.ts'
+import { blockDevices, mountDevice, waitForDevice } from '../../../src/media/device.ts'
 import { honourFstab } from '../../../src/media/fstab.ts'
 import { type MediaEvents, noMedia, openMedia, wantsMedia } from '../../../src/media/media.ts'
 import { mountNfs } from '../../../src/media/nfs.ts'
+import { boundReads, mountForGood } from '../../../src/media/nfs-reads.ts'
 import { BootError, chainOf } from '../../../src/sys/index.ts'
 import { type DiskScript, type FakeMachine, fakeMachine, type Media } from '../../support/machine/index.ts'
 
@@ -66,6 +67,24 @@ describe('a device', () => {
     expect((await machine.run(waitForDevice(machine, named(text), wait))).path).toBe('/dev/sda1')
   })
 
+  it('that is a loop device without a file is not looked at', async () => {
+    const machine = fakeMachine({
+      kernel: {
+        '/sys/devices/virtual/block/loop0/size': '0\n',
+        '/sys/devices/virtual/block/loop1/size': '8\n',
+      },
+      devices: ['loop0', 'loop1'].map((devname) => ({
+        path: `devices/virtual/block/${devname}`,
+        subsystem: 'block',
+        devname,
+      })),
+      media: { '/dev/loop0': { type: 'ext4', probe: 'hangs' }, '/dev/loop1': { ...stick } },
+    })
+    const found = await machine.run(blockDevices(machine, () => undefined))
+    expect(found.map(({ path }) => path)).toEqual(['/dev/loop1'])
+    expect(machine.clock.now()).toBeLessThan(10_000)
+  })
+
   it('is waited for by its event', async () => {
     const machine = fakeMachine({ disks: [{ devname: 'sda1', media: { ...stick }, afterMs: 4000 }] })
     const events = told()
@@ -113,6 +132,7 @@ describe('a share', () => {
     target: '/mnt',
     options: ['ro'],
     defaultServer: undefined,
+    reads: 'wait' as const,
     ...events,
   })
 
@@ -152,6 +172,51 @@ describe('a share', () => {
     expect(text).toMatch(/is the server up/)
     expect(events.notices.length).toBeGreaterThan(5)
     expect(machine.clock.now()).toBeLessThan(130_000)
+  })
+})
+
+describe('reads of a share', () => {
+  const share = { server: '10.0.2.2', path: '/srv', options: [] }
+  const optionsOf = async (machine: FakeMachine) =>
+    (await machine.mounts.list()).find(({ target }) => target === '/media/alpine_dev')?.options ?? []
+
+  it('fail while the system is built, and wait afterwards', async () => {
+    const machine = fakeMachine({ media: { '10.0.2.2:/srv': { type: 'nfs', files: {} } } })
+    await machine.run(openMedia(machine, ramPlan('alpine_dev=nfs:10.0.2.2:/srv'), undefined, told()))
+    expect(await optionsOf(machine)).toEqual(expect.arrayContaining(['softerr', 'timeo=100', 'retrans=2']))
+    await machine.run(mountForGood(machine, share, () => undefined))
+    expect(await optionsOf(machine)).toContain('hard')
+    expect((await optionsOf(machine)).join()).not.toMatch(/softerr|timeo|retrans/)
+    expect((await machine.mounts.list()).filter(({ type }) => type === 'nfs')).toHaveLength(1)
+  })
+
+  it('do what the command line asks for, where it does', async () => {
+    const machine = fakeMachine({ media: { '10.0.2.2:/srv': { type: 'nfs', files: {} } } })
+    const asked = 'alpine_dev=nfs:10.0.2.2:/srv,soft,timeo=50'
+    await machine.run(openMedia(machine, ramPlan(asked), undefined, told()))
+    expect(await optionsOf(machine)).toEqual(expect.arrayContaining(['soft', 'timeo=50']))
+    expect(await optionsOf(machine)).not.toContain('softerr')
+  })
+
+  it('that wait are told, and have an end', async () => {
+    const machine = fakeMachine()
+    const events = told()
+    const text = await refusalOf(
+      machine,
+      boundReads(machine, '10.0.2.2:/srv', events, () => new Promise(() => undefined)),
+    )
+    expect(text).toMatch(/10\.0\.2\.2:\/srv was not read within 10 minutes/)
+    expect(text).toMatch(/showmount -e 10\.0\.2\.2$/)
+    expect(events.notices[0]).toMatch(/still reading from 10\.0\.2\.2:\/srv after 20 s/)
+    expect(machine.clock.now()).toBeLessThan(750_000)
+  })
+
+  it('that are done in time are not told', async () => {
+    const machine = fakeMachine()
+    const events = told()
+    const read = machine.clock.sleep(5000).then(() => 'read')
+    expect(await machine.run(boundReads(machine, 'a:/b', events, () => read))).toBe('read')
+    expect(events.notices).toEqual([])
   })
 })
 

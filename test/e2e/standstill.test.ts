@@ -1,0 +1,89 @@
+/** File servers that refuse, or stop in the middle of a boot: each told within a time, and the boot goes on when they are back. */
+
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, expect, inject, it } from 'vitest'
+import { password } from '../../scripts/repository/overlay.ts'
+import { describeInLab } from '../support/lab/describe.ts'
+import { Lab } from '../support/lab/index.ts'
+import type { Machine } from '../support/qemu/machine.ts'
+import { bootGuest, logIn, patience, refusal, retry, runIn } from './guest.ts'
+import { overlayOf } from './stick.ts'
+
+/** A person is told after this at the latest. */
+const toldWithin = 60_000
+
+describeInLab('a server', () => {
+  const depot = mkdtempSync(join(tmpdir(), 'diskless-standstill-'))
+  const share = { path: depot, pseudo: '/srv/nfs/depot', access: 'ro' } as const
+  let lab: Lab
+  let guest: Machine
+
+  beforeAll(() => {
+    cpSync(join(inject('demo'), 'apks'), join(depot, 'apks'), { recursive: true })
+    writeFileSync(join(depot, 'box.apkovl.tar.gz'), overlayOf('patient'))
+  })
+  afterEach(async () => {
+    await guest?.stop()
+    await lab?.stop()
+  })
+  afterAll(() => rmSync(depot, { recursive: true }))
+
+  const boot = (...append: string[]) =>
+    bootGuest({ cards: [{ kind: 'tap', lab }], initrd: inject('fullInitrd'), append: ['ip=dhcp', ...append] })
+
+  async function refused(phase: string, ...words: readonly RegExp[]): Promise<void> {
+    const refused = await refusal(guest, 2 * patience)
+    expect(refused.phase, refused.text).toBe(phase)
+    for (const word of words) expect(refused.text).toMatch(word)
+    expect((await runIn(guest, 'grep -c nfs4* /proc/mounts')).output).toBe('0\n')
+  }
+
+  it('of NFS that speaks another version, exports nothing or something else is told; one that stops is waited for', async () => {
+    lab = await Lab.start({ exports: [share], nfs: { protocols: [3] } })
+    guest = await boot(`alpine_dev=nfs:${Lab.address}:/srv/nfs/depot,vers=4.2`)
+    await refused('media', /speaks none of the versions that were tried .*NFS 4\.2: /, /leave vers= out/)
+
+    await lab.serveNfs({ exports: [{ ...share, pseudo: '/srv/nfs/other' }] })
+    retry(guest)
+    await refused(
+      'media',
+      /the NFS server has no \/srv\/nfs\/depot, or hides it from this machine \(NFS 4\.2: /,
+      /showmount -e 10\.77\.0\.1/,
+    )
+
+    await lab.serveNfs({ exports: [{ ...share, clients: '10.77.0.250' }] })
+    retry(guest)
+    await refused('media', /has no \/srv\/nfs\/depot, or hides it/, /this machine’s address may mount it/)
+
+    await lab.serveNfs({ exports: [share] })
+    retry(guest)
+    await guest.events.waitFor('phase', { name: 'packages', state: 'start' }, patience)
+    await lab.nfs.kill()
+    const killed = Date.now()
+    const { fields } = await guest.events.waitFor('notice', { phase: 'packages' }, patience)
+    expect(Date.now() - killed).toBeLessThan(toldWithin)
+    expect(String(fields.text)).toMatch(/\/media\/alpine_dev\/apks\/.*timed out.*again in/i)
+    await lab.nfs.start()
+    await logIn(guest, password, 2 * patience)
+    expect((await runIn(guest, 'hostname; grep alpine_dev /proc/mounts')).output).toMatch(
+      /^patient\n.* \/media\/alpine_dev nfs4 ro,.*vers=4\.2.*,hard,/,
+    )
+  })
+
+  it('of HTTP that stops is told, and the boot goes on when it is back', async () => {
+    lab = await Lab.start({ http: depot })
+    const url = `http://${Lab.address}`
+    guest = await boot(`apkovl=${url}/box.apkovl.tar.gz`, `alpine_repo=${url}/apks`)
+    await guest.events.waitFor('phase', { name: 'packages', state: 'start' }, patience)
+    await lab.http.kill()
+    const killed = Date.now()
+    const { fields } = await guest.events.waitFor('notice', { phase: 'packages' }, patience)
+    expect(Date.now() - killed).toBeLessThan(toldWithin)
+    expect(String(fields.text)).toMatch(/10\.77\.0\.1\/apks\/.*again in/)
+    await lab.http.start()
+    await logIn(guest, password, 2 * patience)
+    expect((await runIn(guest, 'hostname')).output).toBe('patient\n')
+  })
+})
