@@ -1,15 +1,11 @@
 /** A repository's index: fetched from the first mirror that has it, and not believed before its signature is checked. */
 
-import type { fetchPipeline } from '../network/fetch.ts'
+import type { Fetch, FetchOptions } from '../network/fetch.ts'
 import { redactUrl } from '../network/url.ts'
 import type { IndexHandle, Sys } from '../sys/index.ts'
 import { BootError, hasCode } from '../sys/index.ts'
 import { indexUrl } from './repositories.ts'
 import type { SourceIndex } from './source.ts'
-
-/** How something is fetched, with its tries and mirrors. */
-export type Fetch = typeof fetchPipeline
-export type FetchOptions = NonNullable<Parameters<Fetch>[2]>
 
 /** A repository at one or several mirrors, the preferred one first. */
 export interface MirroredRepository {

@@ -3,10 +3,10 @@
  * files into the root and the scripts, goes in the order of the packages, one after the other, as apk does it.
  */
 
+import type { Fetch, FetchOptions } from '../network/fetch.ts'
 import { directoryIn, writeIn } from '../root/in-root.ts'
 import type { DatabaseHandle, StagedPackage, Sys } from '../sys/index.ts'
 import { BootError, hasCode, SysError } from '../sys/index.ts'
-import type { Fetch, FetchOptions } from './index.ts'
 import type { Owner } from './pkginfo.ts'
 import { ownerOf, parsePackageInfo, settleOwners } from './pkginfo.ts'
 import type { Script, ScriptFailure, ScriptKind } from './scripts.ts'

@@ -4,8 +4,8 @@
  * as the limits allow.
  */
 
+import type { FetchOptions } from '../network/fetch.ts'
 import type { Packages, StagedPackage } from '../sys/index.ts'
-import type { FetchOptions } from './index.ts'
 import type { SelectedPackage } from './select.ts'
 
 export interface StagingLimits {

@@ -270,6 +270,14 @@ export const parameters = {
     'The new system gets the initrd’s kernel modules, and its modloop service is taken out of its runlevel.',
     { default: 'a modloop' },
   ),
+  'diskless.cache': ours(
+    'diskless.cache=DEVICE[:FSTYPE]',
+    'A local disk that keeps the overlay, the packages and the modloop that came by the network: the next boot takes what has not changed from it, and with the servers down the last good state.',
+    { default: 'none' },
+  ),
+  'diskless.cache_size': ours('diskless.cache_size=SIZE', 'The most that the cache may hold.', {
+    default: 'half of its file system',
+  }),
   'diskless.apkovl_password': ours(
     'diskless.apkovl_password=URL',
     'Where the password of an encrypted overlay is fetched.',

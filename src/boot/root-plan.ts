@@ -1,5 +1,7 @@
 /** Which root the machine gets, and from where: root=, nfsroot=, loop=, alpine_dev=, apkovl= and their like. Pure. */
+
 import { BootError } from '../sys/error.ts'
+import { type CachePlan, planCache } from './cache-plan.ts'
 import { type DeviceName, type PlaceOnDevice, parseDeviceName, parsePlaceOnDevice } from './device.ts'
 import { type NfsShare, parseNfsShare } from './nfs.ts'
 import type { Settings } from './settings.ts'
@@ -26,6 +28,7 @@ export interface RamRootPlan {
   /** Whether serial lines that something is connected to get a login. */
   readonly autodetectSerial: boolean
   readonly modules: ModulesPlan
+  readonly cache: CachePlan | undefined
 }
 
 export type MediumPlan =
@@ -234,6 +237,7 @@ function planRam(settings: Settings): RamRootPlan {
     sshKey: settings.text('ssh_key'),
     autodetectSerial: settings.text('autodetect_serial') !== 'no',
     modules: planModules(settings),
+    cache: planCache(settings),
   }
 }
 

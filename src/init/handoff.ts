@@ -3,6 +3,7 @@
  * new system will look for it.
  */
 import type { BootPlan } from '../boot/plan.ts'
+import { closeCache } from '../cache/open.ts'
 import { mountForGood } from '../media/nfs-reads.ts'
 import { sysroot } from '../root/ram.ts'
 import { BootError, type Handoff, type Sys } from '../sys/index.ts'
@@ -20,6 +21,7 @@ export async function prepareHandoff(sys: Sys, plan: BootPlan, report: Report): 
 
 /** Everything that is mounted goes to where the new system looks for it; if PID 1 refuses, it comes back. */
 export async function handOver(sys: Sys, handoff: Handoff): Promise<never> {
+  await closeCache(sys)
   const moved = await moveMounts(sys)
   try {
     return await sys.supervisor.handoff(handoff)

@@ -9,7 +9,7 @@ import { parseRepositories, type Repository } from '../apk/repositories.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
 import type { Media } from '../media/media.ts'
 import { placesOfMedia, presentPath, readFstab } from '../media/places.ts'
-import { type FetchLimits, fetchPipeline, redactUrl } from '../network/fetch.ts'
+import { type Fetch, type FetchLimits, redactUrl } from '../network/fetch.ts'
 import type { Overlay } from '../overlay/apkovl.ts'
 import { sysroot } from '../root/ram.ts'
 import { BootError, chainOf, hasCode, type Sys } from '../sys/index.ts'
@@ -33,12 +33,13 @@ export async function fetchIndexes(
   online: boolean,
   found: Media,
   overlay: Promise<Overlay | undefined>,
+  fetch: Fetch,
   report: Report,
 ): Promise<Repositories> {
   const arch = plan.machine.architecture
   const lines = [...plan.root.repositories, ...found.repositories]
   const named = parseRepositories(lines.join('\n'), arch)
-  const early = named.map((repository) => fetchEarly(sys, arch, repository, overlay, report))
+  const early = named.map((repository) => fetchEarly(sys, { repository, arch, fetch }, overlay, report))
   const [indexes] = await Promise.all([Promise.all(early), overlay])
 
   const { cache, media } = await findCache(sys, found, report)
@@ -47,7 +48,7 @@ export async function fetchIndexes(
     if (known.has(repository.url)) continue
     known.add(repository.url)
     const optional = indexes.length > 0
-    const index = await fetchOfOverlay(sys, { arch, repository, optional, online, cache }, report)
+    const index = await fetchOfOverlay(sys, { arch, repository, fetch, optional, online, cache }, report)
     if (index !== undefined) indexes.push(index)
   }
   if (indexes.length === 0) throw noRepository(plan, media)
@@ -59,15 +60,20 @@ export async function fetchIndexes(
   return { indexes, cache, media, lines }
 }
 
+interface Wanted {
+  readonly repository: Repository
+  readonly arch: string
+  readonly fetch: Fetch
+}
+
 /** By the keys of the initrd at once; only if those do not do, by the overlay's as well. */
 async function fetchEarly(
   sys: Sys,
-  arch: string,
-  repository: Repository,
+  { repository, arch, fetch }: Wanted,
   overlay: Promise<Overlay | undefined>,
   report: Report,
 ): Promise<VerifiedIndex> {
-  const request = { repository: mirrorsOf(repository), arch, fetch: fetchPipeline }
+  const request = { repository: mirrorsOf(repository), arch, fetch }
   const options = fetchOptions(report, `the index of ${redactUrl(repository.url)}`)
   const keys = await findKeys(sys, undefined)
   try {
@@ -100,9 +106,7 @@ async function repositoriesOfOverlay(
 /** With alpine_repo= the overlay's repositories are a second choice: as apk does, the boot goes on without one. */
 const secondChoice: Partial<FetchLimits> = { triesPerUrl: 2, patienceMs: 15_000 }
 
-interface OfOverlay {
-  readonly arch: string
-  readonly repository: Repository
+interface OfOverlay extends Wanted {
   readonly optional: boolean
   readonly online: boolean
   readonly cache: PackageCache | undefined
@@ -110,7 +114,7 @@ interface OfOverlay {
 
 async function fetchOfOverlay(
   sys: Sys,
-  { arch, repository, optional, online, cache }: OfOverlay,
+  { arch, repository, fetch, optional, online, cache }: OfOverlay,
   report: Report,
 ): Promise<VerifiedIndex | undefined> {
   const local = repository.url.startsWith('/')
@@ -121,8 +125,7 @@ async function fetchOfOverlay(
     repository: mirrorsOf(repository),
     arch,
     keys: await findKeys(sys, sysroot),
-    fetch: ((at, wanted, options) =>
-      fetchPipeline(at, { ...wanted, limits }, options)) satisfies typeof fetchPipeline,
+    fetch: ((at, wanted, options) => fetch(at, { ...wanted, limits }, options)) satisfies Fetch,
   }
   const options = fetchOptions(report, `the index of ${shown}`)
   try {

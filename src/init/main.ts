@@ -1,8 +1,11 @@
 /** The story of a boot. */
 import type { BootPlan, RamBootPlan } from '../boot/plan.ts'
 import { type MountedRootPlan, overlayIsRemote, type RamRootPlan } from '../boot/root-plan.ts'
+import type { Cache } from '../cache/fetch.ts'
 import { type Media, noMedia, wantsMedia } from '../media/media.ts'
+import { fetchPipeline } from '../network/fetch.ts'
 import type { Handoff, Sys } from '../sys/index.ts'
+import { commitCache, prepareCache } from './cache.ts'
 import { loadDrivers } from './drivers.ts'
 import { prepareHandoff } from './handoff.ts'
 import { fetchIndexes } from './indexes.ts'
@@ -34,11 +37,14 @@ export function prepareBoot(sys: Sys, story: Story, screen: Screen) {
     (report, [plan]) => loadDrivers(sys, plan, report),
   )
 
-  const network = once(
-    'network',
-    () => [machine()],
-    (report, [plan]) => comeOnline(sys, plan, drivers(), report),
-  )
+  let cache: Cache | undefined
+  const joinOnce = () =>
+    once(
+      'network',
+      () => [machine()],
+      (report, [plan]) => comeOnline(sys, plan, drivers(), cache, report),
+    )
+  let network = joinOnce()
 
   const keymap = once(
     'keymap',
@@ -62,7 +68,22 @@ export function prepareBoot(sys: Sys, story: Story, screen: Screen) {
   }
 
   /** Alpine’s diskless mode: an empty tmpfs, the overlay, the packages of its world. */
-  function installSystem(plan: RamBootPlan): Promise<void> {
+  async function installSystem(plan: RamBootPlan): Promise<void> {
+    const { cache: wanted } = plan.root
+    if (wanted === undefined) return fillRoot(plan, undefined)
+    // That the last try found no network is no reason for this one to go without.
+    if (cache?.offline) network = joinOnce()
+    const opened = await phase('cache', [drivers()], (report) => prepareCache(sys, wanted, report))
+    cache = opened
+    const filled = fillRoot(plan, opened)
+    if (opened === undefined) return filled
+    return phase('commit', [network(), filled], (report, [online]) =>
+      commitCache(sys, opened, online?.mac, report),
+    )
+  }
+
+  function fillRoot(plan: RamBootPlan, cache: Cache | undefined): Promise<void> {
+    const fetch = cache?.fetch ?? fetchPipeline
     const root = phase('root', [drivers()], (report) => makeRoot(sys, plan, report))
 
     const media = openMediaOf(plan)
@@ -70,23 +91,23 @@ export function prepareBoot(sys: Sys, story: Story, screen: Screen) {
     // What a URL names comes without waiting for disks.
     const overlayMedia = overlayIsRemote(plan.root) ? Promise.resolve(noMedia) : media
     const overlay = phase('overlay', [network(), root, overlayMedia], (report, [online, , media]) =>
-      fetchOverlay(sys, plan, online, report, media),
+      fetchOverlay(sys, plan, { mac: online?.mac ?? cache?.state?.mac, fetch }, media, report),
     )
 
     const indexes = phase('index', [network(), media], (report, [online, media]) =>
-      fetchIndexes(sys, plan, online !== undefined, media, overlay, report),
+      fetchIndexes(sys, plan, online !== undefined || cache?.offline === true, media, overlay, fetch, report),
     )
 
     const packages = phase(
       'packages',
       [overlay, indexes, network()],
       (report, [overlay, repositories, online]) =>
-        installPackages(sys, plan, overlay, repositories, online?.server, report),
+        installPackages(sys, plan, { overlay, repositories, nextServer: online?.server, fetch }, report),
     )
 
     if (!bringsModules(plan.root)) return packages
     const modules = phase('modloop', [root, media, network()], (report, [, { media }]) =>
-      findModules(sys, plan, media, report),
+      findModules(sys, plan, media, fetch, report),
     )
     return phase('modules', [modules, packages], (report, [modules]) =>
       settleModules(sys, plan, modules, report),

@@ -3,7 +3,7 @@
  * modloop of different builds would be a system without drivers, so they stop the boot here.
  */
 import type { RamBootPlan } from '../boot/plan.ts'
-import { fetchPipeline, redactUrl } from '../network/fetch.ts'
+import { type Fetch, redactUrl } from '../network/fetch.ts'
 import { schemeOf } from '../network/url.ts'
 import {
   inspectModloop,
@@ -30,6 +30,7 @@ export async function findModules(
   sys: Sys,
   plan: RamBootPlan,
   media: readonly Place[],
+  fetch: Fetch,
   report: Report,
 ): Promise<SystemModules> {
   const { modules } = plan.root
@@ -42,7 +43,8 @@ export async function findModules(
       return { kind: 'kept', directory: await keptModules(sys, plan.machine.kernel) }
     case 'modloop': {
       const known = await readKnownModloop(sys)
-      if (modules.url !== undefined) return fetchModloop(sys, plan, modules.url, known, report)
+      if (modules.url !== undefined)
+        return fetchModloop(sys, plan, { url: modules.url, known, fetch }, report)
       return modules.path === undefined
         ? checkMedia(sys, plan, media, known, report)
         : checkNamed(sys, plan, media, modules.path, known, report)
@@ -60,11 +62,16 @@ async function keptModules(sys: Sys, kernel: string): Promise<string> {
   })
 }
 
+interface Wanted {
+  readonly url: string
+  readonly known: KnownModloop | undefined
+  readonly fetch: Fetch
+}
+
 async function fetchModloop(
   sys: Sys,
   plan: RamBootPlan,
-  url: string,
-  known: KnownModloop | undefined,
+  { url, known, fetch }: Wanted,
   report: Report,
 ): Promise<SystemModules> {
   const shown = redactUrl(url)
@@ -81,7 +88,7 @@ async function fetchModloop(
       { advice: ['serve the modloop over http'] },
     )
   }
-  await fetchChecked(sys, plan, url, known, report)
+  await fetchChecked(sys, plan, { url, known, fetch }, report)
   if (known === undefined) await refuseStrange(sys, plan, waitingModloop, shown, report)
   report.detail(`${shown}${known === undefined ? '' : ', its digest is right'}`)
   return { kind: 'fetched', name }
@@ -90,8 +97,7 @@ async function fetchModloop(
 async function fetchChecked(
   sys: Sys,
   plan: RamBootPlan,
-  url: string,
-  known: KnownModloop | undefined,
+  { url, known, fetch }: Wanted,
   report: Report,
 ): Promise<void> {
   const { free } = await sys.files.space(sysroot)
@@ -107,7 +113,7 @@ async function fetchChecked(
     sink: { kind: 'file' as const, path: waitingModloop, mode: 0o644 },
   }
   try {
-    await fetchPipeline<'file'>(sys, request, fetchOptions(report, 'the modloop'))
+    await fetch<'file'>(sys, request, fetchOptions(report, 'the modloop'))
   } catch (error) {
     if (!(error instanceof BootError)) throw error
     if (known !== undefined && hasCode(error.cause, 'DIGEST', 'TOO_BIG')) {

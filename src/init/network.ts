@@ -1,22 +1,50 @@
 /** The network phase: the right card of however many, with an address; asked for while drivers are still loading. */
-import type { BootPlan } from '../boot/plan.ts'
+import type { BootPlan, NetworkPlan } from '../boot/plan.ts'
+import type { Cache } from '../cache/fetch.ts'
+import { dateOf } from '../cache/state.ts'
 import { formatLease } from '../network/files.ts'
 import { joinNetwork, type NetworkUp } from '../network/join.ts'
 import { driverlessCards } from '../network/join-errors.ts'
-import type { Sys } from '../sys/index.ts'
+import { BootError, chainOf, type Sys } from '../sys/index.ts'
 import type { Report } from './story.ts'
 
 export const leasePath = '/run/diskless/lease.json'
 
-/** Undefined where the plan needs no network. */
+/** Undefined where the plan needs no network, or where the cache’s last good state has to do without one. */
 export async function comeOnline(
   sys: Sys,
   plan: BootPlan,
   drivers: Promise<void>,
+  cache: Cache | undefined,
   report: Report,
 ): Promise<NetworkUp | undefined> {
-  const { network, machine } = plan
+  const { network } = plan
   if (network.kind === 'none') return undefined
+  if (cache?.state === undefined) return join(sys, plan, network, drivers, report)
+  try {
+    const dhcpTimeoutMs = Math.min(network.dhcpTimeoutMs, withCacheMs)
+    return await join(sys, plan, { ...network, dhcpTimeoutMs }, drivers, report)
+  } catch (error) {
+    if (!(error instanceof BootError)) throw error
+    report.warn(
+      `there is no network (${chainOf(error).join(': ')}): the last good state${dateOf(cache.state)} is booted from the cache`,
+    )
+    report.detail('none: the cache has to do')
+    cache.goOffline()
+    return undefined
+  }
+}
+
+/** Milliseconds of DHCP where there is something to boot without it: longer than a spanning tree takes. */
+const withCacheMs = 60_000
+
+async function join(
+  sys: Sys,
+  { machine }: BootPlan,
+  network: Extract<NetworkPlan, { kind: 'join' }>,
+  drivers: Promise<void>,
+  report: Report,
+): Promise<NetworkUp> {
   const up = await joinNetwork(
     sys,
     {

@@ -1,5 +1,6 @@
 /** The overlay phase: the apkovl, found or fetched, checked, and unpacked into the root. */
 import type { RamBootPlan } from '../boot/plan.ts'
+import type { Fetch } from '../network/fetch.ts'
 import type { NetworkUp } from '../network/join.ts'
 import { type MediaOfOverlay, type Overlay, unpackOverlay } from '../overlay/apkovl.ts'
 import { sysroot } from '../root/ram.ts'
@@ -11,14 +12,15 @@ import { fetchOptions, type Report } from './story.ts'
 export async function fetchOverlay(
   sys: Sys,
   plan: RamBootPlan,
-  network: NetworkUp | undefined,
-  report: Report,
+  { mac, fetch }: { readonly mac: NetworkUp['mac'] | undefined; readonly fetch: Fetch },
   media: MediaOfOverlay,
+  report: Report,
 ): Promise<Overlay | undefined> {
   const target = {
     root: sysroot,
-    mac: network?.mac,
+    mac,
     uuid: plan.machine.uuid,
+    fetch,
     consoles: async () => (await shellConsoles(sys, plan)).map(({ device }) => device),
     onMissing: report.warn,
   }

@@ -9,7 +9,7 @@ import { indexSource } from '../apk/source.ts'
 import { makeWorld, type World, worldWords } from '../apk/world.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
 import { honourFstab, type Moved } from '../media/fstab.ts'
-import { fetchPipeline } from '../network/fetch.ts'
+import type { Fetch } from '../network/fetch.ts'
 import type { Overlay } from '../overlay/apkovl.ts'
 import { addConsoleLogins } from '../root/consoles.ts'
 import { directoryIn } from '../root/in-root.ts'
@@ -20,12 +20,19 @@ import { count, size } from './format.ts'
 import type { Repositories } from './indexes.ts'
 import { fetchOptions, type Report } from './story.ts'
 
+/** What earlier phases found. */
+interface Ingredients {
+  readonly overlay: Overlay | undefined
+  readonly repositories: Repositories
+  /** For an NFS share of fstab that names no server. */
+  readonly nextServer: string | undefined
+  readonly fetch: Fetch
+}
+
 export async function installPackages(
   sys: Sys,
   plan: RamBootPlan,
-  overlay: Overlay | undefined,
-  { indexes, cache, media, lines }: Repositories,
-  nextServer: string | undefined,
+  { overlay, repositories: { indexes, cache, media, lines }, nextServer, fetch }: Ingredients,
   report: Report,
 ): Promise<void> {
   const { packages: wanted } = await prepareRamRoot(sys, plan.root, overlay !== undefined)
@@ -48,7 +55,7 @@ export async function installPackages(
         selection,
         placesOf: source.placesOf,
         keep: overlay?.paths ?? [],
-        fetch: fetchPipeline,
+        fetch,
       },
       {
         signal: report.signal,

@@ -5,6 +5,7 @@ export type PhaseName =
   | 'machine'
   | 'drivers'
   | 'keymap'
+  | 'cache'
   | 'network'
   | 'root'
   | 'media'
@@ -13,6 +14,7 @@ export type PhaseName =
   | 'packages'
   | 'modloop'
   | 'modules'
+  | 'commit'
   | 'handoff'
 
 export interface PhaseSpan {

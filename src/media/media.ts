@@ -179,7 +179,9 @@ async function mountAt(
   fsType?: string | undefined,
 ): Promise<Medium> {
   // From an earlier try.
-  const before = (await sys.mounts.list()).find(({ source }) => source === device.path)
+  const before = (await sys.mounts.list()).find(
+    (entry) => entry.source === device.path && entry.target.startsWith('/media/'),
+  )
   const medium = { name: device.path, contents: device.contents }
   if (before !== undefined) return { ...medium, target: before.target }
   await mountDevice(sys, device, { target, fsType, options: ['ro'] })

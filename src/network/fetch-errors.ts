@@ -6,7 +6,8 @@ import { hostOf, redactUrl } from './url.ts'
 /**
  * - `again`: the same URL may well answer in a while.
  * - `elsewhere`: this URL will go on saying so; another mirror may differ.
- * - `stop`: no mirror can help (this machine is the reason), or none should be trusted with another try.
+ * - `stop`: no mirror can help (this machine is the reason), none should be trusted with another try, or none is
+ *   needed: what is known is still so.
  */
 export type Verdict = 'again' | 'elsewhere' | 'stop'
 
@@ -47,6 +48,7 @@ export function verdictOn(error: SysError): Verdict {
   if (error.code === 'TRUNCATED' && !isTransfer(error.operation)) return 'elsewhere'
   if (PASSING.has(error.code)) return 'again'
   if (FINAL.has(error.code)) return 'stop'
+  if (error.code === 'HTTP' && error.status === 304) return 'stop'
   if (error.code === 'HTTP') return isPassingStatus(error.status) ? 'again' : 'elsewhere'
   return 'elsewhere'
 }

@@ -3,7 +3,18 @@
  * with growing waits, every retry told, and at the end one error that says what was tried and what came back.
  */
 
-import type { Deadlines, Filter, PipelineOptions, Progress, Results, Sink, Sys } from '../sys/index.ts'
+import type {
+  Deadlines,
+  Filter,
+  Pipeline,
+  PipelineOptions,
+  Progress,
+  Results,
+  Sink,
+  Source,
+  Sys,
+  Validator,
+} from '../sys/index.ts'
 import { BootError, hasCode, SysError } from '../sys/index.ts'
 import { adviceFor, verdictOn } from './fetch-errors.ts'
 import { hostOf, redactUrl, sourceOf } from './url.ts'
@@ -38,6 +49,9 @@ export interface FetchRequest<K extends Sink['kind']> {
   readonly sink: Extract<Sink, { kind: K }>
   readonly deadlines?: Partial<Deadlines>
   readonly limits?: Partial<FetchLimits>
+  /** What is known of one of the URLs: an unchanged resource is an error with the cause HTTP, status 304. */
+  readonly known?: { readonly url: string; readonly validator: Validator }
+  readonly aside?: Pipeline['aside']
 }
 
 /** A try that failed, and that another one follows. */
@@ -53,6 +67,9 @@ export interface RetryNotice {
   readonly error: SysError
   readonly waitMs: number
 }
+
+/** `fetchPipeline`, or what does more. */
+export type Fetch = typeof fetchPipeline
 
 export interface FetchOptions {
   readonly signal?: AbortSignal
@@ -102,7 +119,12 @@ export async function fetchPipeline<K extends Sink['kind']>(
     mirror.tries++
     try {
       return await sys.pipelines.run<K>(
-        { source, filters: request.filters ?? [], sink: request.sink },
+        {
+          source: conditional(source, mirror.url, request.known),
+          ...(request.aside === undefined ? {} : { aside: request.aside }),
+          filters: request.filters ?? [],
+          sink: request.sink,
+        },
         pipelineOptions(options),
       )
     } catch (error) {
@@ -132,6 +154,10 @@ export async function fetchPipeline<K extends Sink['kind']>(
       if (waitMs > 0) await sys.clock.sleep(waitMs, options.signal)
     }
   }
+}
+
+function conditional(source: Source, url: string, known: FetchRequest<'file'>['known']): Source {
+  return source.kind === 'http' && known?.url === url ? { ...source, unlessStill: known.validator } : source
 }
 
 function newMirror(url: string, memory: HostMemory | undefined): Mirror {

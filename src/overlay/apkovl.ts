@@ -6,7 +6,7 @@
  */
 
 import type { OverlayPlan } from '../boot/root-plan.ts'
-import { type FetchOptions, fetchPipeline } from '../network/fetch.ts'
+import type { FetchOptions } from '../network/fetch.ts'
 import { chainOf, type Filter, type Sys } from '../sys/index.ts'
 import { chooseBackup } from './backup.ts'
 import { explainFailure, isMissing } from './failure.ts'
@@ -38,12 +38,13 @@ export async function unpackOverlay(
   const checked = plan.sha256 !== undefined || format.cipher !== undefined || Object.keys(keys).length > 0
   if (!checked && !plan.optional) return unpackDirectly(sys, found, format, target, options)
   try {
-    const copy = await copyOverlay(sys, found, plan, options).catch((error: unknown) => {
+    const copy = await copyOverlay(sys, target.fetch, found, plan, options).catch((error: unknown) => {
       if (isMissing(error)) return goWithout(plan, target, error)
       throw explainFailure(error, found.shown)
     })
     if (copy === undefined) return undefined
-    if (Object.keys(keys).length > 0) await checkSignature(sys, found, copy, keys, options)
+    if (Object.keys(keys).length > 0)
+      await checkSignature(sys, target.fetch, { overlay: found, copy, keys }, options)
     return await unpackCopy(sys, found, copy, { plan, format, target, options })
   } finally {
     await removeCopy(sys)
@@ -61,7 +62,7 @@ async function unpackDirectly(
   sys: OverlaySys,
   { place, shown }: Place,
   { unpack }: Format,
-  { root }: OverlayTarget,
+  { root, fetch }: OverlayTarget,
   options: FetchOptions,
 ): Promise<Overlay> {
   const request = {
@@ -71,7 +72,7 @@ async function unpackDirectly(
     sink: { kind: 'tree', root },
   } as const
   try {
-    const { bytes, paths } = await fetchPipeline<'tree'>(sys, request, options)
+    const { bytes, paths } = await fetch<'tree'>(sys, request, options)
     return { from: shown, bytes, paths }
   } catch (error) {
     throw explainFailure(error, shown)

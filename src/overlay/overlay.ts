@@ -1,4 +1,5 @@
 /** What unpacking an overlay takes and gives. */
+import type { Fetch } from '../network/fetch.ts'
 
 export interface Overlay {
   /** Where it came from, without a password. */
@@ -14,6 +15,7 @@ export interface OverlayTarget {
   /** Of the card that the network came up on. */
   readonly mac: string | undefined
   readonly uuid: string | undefined
+  readonly fetch: Fetch
   /** Consoles that a password is asked for on. */
   readonly consoles: () => Promise<readonly string[]>
   /** An overlay marked diskless.apkovl=optional could not be had. */

@@ -4,7 +4,7 @@
  */
 
 import type { OverlayChecks } from '../boot/root-plan.ts'
-import { type FetchOptions, fetchPipeline } from '../network/fetch.ts'
+import type { Fetch, FetchOptions } from '../network/fetch.ts'
 import { BootError, type Filter, hasCode, type Sys } from '../sys/index.ts'
 import { memoryForCopy, pipelineOptions } from './memory.ts'
 import { signatureOf } from './name.ts'
@@ -39,9 +39,10 @@ export async function overlayKeys(sys: Pick<Sys, 'files'>): Promise<Readonly<Rec
   return Object.fromEntries(names.map((name) => [name, `${keyDirectory}/${name}`]))
 }
 
-/** Rejects as `fetchPipeline` does. */
+/** Rejects as `fetch` does. */
 export async function copyOverlay(
   sys: StageSys,
+  fetch: Fetch,
   { place }: Place,
   { sha256 }: Pick<OverlayChecks, 'sha256'>,
   options: FetchOptions,
@@ -49,7 +50,7 @@ export async function copyOverlay(
   await sys.files.makeDirectory(directory, 0o700)
   const digest: readonly Filter[] =
     sha256 === undefined ? [] : [{ kind: 'digest', algorithm: 'sha256', expected: sha256 }]
-  const { bytes } = await fetchPipeline<'file'>(
+  const { bytes } = await fetch<'file'>(
     sys,
     {
       what: 'the overlay',
@@ -62,12 +63,17 @@ export async function copyOverlay(
   return { path: copyPath, bytes }
 }
 
+interface Signed {
+  readonly overlay: Place
+  readonly copy: Copy
+  readonly keys: Readonly<Record<string, string>>
+}
+
 /** Over the overlay as it is, encrypted or not. */
 export async function checkSignature(
   sys: StageSys,
-  overlay: Place,
-  copy: Copy,
-  keys: Readonly<Record<string, string>>,
+  fetch: Fetch,
+  { overlay, copy, keys }: Signed,
   options: FetchOptions,
 ): Promise<void> {
   const trusted = `must be signed by one of the keys of this initrd: ${Object.keys(keys).join(', ')}`
@@ -76,7 +82,7 @@ export async function checkSignature(
     'or make the initrd without keys for overlays',
   ]
   try {
-    await fetchPipeline<'file'>(
+    await fetch<'file'>(
       sys,
       {
         what: 'the signature of the overlay',

@@ -1,8 +1,11 @@
 /** Paths of the new root: symlinks in it may lead anywhere, and are followed inside of it only. */
 
-import type { Sys } from '../sys/index.ts'
+import { type Sys, SysError } from '../sys/index.ts'
 
-/** The outer path of a directory of the root, made with this mode when it is not there. `path` has no leading slash. */
+/**
+ * The outer path of a directory of the root, made with this mode when it is not there. `path` has no leading slash. A
+ * symlink there that leads nowhere inside of the root is ENOTDIR: outside of it, it may lead somewhere.
+ */
 export async function directoryIn(
   sys: Pick<Sys, 'files'>,
   root: string,
@@ -14,6 +17,10 @@ export async function directoryIn(
   const slash = path.lastIndexOf('/')
   const parent = slash < 0 ? root : await directoryIn(sys, root, path.slice(0, slash))
   const made = `${parent}/${path.slice(slash + 1)}`
+  if ((await sys.files.status(made)) !== undefined) {
+    const message = `leads nowhere in ${root}`
+    throw new SysError({ code: 'ENOTDIR', operation: 'files.makeDirectory', subject: made, message })
+  }
   await sys.files.makeDirectory(made, mode)
   return made
 }

@@ -79,16 +79,22 @@ export type Sink =
       readonly checksum: string
     }
 
-/** What every pipeline tells: bytes read from the source, and what an HTTP server said of the resource's state. */
+/** What every pipeline tells: bytes read from the source, what an HTTP server said of the resource's state, the copy. */
 export interface Flow {
   readonly bytes: number
   readonly validator?: Validator
+  readonly copied?: Copied
 }
+
+/** What became of the copy aside: never the reason that a pipeline fails. `sha256`: hex. */
+export type Copied =
+  | { readonly sha256: string; readonly bytes: number }
+  /** It could not be written, or grew too big, and nothing of it is left. */
+  | { readonly givenUp: string }
 
 /** What the sink made, by the sink's kind. */
 export interface Results {
-  /** `sha256`: hex, of what was written. */
-  file: Flow & { readonly sha256: string }
+  file: Flow
   discard: Flow
   /** `paths`: what was unpacked, relative to root, no leading slash, in archive order; directories end in `/`. */
   tree: Flow & { readonly paths: readonly string[] }
@@ -119,6 +125,8 @@ export interface StagedPackage {
 
 export interface Pipeline<K extends Sink['kind'] = Sink['kind']> {
   readonly source: Source
+  /** The source's bytes are written here too, at most so many; there once all went well. The path must be free. */
+  readonly aside?: { readonly path: string; readonly bytes: number }
   readonly filters: readonly Filter[]
   readonly sink: Extract<Sink, { kind: K }>
 }

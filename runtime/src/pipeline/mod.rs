@@ -1,6 +1,7 @@
 //! Pipelines: a source, filters and one sink, run on a thread of their own. `Pipelines` in src/sys/pipeline.ts.
 
 pub mod archive;
+mod aside;
 mod decrypt;
 pub mod failure;
 pub mod filter;
@@ -23,11 +24,13 @@ mod watch;
 use crate::error::Result;
 use crate::ops::{Call, Cancel, Emit, Ops};
 use crate::packages::{self, IndexHandle, StagedPackage};
+use aside::{Aside, Copied, Tee};
 use failure::{operation, sys_error};
 use filter::Filter;
 use serde::{Deserialize, Serialize};
 use source::{Metered, Source, Validator};
-use std::io;
+use std::cell::RefCell;
+use std::io::{self, Read};
 use std::rc::Rc;
 use std::time::Instant;
 use watch::{Watch, watched};
@@ -39,8 +42,15 @@ pub fn register(ops: &mut Ops) {
 #[derive(Deserialize)]
 pub struct Pipeline {
     source: Source,
+    aside: Option<AsideAt>,
     filters: Vec<Filter>,
     sink: Sink,
+}
+
+#[derive(Deserialize)]
+struct AsideAt {
+    path: String,
+    bytes: u64,
 }
 
 #[derive(Deserialize)]
@@ -74,6 +84,8 @@ pub struct Outcome {
     pub bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validator: Option<Validator>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copied: Option<Copied>,
     #[serde(flatten)]
     pub made: Made,
 }
@@ -81,7 +93,7 @@ pub struct Outcome {
 #[derive(Serialize)]
 #[serde(untagged)]
 pub enum Made {
-    File { sha256: String },
+    File {},
     Discard {},
     Tree { paths: Vec<String> },
     Text { text: String },
@@ -125,9 +137,17 @@ fn transfer(pipeline: &Pipeline, watch: &Rc<Watch>, emit: &Emit, subject: &str) 
     }
     let metered =
         Metered { source, watch: watch.clone(), emit, bytes: 0, told: Instant::now(), told_bytes: 0 };
-    let mut from = filter::apply(&pipeline.filters, Box::new(metered), subject)?;
+    let aside = pipeline.aside.as_ref().map(|at| RefCell::new(Aside::new(&at.path, at.bytes)));
+    let raw: Box<dyn Read> = match &aside {
+        None => Box::new(metered),
+        Some(aside) => Box::new(Tee { source: metered, aside }),
+    };
+    let mut from = filter::apply(&pipeline.filters, raw, subject)?;
     let made = match &pipeline.sink {
-        Sink::File { path, mode } => Made::File { sha256: sink::file(&mut from, path, *mode)? },
+        Sink::File { path, mode } => {
+            sink::file(&mut from, path, *mode)?;
+            Made::File {}
+        }
         Sink::Discard => Made::Discard {},
         Sink::Tree { root } => Made::Tree { paths: tree::unpack(&mut from, root, subject)? },
         Sink::Text { bytes } => Made::Text { text: sink::text(&mut from, *bytes, subject)? },
@@ -143,5 +163,7 @@ fn transfer(pipeline: &Pipeline, watch: &Rc<Watch>, emit: &Emit, subject: &str) 
         }
     };
     sink::drain(&mut from)?;
-    Ok(Outcome { bytes: watch.bytes(), validator, made })
+    drop(from);
+    let copied = aside.map(|aside| aside.into_inner().keep());
+    Ok(Outcome { bytes: watch.bytes(), validator, copied, made })
 }

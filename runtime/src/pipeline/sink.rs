@@ -1,9 +1,7 @@
 //! Sinks that keep bytes as they are: a file, a text in memory.
 
 use super::failure::{fail, failure, sys_error};
-use super::filter::hex;
 use super::inflate::CHUNK;
-use ring::digest::{Context, SHA256};
 use rustix::fs::{Mode, StatVfs, fchmod, fstatvfs};
 use std::fs::{File, OpenOptions, remove_file, rename};
 use std::io::{self, ErrorKind, Read, Write};
@@ -30,9 +28,19 @@ pub fn copy(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Removes a temporary file unless it was kept.
-struct Temporary {
+pub struct Temporary {
     path: String,
     kept: bool,
+}
+
+impl Temporary {
+    pub fn new(path: String) -> Temporary {
+        Temporary { path, kept: false }
+    }
+
+    pub fn keep(mut self) {
+        self.kept = true;
+    }
 }
 
 impl Drop for Temporary {
@@ -43,35 +51,29 @@ impl Drop for Temporary {
     }
 }
 
-/// Writes beside `path` and renames when everything is there: what is at `path` stays until then. Gives the SHA-256 of
-/// what was written, hex.
-pub fn file(from: &mut dyn Read, path: &str, mode: u32) -> io::Result<String> {
+/// Writes beside `path` and renames when everything is there: what is at `path` stays until then.
+pub fn file(from: &mut dyn Read, path: &str, mode: u32) -> io::Result<()> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let at = |error| failure(sys_error(error, "file", path));
     let beside = format!("{path}.part-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     let mut output = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).map_err(at)?;
-    let mut temporary = Temporary { path: beside, kept: false };
-    let mut writer = Writer { file: &mut output, path, sha256: Context::new(&SHA256) };
-    copy(from, &mut writer)?;
-    let sha256 = hex(writer.sha256.finish().as_ref());
+    let temporary = Temporary::new(beside);
+    copy(from, &mut Writer { file: &mut output, path })?;
     fchmod(&output, Mode::from_raw_mode(mode & 0o7777)).map_err(|error| at(error.into()))?;
     drop(output);
     rename(&temporary.path, path).map_err(at)?;
-    temporary.kept = true;
-    Ok(sha256)
+    temporary.keep();
+    Ok(())
 }
 
 struct Writer<'a> {
     file: &'a mut File,
     path: &'a str,
-    sha256: Context,
 }
 
 impl Write for Writer<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.file.write(bytes).map_err(|error| writing(error, "file", self.path, &*self.file))?;
-        self.sha256.update(&bytes[..count]);
-        Ok(count)
+        self.file.write(bytes).map_err(|error| writing(error, "file", self.path, &*self.file))
     }
     fn flush(&mut self) -> io::Result<()> {
         Ok(())

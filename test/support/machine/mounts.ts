@@ -97,6 +97,9 @@ export class FakeMounts implements Mounts {
   async remount(target: string, options: readonly string[]): Promise<void> {
     this.#faults.check('mounts.remount', target)
     const mount = this.#mountpoint('mounts.remount', target)
+    if (!options.includes('ro') && this.#sources.isWriteProtected(mount.source)) {
+      throw refusal('EROFS', 'mounts.remount', target)
+    }
     mount.options = flags(options)
     const size = this.#sizeOf(options)
     if (size === undefined) return

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import type {
+  Copied,
   Filter,
   Flow,
   Pipeline,
@@ -11,6 +12,7 @@ import type {
   Sink,
   Source,
 } from '../../../src/sys/index.ts'
+import { SysError } from '../../../src/sys/index.ts'
 import { readIndex, readPackage } from './apk.ts'
 import { aborted } from './clock.ts'
 import { extract } from './extract.ts'
@@ -62,7 +64,20 @@ export class FakePipelines implements Pipelines {
     if (options.signal?.aborted) throw aborted(`pipeline.${sink.kind}`, subject)
     const { validator } = read
     const flow = { bytes: read.body.length, ...(validator === undefined ? {} : { validator }) }
-    return this.#sinks[sink.kind](sink, bytes, subject, flow)
+    const result = this.#sinks[sink.kind](sink, bytes, subject, flow)
+    const { aside } = pipeline
+    return aside === undefined ? result : { ...result, copied: this.#copy(aside, read.body) }
+  }
+
+  #copy({ path, bytes }: { readonly path: string; readonly bytes: number }, body: Buffer): Copied {
+    if (body.length > bytes) return { givenUp: `more than ${bytes} bytes came, which is the limit` }
+    try {
+      this.#files.write(path, body, { operation: 'pipeline.aside', mode: 0o600 })
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error
+      return { givenUp: error.message }
+    }
+    return { sha256: createHash('sha256').update(body).digest('hex'), bytes: body.length }
   }
 
   async #read(
@@ -88,7 +103,7 @@ export class FakePipelines implements Pipelines {
       const to = this.#files.tree.writable('pipeline.file', sink.path, false)
       from.mount.fileSystem.setMode(from.inner, sink.mode)
       from.mount.fileSystem.rename(from.inner, to.inner)
-      return { ...flow, sha256: createHash('sha256').update(bytes).digest('hex') }
+      return flow
     },
     discard: (_sink, _bytes, _subject, flow) => flow,
     tree: (sink, bytes, subject, flow) => {

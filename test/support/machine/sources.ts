@@ -71,6 +71,10 @@ export class Sources {
     return { media, readOnly: media?.readOnly ?? false }
   }
 
+  isWriteProtected(source: string): boolean {
+    return this.#loopOf(source)?.readOnly ?? this.#media.get(source)?.readOnly ?? false
+  }
+
   /** What a block device, or a file with an image, holds. Throws ENOENT, EISDIR, EINVAL. */
   readable(operation: string, path: string): Found {
     const place = this.#place(operation, path)

@@ -7,6 +7,7 @@ const names: Readonly<Record<PhaseName, true>> = {
   machine: true,
   drivers: true,
   keymap: true,
+  cache: true,
   network: true,
   root: true,
   media: true,
@@ -15,6 +16,7 @@ const names: Readonly<Record<PhaseName, true>> = {
   packages: true,
   modloop: true,
   modules: true,
+  commit: true,
   handoff: true,
 }
 

@@ -4,6 +4,7 @@ import { parseCommandLine } from '../../../src/boot/command-line.ts'
 import { makePlan, type RamBootPlan } from '../../../src/boot/plan.ts'
 import { findModules } from '../../../src/init/modloop.ts'
 import { settleModules } from '../../../src/init/modules.ts'
+import { fetchPipeline } from '../../../src/network/fetch.ts'
 import { BootError, chainOf } from '../../../src/sys/index.ts'
 import { fakeMachine, type MachineOptions } from '../../support/machine/index.ts'
 import { keptReport } from '../../support/report.ts'
@@ -59,7 +60,7 @@ async function bring(
     await machine.mounts.mount(request)
   }
   const bringing = (async () => {
-    const found = await findModules(machine, plan, media, report)
+    const found = await findModules(machine, plan, media, fetchPipeline, report)
     for (const [path, content] of Object.entries(options.installed ?? {})) {
       await files.makeDirectory(`/sysroot${path.slice(0, path.lastIndexOf('/'))}`)
       if (content.startsWith('-> ')) await files.symlink(content.slice(3), `/sysroot${path}`)

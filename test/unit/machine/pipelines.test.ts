@@ -1,6 +1,6 @@
 /** The fake machine's pipelines and packages refuse what the host refuses, and leave what apk would. */
 
-import { createHash, generateKeyPairSync, sign } from 'node:crypto'
+import { generateKeyPairSync, sign } from 'node:crypto'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import {
@@ -99,8 +99,7 @@ describe('a detached signature', () => {
     ['RSA and SHA-512', sign('sha512', content, rsa.privateKey)],
     ['Ed25519', sign(null, content, ed25519.privateKey)],
   ])('by %s', async (_what, signature) => {
-    const sha256 = createHash('sha256').update(content).digest('hex')
-    expect(await run(signature)).toEqual({ bytes: 6, sha256 })
+    expect(await run(signature)).toEqual({ bytes: 6 })
   })
   test.each<[string, Buffer | undefined]>([
     ['of something else', sign('sha256', Buffer.from('other'), rsa.privateKey)],

@@ -6,6 +6,7 @@ import { expect } from 'vitest'
 import { directory, file, writeTar } from '../../../scripts/repository/tar.ts'
 import type { OverlayChecks, OverlayPlan } from '../../../src/boot/root-plan.ts'
 import { noMedia } from '../../../src/media/media.ts'
+import { fetchPipeline } from '../../../src/network/fetch.ts'
 import { type MediaOfOverlay, unpackOverlay } from '../../../src/overlay/apkovl.ts'
 import { BootError, chainOf } from '../../../src/sys/index.ts'
 import { fakeMachine, type MachineOptions } from '../../support/machine/index.ts'
@@ -84,6 +85,7 @@ async function attempt(plan: OverlayPlan, options: MachineOptions, media: Partia
     root: '/sysroot',
     mac: '52:54:00:00:00:01',
     uuid: '6c1f3f4e-0000-4000-8000-525400123456',
+    fetch: fetchPipeline,
     consoles: async () => ['/dev/ttyS0'],
     onMissing: (why: string) => missing.push(why),
   }

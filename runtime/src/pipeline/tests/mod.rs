@@ -1,5 +1,6 @@
 //! What the pipelines do with good bytes and with bad ones. Tests that unpack or mount run as root.
 
+mod aside;
 mod bytes;
 mod encrypted;
 mod network;

@@ -2,7 +2,6 @@
 
 use super::support::*;
 use crate::error::SysError;
-use crate::pipeline::Made;
 use serde_json::{Value, json};
 use std::process::Command;
 
@@ -62,11 +61,8 @@ fn what_openssl_signed_is_verified_whichever_key_and_digest() {
             let Some(signature) = sign(&dir, bits, digest, &path) else { return };
             let sink = json!({"kind": "file", "path": dir.join("out"), "mode": 0o644});
             let keys = json!({"a stranger": stranger, "ours": public});
-            let outcome = pipeline(file(&path), signed(&signature, keys), sink).expect("a good signature");
-            let Made::File { sha256 } = outcome.made else { panic!("not a file") };
-            let expected = ring::digest::digest(&ring::digest::SHA256, &bytes);
-            assert_eq!(sha256, crate::pipeline::filter::hex(expected.as_ref()), "{bits} {digest}");
-            assert_eq!(std::fs::read(dir.join("out")).expect("the file"), bytes);
+            pipeline(file(&path), signed(&signature, keys), sink).expect("a good signature");
+            assert_eq!(std::fs::read(dir.join("out")).expect("the file"), bytes, "{bits} {digest}");
         }
         // A digest that is not asked for.
         let Some(signature) = sign(&dir, bits, "sha1", &path) else { return };

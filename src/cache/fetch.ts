@@ -1,0 +1,261 @@
+/**
+ * Fetching with a cache. What cannot have changed (a package of this checksum, a file of this digest) comes from the disk
+ * without a word to its server; for the rest the server is asked whether it changed, and where no server answers, the
+ * last good state has to do, aloud. What comes is kept.
+ */
+
+import { type FetchOptions, type FetchRequest, fetchPipeline, redactUrl } from '../network/fetch.ts'
+import { verdictOn } from '../network/fetch-errors.ts'
+import { hostOf, schemeOf } from '../network/url.ts'
+import {
+  BootError,
+  chainOf,
+  type Filter,
+  hasCode,
+  type Mac,
+  type Results,
+  type Sink,
+  type Sys,
+  SysError,
+} from '../sys/index.ts'
+import { type CachedEntry, type CacheState, dateOf } from './state.ts'
+import type { Store } from './store.ts'
+
+export interface Cache {
+  readonly state: CacheState | undefined
+  readonly fetch: typeof fetchPipeline
+  /** No server can be reached, and nothing is asked for any more. */
+  readonly offline: boolean
+  goOffline(): void
+  /** This boot was good. */
+  commit(at: number, mac: Mac | undefined): Promise<CacheUse>
+}
+
+/** Of this boot's downloads. */
+export interface CacheUse {
+  /** How many came from the disk, and how many are new on it. */
+  readonly reused: number
+  readonly kept: number
+  /** Bytes of the latter. */
+  readonly keptBytes: number
+  /** What the disk has is what this boot used. */
+  readonly complete: boolean
+}
+
+/** What a request is about, whatever is made of it. */
+type Asked = Pick<FetchRequest<'discard'>, 'what' | 'urls' | 'filters'>
+
+type FetchSys = Pick<Sys, 'pipelines' | 'clock'>
+
+interface Held {
+  readonly path: string
+  readonly entry: CachedEntry
+  /** It was found by its URL, so that its server knows the validator. */
+  readonly url: string | undefined
+}
+
+/** With a copy at hand nobody is asked for long. */
+const briefly = { limits: { triesPerUrl: 2, patienceMs: 15_000 }, deadlines: { connectMs: 5_000 } }
+
+export function cacheOver(store: Store, onWarning: (text: string) => void): Cache {
+  const used = new Map<string, CachedEntry>()
+  const fresh = new Map<string, CachedEntry>()
+  const silent = new Set<string>()
+  let offline = false
+  let complete = true
+
+  async function fetch<K extends Sink['kind']>(
+    sys: FetchSys,
+    request: FetchRequest<K>,
+    options: FetchOptions = {},
+  ): Promise<Results[K]> {
+    const [url] = request.urls
+    if (url === undefined || !request.urls.every(isRemote)) return fetchPipeline(sys, request, options)
+    const held = await find(request)
+    const unasked = offline || silent.has(hostOf(url) ?? '')
+    if (held !== undefined && (unasked || isFixed(request, request.sink))) {
+      const result = await fromDisk(sys, request, held, options)
+      if (result !== undefined) return result
+    }
+    if (offline) throw notHeld(request, held)
+    try {
+      if (held === undefined || (await hasChanged(sys, request, held, options))) {
+        return await anew(sys, request, held, options)
+      }
+    } catch (error) {
+      const cause = error instanceof BootError ? error.cause : undefined
+      if (held === undefined || !(cause instanceof SysError) || verdictOn(cause) !== 'again') throw error
+      tellSilence(url, cause)
+      const result = await fromDisk(sys, request, held, options)
+      if (result === undefined) throw error
+      return result
+    }
+    return (await fromDisk(sys, request, held, options)) ?? anew(sys, request, undefined, options)
+  }
+
+  /** Without a byte of it: what changed is fetched by another request, with the disk made ready to keep it. */
+  async function hasChanged(
+    sys: FetchSys,
+    { what, urls }: Asked,
+    { url, entry: { validator } }: Held,
+    options: FetchOptions,
+  ): Promise<boolean> {
+    if (url === undefined || validator === undefined) return true
+    const known = { url, validator }
+    const nothing = { filters: [{ kind: 'limit', bytes: 0 }], sink: { kind: 'discard' } } as const
+    try {
+      await fetchPipeline<'discard'>(sys, { what, urls, known, ...nothing, ...briefly }, options)
+      return true
+    } catch (error) {
+      const cause = error instanceof BootError ? error.cause : undefined
+      if (hasCode(cause, 'HTTP') && cause.status === 304) return false
+      if (hasCode(cause, 'TOO_BIG')) return true
+      throw error
+    }
+  }
+
+  async function find({ urls, filters }: Asked): Promise<Held | undefined> {
+    const expected = expectedDigest(filters)
+    const entries = [...(store.state?.entries ?? [])]
+    const byUrl = urls.flatMap((url) => {
+      const entry = store.state?.entries.get(redactUrl(url))
+      return entry === undefined ? [] : [{ url, entry }]
+    })
+    const byDigest = entries.map(([, entry]) => ({ url: undefined, entry }))
+    for (const { url, entry } of expected === undefined ? byUrl : [...byUrl, ...byDigest]) {
+      if (expected !== undefined && entry.sha256 !== expected) continue
+      const path = await store.find(entry)
+      if (path !== undefined) return { url, entry, path }
+    }
+    return undefined
+  }
+
+  /** Undefined: what is there is damaged, and not there any more. */
+  async function fromDisk<K extends Sink['kind']>(
+    sys: FetchSys,
+    request: FetchRequest<K>,
+    { path, entry }: Held,
+    { signal, onProgress }: FetchOptions,
+  ): Promise<Results[K] | undefined> {
+    const source = { kind: 'file', path } as const
+    const whole: readonly Filter[] = [
+      { kind: 'limit', bytes: entry.bytes },
+      { kind: 'digest', algorithm: 'sha256', expected: entry.sha256 },
+    ]
+    const until = signal === undefined ? {} : { signal }
+    try {
+      // What a tree has unpacked before its last byte was seen would be in the root.
+      if (request.sink.kind === 'tree') {
+        await sys.pipelines.run<'discard'>({ source, filters: whole, sink: { kind: 'discard' } }, until)
+      }
+      const result = await sys.pipelines.run<K>(
+        { source, filters: [...whole, ...(request.filters ?? [])], sink: request.sink },
+        { ...until, ...(onProgress === undefined ? {} : { onProgress }) },
+      )
+      note(request, entry)
+      return result
+    } catch (error) {
+      if (!hasCode(error, ...damage)) throw error
+      onWarning(`the cache’s copy of ${request.what} is damaged: ${error.message.replace(/^[^:]*: /, '')}`)
+      await store.drop(entry)
+      return undefined
+    }
+  }
+
+  async function anew<K extends Sink['kind']>(
+    sys: FetchSys,
+    request: FetchRequest<K>,
+    held: Held | undefined,
+    options: FetchOptions,
+  ): Promise<Results[K]> {
+    const place = await store.begin()
+    const result = await fetchPipeline<K>(
+      sys,
+      {
+        ...request,
+        ...(held === undefined ? {} : briefly),
+        ...(place === undefined ? {} : { aside: place }),
+      },
+      options,
+    )
+    const { copied, validator } = result
+    const kept =
+      place === undefined || copied === undefined ? undefined : await store.keep(place.path, copied)
+    if (kept === undefined) complete = false
+    else note(request, { ...kept, validator }, true)
+    return result
+  }
+
+  function note({ urls }: Asked, entry: CachedEntry, isNew = false): void {
+    for (const url of urls) {
+      used.set(redactUrl(url), entry)
+      if (isNew) fresh.set(redactUrl(url), entry)
+    }
+  }
+
+  function tellSilence(url: string, cause: SysError): void {
+    const host = hostOf(url) ?? redactUrl(url)
+    if (silent.has(host)) return
+    silent.add(host)
+    const when = store.state === undefined ? '' : dateOf(store.state)
+    onWarning(
+      `${host} does not answer (${chainOf(cause).join(': ')}): what it served at the last good boot${when} comes from the cache`,
+    )
+  }
+
+  return {
+    state: store.state,
+    fetch,
+    get offline() {
+      return offline
+    },
+    goOffline: () => {
+      offline = true
+    },
+    commit: async (at, mac) => {
+      const use = {
+        reused: used.size - fresh.size,
+        kept: fresh.size,
+        keptBytes: [...fresh.values()].reduce((sum, { bytes }) => sum + bytes, 0),
+      }
+      const same = fresh.size === 0 && used.size === store.state?.entries.size && store.state.mac === mac
+      if (complete && !same && !offline) await store.commit({ at, mac, entries: used })
+      return { ...use, complete }
+    },
+  }
+}
+
+/** How a copy shows that it is not what it was. */
+const damage = [
+  'DIGEST',
+  'SIGNATURE',
+  'FORMAT',
+  'TRUNCATED',
+  'TOO_BIG',
+  'EIO',
+  'EUCLEAN',
+  'EBADMSG',
+  'ENOENT',
+] as const
+
+function isRemote(url: string): boolean {
+  return ['http', 'https', 'tftp'].includes(schemeOf(url) ?? '')
+}
+
+/** Whether what the request asks for can be only this, whatever the server has by now. */
+function isFixed({ filters }: Asked, sink: Sink): boolean {
+  return sink.kind === 'apk-stage' || expectedDigest(filters) !== undefined
+}
+
+/** The digest that the source itself must have: not that of what a filter makes of it. */
+function expectedDigest(filters: readonly Filter[] = []): string | undefined {
+  const [first] = filters.filter(({ kind }) => kind !== 'limit')
+  return first?.kind === 'digest' && first.algorithm === 'sha256' ? first.expected : undefined
+}
+
+function notHeld({ what, urls }: Asked, held: Held | undefined): BootError {
+  const shown = redactUrl(urls[0] ?? '')
+  return held === undefined
+    ? new BootError(`${what} is not in the cache, and there is no network to fetch ${shown}`)
+    : new BootError(`${what} is damaged in the cache, and there is no network to fetch ${shown} again`)
+}
