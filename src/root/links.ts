@@ -95,8 +95,17 @@ async function showExport(
     return
   }
   for (const text of said) events.onNotice(text)
+  await keepMounted(sys)
   await sys.mounts.unmount(upperMount, { lazy: true })
   await sys.mounts.unmount(lowerMount, { lazy: true })
+}
+
+/** systemd.mount(5): its mounts end before it does, unless told. This one would fail to, as systemd itself runs from it. */
+async function keepMounted(sys: Sys): Promise<void> {
+  const path = '/run/systemd/system/nfsroot.mount.d'
+  if ((await sys.files.resolveIn(base, '/usr/lib/systemd/systemd')) === undefined) return
+  await sys.files.makeDirectory(path)
+  await sys.files.writeText(`${path}/diskless.conf`, '[Unit]\nDefaultDependencies=no\n', { mode: 0o644 })
 }
 
 async function copyDirectory(sys: Sys, name: string): Promise<void> {

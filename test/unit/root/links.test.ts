@@ -82,6 +82,13 @@ it('hides the NFS mount from the scripts of a shutdown, who would unmount it', a
   expect(types).not.toContain('nfs')
 })
 
+it('lets systemd, which runs from the export, not unmount it', async () => {
+  const { machine, network } = machineWith({ '/usr/lib/systemd/systemd': { content: 'x', mode: 0o755 } })
+  await machine.run(mountNfsRoot(machine, plan, network, rootEvents()))
+  const unit = await machine.files.readText('/run/systemd/system/nfsroot.mount.d/diskless.conf')
+  expect(unit).toBe('[Unit]\nDefaultDependencies=no\n')
+})
+
 it('works without overlayfs, and says what shutdowns need then', async () => {
   const { machine, network } = machineWith({}, { fileSystems: ['tmpfs', 'nfs'] })
   const events = rootEvents()
