@@ -18,15 +18,15 @@ const vitest = 'node_modules/vitest/vitest.mjs'
 /** What runs, and which of the tools below it needs. */
 const tasks = {
   start: { run: ['scripts/demo.ts'], needs: ['rust', 'guest'] },
-  test: { run: ['scripts/test.ts'], needs: ['rust', 'guest', 'links', 'lab', 'disks'] },
+  test: { run: ['scripts/test.ts'], needs: ['rust', 'guest', 'links', 'lab', 'disks', 'trees'] },
   dev: { run: ['scripts/dev.ts'], needs: ['rust', 'guest'] },
   check: { run: ['scripts/check.ts'], needs: ['rust'] },
   docs: { run: ['scripts/docs.ts'], needs: [] },
   unit: { run: [vitest, 'run', '--project', 'unit'], needs: [] },
   engine: { run: [vitest, 'run', '--project', 'engine'], needs: [] },
   runtime: { run: ['scripts/test.ts', 'runtime'], needs: ['rust', 'links'] },
-  e2e: { run: ['scripts/test.ts', 'e2e'], needs: ['rust', 'guest', 'lab', 'disks'] },
-  'e2e-all': { run: ['scripts/test.ts', 'e2e-all'], needs: ['rust', 'guest', 'lab', 'disks'] },
+  e2e: { run: ['scripts/test.ts', 'e2e'], needs: ['rust', 'guest', 'lab', 'disks', 'trees'] },
+  'e2e-all': { run: ['scripts/test.ts', 'e2e-all'], needs: ['rust', 'guest', 'lab', 'disks', 'trees'] },
   measure: { run: ['scripts/measure.ts'], needs: ['rust', 'guest', 'lab', 'disks'] },
   lab: { run: ['scripts/lab.ts'], needs: ['rust', 'guest', 'lab'] },
   cli: { run: [join(root, 'src/cli/main.ts')], needs: [] },
@@ -67,6 +67,7 @@ const debian = {
     sgdisk: 'gdisk',
     openssl: 'openssl',
   },
+  trees: { mmdebstrap: 'mmdebstrap' },
 }
 
 /** The units of packages whose servers are to run in the lab only, and that Debian would start. */
