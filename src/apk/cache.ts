@@ -5,13 +5,13 @@
 
 import type { Sys } from '../sys/index.ts'
 import { sha1 } from './sha1.ts'
-import { field } from './stanza.ts'
+import { field, numberField } from './stanza.ts'
 
 export interface PackageCache {
   readonly directory: string
   /** Names of its files. */
   readonly files: ReadonlySet<string>
-  /** Stanzas of those packages that only the cache has. */
+  /** Stanzas of those packages that only the cache has, and of those that are a name only (`apk add --virtual`). */
   readonly installed: readonly string[]
 }
 
@@ -25,7 +25,7 @@ export async function openCache(
   const text = trusted && files.has('installed') ? await sys.files.readText(`${directory}/installed`) : ''
   const installed = text.split(/\n{2,}/).filter((stanza) => {
     const name = stanza === '' ? undefined : cachedName(stanza)
-    return name !== undefined && files.has(name)
+    return name !== undefined && (files.has(name) || numberField(stanza, 'I') === 0)
   })
   return { directory, files, installed }
 }

@@ -143,7 +143,8 @@ class Installation {
   }
 
   async run(): Promise<InstallReport> {
-    const staging = new Staging(this.#sys, this.#packages, (pkg, options) => this.#fetch(pkg, options), {
+    const staged = this.#packages.filter((pkg) => !this.#isVirtual(pkg))
+    const staging = new Staging(this.#sys, staged, (pkg, options) => this.#fetch(pkg, options), {
       ...(this.#request.limits === undefined ? {} : { limits: this.#request.limits }),
       signal: this.#signal,
       onBytes: (bytes) => {
@@ -152,9 +153,13 @@ class Installation {
       },
     })
     try {
-      for (const [n, pkg] of this.#packages.entries()) {
-        this.#stage = await staging.take(n)
-        await this.#install(pkg, this.#stage)
+      let taken = 0
+      for (const pkg of this.#packages) {
+        if (this.#isVirtual(pkg)) await this.#enter(pkg)
+        else {
+          this.#stage = await staging.take(taken++)
+          await this.#install(pkg, this.#stage)
+        }
         this.#done++
         this.#tellProgress()
       }
@@ -173,6 +178,17 @@ class Installation {
       scriptFailures: this.#scriptFailures,
       conflicts: this.#conflicts,
     }
+  }
+
+  /** `apk add --virtual` makes them: a name for what they depend on, and no file. */
+  #isVirtual(pkg: SelectedPackage): boolean {
+    return pkg.installedSize === 0 && this.#request.placesOf(pkg).length === 0
+  }
+
+  async #enter(pkg: SelectedPackage): Promise<void> {
+    const extras = { replaces: undefined, replacesPriority: 0, tag: pkg.tag }
+    const stanza = installedStanza(pkg.stanza, extras)
+    await this.#sys.packages.enter(this.#database, { name: pkg.name, stanza })
   }
 
   async #fetch(pkg: SelectedPackage, options: FetchOptions): Promise<StagedPackage> {

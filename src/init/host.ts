@@ -131,6 +131,7 @@ function packages(wire: Wire): sys.Packages {
     closeIndex: (index) => wire.call('packages.closeIndex', { index }),
     openDatabase: (root, keep) => wire.call('packages.openDatabase', { root, keep }),
     commit: (database, request) => wire.call('packages.commit', { database, ...request }),
+    enter: (database, request) => wire.call('packages.enter', { database, ...request }),
     extractScript: (stage, script, path) => wire.call('packages.extractScript', { stage, script, path }),
     discard: (stage) => wire.call('packages.discard', { stage }),
     writeDatabase: (database, broken) => wire.call('packages.writeDatabase', { database, broken }),

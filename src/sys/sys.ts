@@ -220,6 +220,8 @@ export interface Packages {
    * whom it is left; any other owner is a conflict: the path is taken and told in `conflicts`.
    */
   commit(database: number, request: CommitRequest): Promise<CommitResult>
+  /** Enters a package that has no files, and so no stage; `stanza` as in CommitRequest. */
+  enter(database: number, request: Pick<CommitRequest, 'name' | 'stanza'>): Promise<void>
   /** Writes a stage's script to a path, executable. */
   extractScript(stage: number, script: string, path: string): Promise<void>
   /** Removes a stage that is not going to be committed. */

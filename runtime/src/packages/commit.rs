@@ -23,6 +23,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 
 pub const COMMIT: &str = "packages.commit";
+pub const ENTER: &str = "packages.enter";
 
 #[derive(Deserialize)]
 pub struct CommitRequest {
@@ -52,13 +53,9 @@ pub fn commit(
     stage: &mut Stage,
     request: &CommitRequest,
 ) -> io::Result<CommitResult> {
-    if database.packages.iter().any(|package| package.name == request.name) {
-        return Err(fail("EEXIST", COMMIT, &request.name, "a package of this name is installed already"));
-    }
+    let mut package = new_package(database, COMMIT, &request.name, &request.stanza)?;
     database.unsettled = true;
     database.root.forget();
-    let stanza = request.stanza.lines().filter(|line| !line.is_empty());
-    let mut package = Package::new(stanza.map(|line| format!("{line}\n")).collect());
     let mut commit = Commit {
         owners: Owners::read(&database.root),
         database,
@@ -89,6 +86,27 @@ pub fn commit(
     }
     database.packages.push(package);
     Ok(CommitResult { conflicts, directories })
+}
+
+#[derive(Deserialize)]
+pub struct EnterRequest {
+    pub name: String,
+    stanza: String,
+}
+
+/// Enters a package that has no files, and so needs no stage.
+pub fn enter(database: &mut Database, request: &EnterRequest) -> io::Result<()> {
+    let package = new_package(database, ENTER, &request.name, &request.stanza)?;
+    database.packages.push(package);
+    Ok(())
+}
+
+fn new_package(database: &Database, operation: &str, name: &str, stanza: &str) -> io::Result<Package> {
+    if database.packages.iter().any(|package| package.name == name) {
+        return Err(fail("EEXIST", operation, name, "a package of this name is installed already"));
+    }
+    let lines = stanza.lines().filter(|line| !line.is_empty());
+    Ok(Package::new(lines.map(|line| format!("{line}\n")).collect()))
 }
 
 struct Commit<'a> {

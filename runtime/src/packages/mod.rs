@@ -37,6 +37,7 @@ pub fn register(ops: &mut Ops) {
     ops.inline("packages.closeIndex", close_index);
     ops.pool("packages.openDatabase", open_database);
     ops.pool("packages.commit", commit_stage);
+    ops.inline("packages.enter", enter);
     ops.pool("packages.extractScript", extract_script);
     ops.pool("packages.discard", discard);
     ops.pool("packages.writeDatabase", write_database);
@@ -221,6 +222,20 @@ fn commit_stage(arguments: Commit, _: &Cancel, _: &Emit) -> Result<CommitResult>
     drop(stage);
     kept().stages.remove(&request.stage);
     result
+}
+
+#[derive(Deserialize)]
+struct Enter {
+    database: u32,
+    #[serde(flatten)]
+    request: commit::EnterRequest,
+}
+
+fn enter(arguments: Enter) -> Result<()> {
+    let Enter { database, request } = arguments;
+    let database = database_of(commit::ENTER, database)?;
+    let mut database = database.lock().expect("no panic while it is held");
+    commit::enter(&mut database, &request).map_err(|error| sys_error(error, commit::ENTER, &request.name))
 }
 
 #[derive(Deserialize)]

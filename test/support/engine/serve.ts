@@ -198,6 +198,9 @@ function rooms(sys: Sys): Readonly<Record<string, Operation>> {
     'packages.commit': op((a: { database: number } & Parameters<typeof packages.commit>[1]) =>
       packages.commit(a.database, a),
     ),
+    'packages.enter': op((a: { database: number } & Parameters<typeof packages.enter>[1]) =>
+      packages.enter(a.database, a),
+    ),
     'packages.extractScript': op((a: Path & { stage: number; script: string }) =>
       packages.extractScript(a.stage, a.script, a.path),
     ),

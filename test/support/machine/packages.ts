@@ -145,6 +145,12 @@ export class FakePackages implements Packages {
     return { conflicts, directories: [...directories].filter((each) => each !== '') }
   }
 
+  async enter(database: number, request: Pick<CommitRequest, 'name' | 'stanza'>): Promise<void> {
+    this.#faults.check('packages.enter', request.name)
+    const installed = this.#get(this.#databases, database, 'packages.enter')
+    installed.enter({ ...request, checksum: '', scripts: new Map(), entries: [] })
+  }
+
   async extractScript(stage: number, script: string, path: string): Promise<void> {
     const operation = 'packages.extractScript'
     const content = this.#get(this.#stages, stage, operation).content.scripts.get(script)

@@ -106,6 +106,21 @@ describe('the package cache', () => {
     expect(await read('/usr/bin/gone')).toBe('still here')
   })
 
+  it('has what was a name only: apk add --virtual', async () => {
+    const virtual =
+      'C:Q1AAAAAAAAAAAAAAAAAAAAAAAAAAA=\nP:.tools\nV:20260101.120000\nA:noarch\nS:0\nI:0\nT:virtual meta package\nU:\nL:\nD:gone\n\n'
+    const { console, kind, machine, read } = await bootFrom({
+      world: ['.tools'],
+      files: { '/cache/installed': `${virtual}${indexText([gone])}`, [inCache(gone)]: gone.bytes },
+    })
+    expect(kind).toBe('handoff')
+    expect(console).not.toMatch(/warning/)
+    expect(await read('/usr/bin/gone')).toBe('still here')
+    expect(await read('/etc/apk/world')).toBe('.tools\nalpine-base\n')
+    expect(await read('/lib/apk/db/installed')).toContain(`P:.tools\nV:20260101.120000\n`)
+    expect(machine.packages.held).toEqual({ indexes: 0, stages: 0 })
+  })
+
   it('is asked before the network, and the network where a file in it is damaged', async () => {
     const other = packageOf({ name: 'other', entries: [file('usr/bin/other', 'whole', 0o755)] })
     const { kind, read, machine } = await bootFrom(

@@ -338,3 +338,15 @@ fn scripts_and_triggers_are_kept_for_the_real_apk() {
     assert_eq!(read("scripts.tar").len(), archive.len());
     assert_eq!(read("triggers"), format!("{checksum} /bin /usr/*\n").as_bytes());
 }
+
+#[test]
+fn a_package_without_files_is_entered_without_a_stage() {
+    let root = Directory::new();
+    let database = database(&root, &[]);
+    let stanza = "C:Q1AAAA\nP:.deps\nV:20260101.120000\nI:0\nD:one\n";
+    let request = json!({"database": database, "name": ".deps", "stanza": stanza});
+    call("packages.enter", request.clone()).expect("entered");
+    assert_eq!(call("packages.enter", request).expect_err("twice").code, "EEXIST");
+    commit(&root, &database, "one", &[]).expect("committed");
+    assert!(installed(&root, &database).starts_with(&format!("{stanza}\n")));
+}
