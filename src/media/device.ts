@@ -80,7 +80,7 @@ async function lookFor(
   if (name.kind === 'path' && (await sys.files.status(name.path))?.kind === 'block') {
     return { path: name.path, contents: await sys.devices.probe(name.path, probeMs) }
   }
-  for (const path of await disks(sys)) {
+  for (const { path } of await disks(sys)) {
     const device = known.get(path) ?? (await probed(sys, path))
     if (device !== undefined) known.set(path, device)
   }
@@ -99,12 +99,22 @@ export async function blockDevices(
   sys: Machine,
   onNotice: (text: string) => void,
 ): Promise<readonly BlockDevice[]> {
-  const found: BlockDevice[] = []
-  for (const path of await disks(sys)) {
-    const device = await probed(sys, path, onNotice)
-    if (device !== undefined) found.push(device)
+  const found: (BlockDevice & Node)[] = []
+  for (const node of await disks(sys)) {
+    const device = await probed(sys, node.path, onNotice)
+    if (device !== undefined) found.push({ ...node, ...device })
   }
-  return found
+  return found.filter((disk) => !found.some((part) => part !== disk && isSameDisc(disk, part)))
+}
+
+/** An ISO written to a stick is the stick, and its first partition too: whoever mounts the one, locks the others. */
+function isSameDisc(disk: BlockDevice & Node, part: BlockDevice & Node): boolean {
+  return (
+    part.sysPath.startsWith(`${disk.sysPath}/`) &&
+    disk.contents.type === 'iso9660' &&
+    part.contents.type === 'iso9660' &&
+    part.contents.uuid === disk.contents.uuid
+  )
 }
 
 async function probed(
@@ -123,17 +133,24 @@ async function probed(
   }
 }
 
+interface Node {
+  /** Below /dev. */
+  readonly path: string
+  /** Below /sys. */
+  readonly sysPath: string
+}
+
 /**
- * Paths of what is worth a look. A loop device without a file has no size, and there are eight: looking takes a process
+ * What is worth a look. A loop device without a file has no size, and there are eight: looking takes a process
  * each. Of a real drive only opening it tells whether a medium has come.
  */
-async function disks(sys: Pick<Sys, 'devices' | 'files'>): Promise<readonly string[]> {
+async function disks(sys: Pick<Sys, 'devices' | 'files'>): Promise<readonly Node[]> {
   const there = (await sys.devices.list()).filter(isDisk)
   const sizeOf = ({ path }: Device) => `/sys/${path}/size`
   const sizes = await sys.files.readTexts(there.filter(isVirtual).map(sizeOf))
   return there
     .filter((device) => sizes.get(sizeOf(device))?.trim() !== '0')
-    .map(({ devname }) => `/dev/${devname}`)
+    .map(({ devname, path }) => ({ path: `/dev/${devname}`, sysPath: path }))
 }
 
 function isVirtual({ path }: Device): boolean {

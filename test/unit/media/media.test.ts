@@ -1,35 +1,14 @@
 /** Media: devices by name, shares by version, what is found on them, and where fstab wants them. */
 import { describe, expect, it } from 'vitest'
-import { parseCommandLine } from '../../../src/boot/command-line.ts'
 import { parseDeviceName, parsePlaceOnDevice } from '../../../src/boot/device.ts'
 import { parseNfsShare } from '../../../src/boot/nfs.ts'
-import type { RamRootPlan } from '../../../src/boot/root-plan.ts'
-import { planRoot } from '../../../src/boot/root-plan.ts'
-import { readSettings } from '../../../src/boot/settings.ts'
 import { blockDevices, mountDevice, waitForDevice } from '../../../src/media/device.ts'
-import { honourFstab } from '../../../src/media/fstab.ts'
-import { type MediaEvents, noMedia, openMedia, wantsMedia } from '../../../src/media/media.ts'
+import { type MediaEvents, openMedia, wantsMedia } from '../../../src/media/media.ts'
 import { mountNfs } from '../../../src/media/nfs.ts'
 import { boundReads, mountForGood } from '../../../src/media/nfs-reads.ts'
 import { BootError, chainOf } from '../../../src/sys/index.ts'
-import { type DiskScript, type FakeMachine, fakeMachine, type Media } from '../../support/machine/index.ts'
-
-function ramPlan(commandLine: string): RamRootPlan {
-  const plan = planRoot(readSettings(parseCommandLine(commandLine)))
-  if (plan.kind !== 'ram') throw new Error(`${commandLine} is a root of kind ${plan.kind}`)
-  return plan
-}
-
-function told() {
-  const notices: string[] = []
-  const warnings: string[] = []
-  const events: MediaEvents = {
-    onNotice: (text) => notices.push(text),
-    onWarning: (text) => warnings.push(text),
-    signal: new AbortController().signal,
-  }
-  return { ...events, notices, warnings }
-}
+import { type FakeMachine, fakeMachine, type Media } from '../../support/machine/index.ts'
+import { ramPlan, stick, told } from './support.ts'
 
 async function refusalOf(machine: FakeMachine, promise: Promise<unknown>): Promise<string> {
   const error = await machine.run(
@@ -46,12 +25,6 @@ const named = (text: string) => {
   const name = parseDeviceName(text)
   if (name === undefined) throw new Error(`${text} is no device`)
   return name
-}
-
-const stick: Media = {
-  type: 'xfs',
-  files: { '/alpine/apks/.boot_repository': '', '/box.apkovl.tar.gz': 'overlay' },
-  contents: { label: 'STICK', uuid: 'c0ffee00-0000-4000-8000-000000000001', partLabel: 'boot' },
 }
 
 describe('a device', () => {
@@ -263,6 +236,20 @@ describe('the media of a boot', () => {
     expect(wantsMedia(ramPlan('apkovl=http://a/b alpine_repo=http://a/c modloop=http://a/m'))).toBe(false)
   })
 
+  it('have an ISO on a stick once, and leave a partition behind it to be mounted', async () => {
+    const iso: Media = {
+      type: 'iso9660',
+      files: { '/apks/.boot_repository': '' },
+      contents: { uuid: '2024-01-26-17-53-00-00' },
+    }
+    const own: Media = { type: 'ext4', files: { '/box.apkovl.tar.gz': '' } }
+    const machine = fakeMachine({ disks: [{ devname: 'sda', media: { ...iso, partitions: [iso, own] } }] })
+    const media = await machine.run(openMedia(machine, ramPlan(''), undefined, told()))
+    expect(media.repositories).toEqual(['/media/sda1/apks'])
+    expect(media.overlays).toEqual(['/media/sda2/box.apkovl.tar.gz'])
+    expect((await machine.mounts.list()).map(({ source }) => source)).not.toContain('/dev/sda')
+  })
+
   it('pass a damaged disk over, aloud', async () => {
     const machine = fakeMachine({
       disks: [
@@ -276,93 +263,6 @@ describe('the media of a boot', () => {
     expect(events.warnings.join()).toMatch(
       /\/dev\/vda1 is passed over.*may be damaged|\/dev\/vda1 is passed over/,
     )
-  })
-})
-
-describe('fstab', () => {
-  /** What is mounted of the medium /dev/sda1 after fstab with these lines. */
-  async function mountedBy(lines: string, disk: Partial<DiskScript> = {}) {
-    const machine = fakeMachine({
-      disks: [{ devname: 'sda1', media: { ...stick }, ...disk }],
-      files: { '/new/etc/fstab': `${lines}\n` },
-    })
-    const events = told()
-    const media = await machine.run(openMedia(machine, ramPlan(''), undefined, events))
-    const moved = await machine.run(honourFstab(machine, '/new', media, undefined, events))
-    expect(events.warnings).toEqual([])
-    const mounts = (await machine.mounts.list()).filter(({ source }) => source === '/dev/sda1')
-    return { moved, mounts: mounts.map(({ target, options }) => `${target} ${options.join()}`) }
-  }
-
-  it('moves a medium to its line’s place below /media with its options', async () => {
-    const { moved, mounts } = await mountedBy('LABEL=STICK /media/usb xfs noauto,noatime,ro 0 0')
-    expect(moved).toEqual([{ from: '/media/sda1', to: '/media/usb' }])
-    expect(mounts).toEqual(['/new/media/usb ro,noatime'])
-  })
-
-  it('puts a medium that is for /boot there too: packages and lbu still find it where it was', async () => {
-    const { moved, mounts } = await mountedBy(
-      'UUID=C0FFEE00-0000-4000-8000-000000000001 /boot xfs noatime,nofail 0 0',
-    )
-    expect(moved).toEqual([])
-    expect(mounts).toEqual(['/media/sda1 rw,noatime', '/new/boot rw,noatime'])
-  })
-
-  it('puts it into both places of two lines, writable in both if one asks for that', async () => {
-    const lines =
-      '/dev/sda1 /boot xfs defaults 0 0\n/dev/sda1 /media/usb xfs noauto,ro 0 0\n/dev/sda1 /no xfs noauto 0 0'
-    const { moved, mounts } = await mountedBy(lines)
-    expect(moved).toEqual([{ from: '/media/sda1', to: '/media/usb' }])
-    expect(mounts).toEqual(['/new/media/usb rw', '/new/boot rw'])
-  })
-
-  it('knows a CD and a stick by Alpine’s own names', async () => {
-    const lines = '/dev/cdrom /media/cdrom iso9660 noauto,ro 0 0\n/dev/usbdisk /media/usb vfat noauto,ro 0 0'
-    const disc: Media = { type: 'iso9660', files: { '/apks/.boot_repository': '' } }
-    const machine = fakeMachine({
-      devices: [
-        {
-          path: 'devices/pci0000:00/0000:00:14.0/usb1/1-1/host2/block/sdb',
-          subsystem: 'block',
-          devname: 'sdb',
-        },
-      ],
-      media: { '/dev/sdb': { ...stick } },
-      disks: [{ devname: 'sr0', media: disc }],
-      files: { '/new/etc/fstab': `${lines}\n` },
-    })
-    const events = told()
-    const media = await machine.run(openMedia(machine, ramPlan(''), undefined, events))
-    expect(await machine.run(honourFstab(machine, '/new', media, undefined, events))).toEqual(
-      expect.arrayContaining([
-        { from: '/media/sr0', to: '/media/cdrom' },
-        { from: '/media/sdb', to: '/media/usb' },
-      ]),
-    )
-  })
-
-  it('mounts shares, unless their line says noauto', async () => {
-    const machine = fakeMachine({
-      media: { '10.0.2.2:/home': { type: 'nfs', files: { '/me': 'me' } } },
-      files: {
-        '/new/etc/fstab': '10.0.2.2:/home /home nfs rw 0 0\n10.0.2.2:/gone /gone nfs noauto 0 0\n',
-      },
-    })
-    const events = told()
-    await machine.run(honourFstab(machine, '/new', noMedia, undefined, events))
-    expect(await machine.files.readText('/new/home/me')).toBe('me')
-    expect(events.warnings).toEqual([])
-  })
-
-  it('that names a share which is not there is a warning, and the boot goes on', async () => {
-    const machine = fakeMachine({
-      media: { '10.0.2.2:/home': { type: 'nfs', files: {} } },
-      files: { '/new/etc/fstab': '10.0.2.2:/nowhere /home nfs defaults 0 0\n' },
-    })
-    const events = told()
-    const none = { media: [], repositories: [], overlays: [], overlayTarget: undefined, looked: [] }
-    await machine.run(honourFstab(machine, '/new', none, undefined, events))
-    expect(events.warnings.join()).toMatch(/\/home: .*has no \/nowhere/)
   })
 })
 
