@@ -34,7 +34,8 @@ goto start
 
 /**
  * A BIOS kernel finds the initrd by its header; an EFI stub is told a name: of the one file, or initrd.magic, which iPXE
- * makes of all of them together (https://ipxe.org/cmd/initrd). With a path as its argument iPXE wraps a file in cpio.
+ * makes of all of them together (https://ipxe.org/cmd/initrd), since May 2021.
+ * With a path as its argument iPXE wraps a file in cpio.
  */
 export function loadKernel(beside: RootImage | undefined, words: readonly string[]): readonly string[] {
   if (beside === undefined)

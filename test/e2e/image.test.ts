@@ -97,10 +97,8 @@ describeAsRoot('an image', () => {
     })
     await check(guest)
     expect(await placeOf(guest)).toMatch(/\/image\.squashfs \(squashfs, copied into memory\)/)
-    // Nothing holds the disc any more: it can be taken out.
-    expect((await runIn(guest, 'grep -c sr0 /proc/mounts; eject -s /dev/sr0 && echo out')).output).toMatch(
-      /^0\n/,
-    )
+    // So that the disc can be taken out.
+    expect((await runIn(guest, 'grep -c sr0 /proc/mounts')).output).toBe('0\n')
   })
 
   it(
@@ -173,7 +171,7 @@ describeInLab('an image on a server', () => {
     guest.type('exec 3</dev/tty5; chvt 5; echo "rea""dy"; head -n 1 <&3\n')
     await guest.console.waitFor(/ready\n/, patience)
     await guest.press('q', 'w', 'a', 'semicolon', 'ret')
-    expect((await guest.console.waitFor(/(\S*)\n\S*# $/, patience))[1]).toBe('azqm')
+    expect((await guest.console.waitFor(/(\w+)\n.*# $/, patience))[1]).toBe('azqm')
   })
 
   it('of erofs over NFS is read in place by a machine too small to hold it, in Gentoo’s words', async () => {

@@ -48,13 +48,15 @@ export interface Hardware {
   readonly disks?: readonly Disk[]
   /** The serial line is this process's terminal. */
   readonly terminal?: boolean
+  /** A file that is the machine's memory, so that what it touched can be seen. */
+  readonly memoryFile?: string
   /** A VGA card, and with it virtual terminals and a keyboard that somebody has (`press`). */
   readonly screen?: boolean
 }
 
 /** The program and its arguments. `directory` holds the sockets `qmp` and `events`, which QEMU connects to. */
 export async function qemuCommand(hardware: Hardware, directory: string): Promise<string[]> {
-  const { cards, disks = [], memoryMb, screen = false, start, terminal = false } = hardware
+  const { cards, disks = [], memoryFile, memoryMb, screen = false, start, terminal = false } = hardware
   const labs = new Set(cards.flatMap((card) => (card.kind === 'tap' ? [card.lab] : [])))
   if (labs.size > 1) throw new Error('a guest can be in one lab only')
   const inside = [...labs].flatMap((lab) => ['ip', 'netns', 'exec', lab.namespace])
@@ -64,6 +66,7 @@ export async function qemuCommand(hardware: Hardware, directory: string): Promis
   return [
     ...inside,
     ...['qemu-system-x86_64', '-accel', 'tcg', '-m', String(memoryMb)],
+    ...(memoryFile === undefined ? [] : memoryArguments(memoryFile, memoryMb)),
     ...['-display', 'none', '-vga', screen ? 'std' : 'none', '-no-user-config'],
     // Stopped until `cont`, so that a cable can be pulled before the firmware looks; a reboot ends QEMU.
     ...['-S', '-no-reboot', '-parallel', 'none'],
@@ -79,6 +82,11 @@ export async function qemuCommand(hardware: Hardware, directory: string): Promis
       ? ['-kernel', start.kernel, '-initrd', start.initrd, '-append', start.append]
       : ['-boot', 'n']),
   ]
+}
+
+function memoryArguments(file: string, megabytes: number): string[] {
+  const backend = `memory-backend-file,id=memory,size=${megabytes}M,mem-path=${file},share=on`
+  return ['-object', backend, '-machine', 'memory-backend=memory']
 }
 
 async function netdev(card: Card, at: number, start: Start): Promise<string> {
