@@ -27,6 +27,14 @@ export interface Cache {
   /** No server can be reached, and nothing is asked for any more. */
   readonly offline: boolean
   goOffline(): void
+  /** Files of the medium, as their paths below /media, that the last good boot used, and may be used without it. */
+  heldOf(medium: string): readonly HeldFile[]
+  pathOf(entry: CachedEntry): Promise<string | undefined>
+  /** The medium is not there, and what `heldOf` gave stands in for it: this boot is no new state. */
+  standIn(): void
+  readonly standsIn: boolean
+  /** Keeps a file of the medium that nobody fetches, unless it has one of this path and length. */
+  keepFile(sys: FetchSys, path: string, bytes: number, options: FetchOptions): Promise<void>
   /** This boot was good. */
   commit(at: number, mac: Mac | undefined): Promise<CacheUse>
 }
@@ -45,6 +53,18 @@ export interface CacheUse {
 /** What a request is about, whatever is made of it. */
 type Asked = Pick<FetchRequest<'discard'>, 'what' | 'urls' | 'filters'>
 
+export interface HeldFile {
+  readonly path: string
+  readonly entry: CachedEntry
+}
+
+export interface CacheRequest {
+  readonly store: Store
+  /** A medium on a file server: its mount point, and how a person knows it. */
+  readonly medium: { readonly target: string; readonly name: string } | undefined
+  readonly onWarning: (text: string) => void
+}
+
 type FetchSys = Pick<Sys, 'pipelines' | 'clock'>
 
 interface Held {
@@ -57,22 +77,30 @@ interface Held {
 /** With a copy at hand nobody is asked for long. */
 const briefly = { limits: { triesPerUrl: 2, patienceMs: 15_000 }, deadlines: { connectMs: 5_000 } }
 
-export function cacheOver(store: Store, onWarning: (text: string) => void): Cache {
+export function cacheOver({ store, medium, onWarning }: CacheRequest): Cache {
   const used = new Map<string, CachedEntry>()
   const fresh = new Map<string, CachedEntry>()
   const silent = new Set<string>()
   let offline = false
+  let standsIn = false
   let complete = true
+
+  /** Who it is that may be silent; undefined: nothing that is not at hand anyway. */
+  function serverOf(url: string): string | undefined {
+    if (['http', 'https', 'tftp'].includes(schemeOf(url) ?? '')) return hostOf(url)
+    return medium !== undefined && url.startsWith(`${medium.target}/`) ? medium.name : undefined
+  }
 
   async function fetch<K extends Sink['kind']>(
     sys: FetchSys,
     request: FetchRequest<K>,
     options: FetchOptions = {},
   ): Promise<Results[K]> {
-    const [url] = request.urls
-    if (url === undefined || !request.urls.every(isRemote)) return fetchPipeline(sys, request, options)
+    const servers = request.urls.map(serverOf)
+    const [server] = servers
+    if (server === undefined || servers.includes(undefined)) return fetchPipeline(sys, request, options)
     const held = await find(request)
-    const unasked = offline || silent.has(hostOf(url) ?? '')
+    const unasked = offline || silent.has(server)
     if (held !== undefined && (unasked || isFixed(request, request.sink))) {
       const result = await fromDisk(sys, request, held, options)
       if (result !== undefined) return result
@@ -84,11 +112,13 @@ export function cacheOver(store: Store, onWarning: (text: string) => void): Cach
       }
     } catch (error) {
       const cause = error instanceof BootError ? error.cause : undefined
-      if (held === undefined || !(cause instanceof SysError) || verdictOn(cause) !== 'again') throw error
-      tellSilence(url, cause)
+      if (held === undefined || !(cause instanceof SysError) || !isSilence(cause)) throw error
+      tellSilence(server, cause)
       const result = await fromDisk(sys, request, held, options)
-      if (result === undefined) throw error
-      return result
+      if (result !== undefined) return result
+      throw new BootError(`${request.what}: the copy in the cache is damaged, and no server answers`, {
+        cause: error,
+      })
     }
     return (await fromDisk(sys, request, held, options)) ?? anew(sys, request, undefined, options)
   }
@@ -97,19 +127,29 @@ export function cacheOver(store: Store, onWarning: (text: string) => void): Cach
   async function hasChanged(
     sys: FetchSys,
     { what, urls }: Asked,
-    { url, entry: { validator } }: Held,
+    { url, entry }: Held,
     options: FetchOptions,
   ): Promise<boolean> {
-    if (url === undefined || validator === undefined) return true
-    const known = { url, validator }
-    const nothing = { filters: [{ kind: 'limit', bytes: 0 }], sink: { kind: 'discard' } } as const
+    const { validator } = entry
+    const isFile = url?.startsWith('/') === true
+    if (url === undefined || (validator === undefined && !isFile)) return true
+    const asked = isFile
+      ? { filters: exactly(entry) }
+      : {
+          filters: [{ kind: 'limit', bytes: 0 }] as const,
+          ...(validator === undefined ? {} : { known: { url, validator } }),
+        }
     try {
-      await fetchPipeline<'discard'>(sys, { what, urls, known, ...nothing, ...briefly }, options)
-      return true
+      await fetchPipeline<'discard'>(
+        sys,
+        { what, urls, sink: { kind: 'discard' }, ...asked, ...briefly },
+        options,
+      )
+      return !isFile
     } catch (error) {
       const cause = error instanceof BootError ? error.cause : undefined
       if (hasCode(cause, 'HTTP') && cause.status === 304) return false
-      if (hasCode(cause, 'TOO_BIG')) return true
+      if (hasCode(cause, 'TOO_BIG', 'DIGEST')) return true
       throw error
     }
   }
@@ -138,10 +178,7 @@ export function cacheOver(store: Store, onWarning: (text: string) => void): Cach
     { signal, onProgress }: FetchOptions,
   ): Promise<Results[K] | undefined> {
     const source = { kind: 'file', path } as const
-    const whole: readonly Filter[] = [
-      { kind: 'limit', bytes: entry.bytes },
-      { kind: 'digest', algorithm: 'sha256', expected: entry.sha256 },
-    ]
+    const whole = exactly(entry)
     const until = signal === undefined ? {} : { signal }
     try {
       // What a tree has unpacked before its last byte was seen would be in the root.
@@ -193,13 +230,12 @@ export function cacheOver(store: Store, onWarning: (text: string) => void): Cach
     }
   }
 
-  function tellSilence(url: string, cause: SysError): void {
-    const host = hostOf(url) ?? redactUrl(url)
-    if (silent.has(host)) return
-    silent.add(host)
+  function tellSilence(server: string, cause: SysError): void {
+    if (silent.has(server)) return
+    silent.add(server)
     const when = store.state === undefined ? '' : dateOf(store.state)
     onWarning(
-      `${host} does not answer (${chainOf(cause).join(': ')}): what it served at the last good boot${when} comes from the cache`,
+      `${server} does not answer (${chainOf(cause).join(': ')}): what it served at the last good boot${when} comes from the cache`,
     )
   }
 
@@ -212,6 +248,23 @@ export function cacheOver(store: Store, onWarning: (text: string) => void): Cach
     goOffline: () => {
       offline = true
     },
+    heldOf: (target) =>
+      [...(store.state?.entries ?? [])].flatMap(([path, entry]) =>
+        path.startsWith(`${target}/`) && !path.split('/').includes('..') ? [{ path, entry }] : [],
+      ),
+    pathOf: store.find,
+    get standsIn() {
+      return standsIn
+    },
+    standIn: () => {
+      standsIn = true
+    },
+    keepFile: async (sys, path, bytes, options) => {
+      const request = { what: path, urls: [path], sink: { kind: 'discard' } } as const
+      const held = await find(request)
+      if (held !== undefined && held.entry.bytes === bytes) note(request, held.entry)
+      else await anew<'discard'>(sys, request, undefined, options)
+    },
     commit: async (at, mac) => {
       const use = {
         reused: used.size - fresh.size,
@@ -219,7 +272,7 @@ export function cacheOver(store: Store, onWarning: (text: string) => void): Cach
         keptBytes: [...fresh.values()].reduce((sum, { bytes }) => sum + bytes, 0),
       }
       const same = fresh.size === 0 && used.size === store.state?.entries.size && store.state.mac === mac
-      if (complete && !same && !offline) await store.commit({ at, mac, entries: used })
+      if (complete && !same && !offline && !standsIn) await store.commit({ at, mac, entries: used })
       return { ...use, complete }
     },
   }
@@ -238,8 +291,16 @@ const damage = [
   'ENOENT',
 ] as const
 
-function isRemote(url: string): boolean {
-  return ['http', 'https', 'tftp'].includes(schemeOf(url) ?? '')
+export function exactly({ bytes, sha256 }: CachedEntry): readonly Filter[] {
+  return [
+    { kind: 'limit', bytes },
+    { kind: 'digest', algorithm: 'sha256', expected: sha256 },
+  ]
+}
+
+/** Nobody said no. A share whose server stopped: nfs(5)'s softerr, and what its soft makes of it. */
+function isSilence(cause: SysError): boolean {
+  return verdictOn(cause) === 'again' || hasCode(cause, 'EIO', 'ESTALE')
 }
 
 /** Whether what the request asks for can be only this, whatever the server has by now. */

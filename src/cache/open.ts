@@ -2,7 +2,7 @@
 import type { CachePlan } from '../boot/cache-plan.ts'
 import { mountDevice, waitForDevice } from '../media/device.ts'
 import type { Sys } from '../sys/index.ts'
-import { type Cache, cacheOver } from './fetch.ts'
+import { type Cache, type CacheRequest, cacheOver } from './fetch.ts'
 import { openStore } from './store.ts'
 
 /** Only for the boot: the new system finds the device free. */
@@ -26,6 +26,7 @@ export interface OpenCache {
 export async function openCache(
   sys: Sys,
   { place, bytes }: CachePlan,
+  medium: CacheRequest['medium'],
   events: CacheEvents,
 ): Promise<OpenCache> {
   const { onNotice, onWarning, signal } = events
@@ -44,7 +45,7 @@ export async function openCache(
     })
   }
   const store = await openStore(sys, { target: cacheTarget, bytes, onWarning })
-  return { device: device.path, cache: cacheOver(store, onWarning) }
+  return { device: device.path, cache: cacheOver({ store, medium, onWarning }) }
 }
 
 export async function closeCache(sys: Pick<Sys, 'mounts'>): Promise<void> {

@@ -5,7 +5,7 @@ import type { Cache } from '../cache/fetch.ts'
 import { type Media, noMedia, wantsMedia } from '../media/media.ts'
 import { fetchPipeline } from '../network/fetch.ts'
 import type { Handoff, Sys } from '../sys/index.ts'
-import { commitCache, prepareCache } from './cache.ts'
+import { commitCache, keepModloops, prepareCache } from './cache.ts'
 import { loadDrivers } from './drivers.ts'
 import { prepareHandoff } from './handoff.ts'
 import { fetchIndexes } from './indexes.ts'
@@ -73,7 +73,7 @@ export function prepareBoot(sys: Sys, story: Story, screen: Screen) {
     if (wanted === undefined) return fillRoot(plan, undefined)
     // That the last try found no network is no reason for this one to go without.
     if (cache?.offline) network = joinOnce()
-    const opened = await phase('cache', [drivers()], (report) => prepareCache(sys, wanted, report))
+    const opened = await phase('cache', [drivers()], (report) => prepareCache(sys, plan, wanted, report))
     cache = opened
     const filled = fillRoot(plan, opened)
     if (opened === undefined) return filled
@@ -86,7 +86,7 @@ export function prepareBoot(sys: Sys, story: Story, screen: Screen) {
     const fetch = cache?.fetch ?? fetchPipeline
     const root = phase('root', [drivers()], (report) => makeRoot(sys, plan, report))
 
-    const media = openMediaOf(plan)
+    const media = openMediaOf(plan, cache)
 
     // What a URL names comes without waiting for disks.
     const overlayMedia = overlayIsRemote(plan.root) ? Promise.resolve(noMedia) : media
@@ -106,18 +106,22 @@ export function prepareBoot(sys: Sys, story: Story, screen: Screen) {
     )
 
     if (!bringsModules(plan.root)) return packages
-    const modules = phase('modloop', [root, media, network()], (report, [, { media }]) =>
-      findModules(sys, plan, media, fetch, report),
-    )
+    const modules = phase('modloop', [root, media, network()], async (report, [, { media }]) => {
+      const found = await findModules(sys, plan, media, fetch, report)
+      if (cache !== undefined) await keepModloops(sys, plan, cache, media, report)
+      return found
+    })
     return phase('modules', [modules, packages], (report, [modules]) =>
       settleModules(sys, plan, modules, report),
     )
   }
 
-  function openMediaOf(plan: RamBootPlan): Promise<Media> {
+  function openMediaOf(plan: RamBootPlan, cache: Cache | undefined): Promise<Media> {
     if (!wantsMedia(plan.root)) return Promise.resolve(noMedia)
     const online = plan.root.medium?.kind === 'nfs' ? network() : Promise.resolve(undefined)
-    return phase('media', [drivers(), online], (report, [, online]) => findMedia(sys, plan, online, report))
+    return phase('media', [drivers(), online], (report, [, online]) =>
+      findMedia(sys, plan, online, cache, report),
+    )
   }
 
   /** Without a medium and without a URL there is no modloop that init could look at. */

@@ -234,7 +234,7 @@ async function checkMedia(
   return { kind: 'service' }
 }
 
-async function modloopsOn(sys: Sys, { target }: Place): Promise<readonly string[]> {
+export async function modloopsOn(sys: Sys, { target }: Place): Promise<readonly string[]> {
   const boot = `${target}/boot`
   if ((await sys.files.status(boot))?.kind !== 'directory') return []
   const names = (await sys.files.list(boot)).filter((name) => /^modloop-(?!.*\.SIGN\.)/.test(name))

@@ -34,6 +34,8 @@ export interface Media {
 }
 
 export interface MediaEvents {
+  /** Milliseconds for the server of alpine_dev=nfs:…; two minutes unless told. */
+  readonly patienceMs?: number
   readonly onNotice: (text: string) => void
   readonly onWarning: (text: string) => void
   readonly signal: AbortSignal
@@ -120,12 +122,13 @@ async function mountNamed(
     return mountPlace(sys, named.place, 'the medium of alpine_dev=', mediumTarget, events)
   const { share } = named
   if (!(await isMounted(sys, mediumTarget))) {
-    const { onNotice, signal } = events
+    const { onNotice, signal, patienceMs } = events
     await mountNfs(sys, share, {
       target: mediumTarget,
       options: ['ro'],
       defaultServer: nextServer,
       reads: 'fail',
+      ...(patienceMs === undefined ? {} : { patienceMs }),
       onNotice,
       signal,
     })

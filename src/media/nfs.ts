@@ -8,6 +8,8 @@ import { BootError, hasCode, type Sys, SysError } from '../sys/index.ts'
 import { failingReads, saysHowToWait } from './nfs-reads.ts'
 
 export interface NfsMount {
+  /** Milliseconds in which a server that does not answer is asked again; two minutes unless told. */
+  readonly patienceMs?: number
   readonly target: string
   /** `ro` and the like; the share's own come after. */
   readonly options: readonly string[]
@@ -43,7 +45,7 @@ export async function mountNfs(
   }
   const whole = { ...share, server }
   await sys.files.makeDirectory(mount.target)
-  const until = sys.clock.now() + patienceMs
+  const until = sys.clock.now() + (mount.patienceMs ?? patienceMs)
   for (let waitMs = 1000; ; waitMs = Math.min(waitMs * 2, 15_000)) {
     const outcome = await tryVersions(sys, whole, mount)
     if (outcome.kind === 'mounted') return { version: outcome.version }
