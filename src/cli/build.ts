@@ -36,6 +36,7 @@ Usage: diskless build --kernel SOURCE --out DIR [OPTIONS]
   --image FILE[=PATH] a squashfs or erofs image to boot: appended to the initrd, where it is PATH
                       [/image.squashfs]; --append is then, unless given, what boots it
   --image-beside      the image as a file of its own in DIR, which boot.ipxe fetches as well
+                      (with EFI firmware this needs an iPXE of mid-2021 or newer)
   --file FILE=PATH    puts a file or directory at PATH in the initrd; may be repeated
   --shell-password-file FILE
                       its first line opens the emergency shell: a password, or
@@ -172,5 +173,5 @@ function describeImage({ placed, type, size, source }: RootImage): string {
   const what = `The ${type} image ${source}, ${(size / 1e6).toFixed(1)} MB, is`
   return placed === 'appended'
     ? `${what} inside initrd, for any boot loader. For iPXE it can be a file of its own: --image-beside.\n`
-    : `${what} a file of its own, for iPXE. For any other boot loader leave out --image-beside: it is then inside initrd.\n`
+    : `${what} a file of its own, for iPXE (with EFI firmware: of mid-2021 or newer). For any other boot loader leave out --image-beside: it is then inside initrd.\n`
 }
