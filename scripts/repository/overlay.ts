@@ -7,7 +7,7 @@ import { directory, type Entry, file, symlink, withParents, writeTar } from './t
 export const password = 'diskless'
 
 /** `password` by crypt(3)'s SHA-512; made with `openssl passwd -6 -salt demodiskless`. */
-const passwordHash =
+export const passwordHash =
   '$6$demodiskless$vY2890b4j4QF1InMBY/9fd9hPgosH5uYSyZ4BwhyP.lH1UDcKD0lLSGai7.0.bH0OiGU2dlaev5u0imJBLaqf.'
 
 /** What the demo's machine is to have; alpine-base comes by itself. */
