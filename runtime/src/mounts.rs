@@ -164,7 +164,9 @@ fn concerns(line: &str, request: &MountRequest) -> bool {
         "nfs" | "nfs4" => "nfs",
         other => other,
     };
-    line.contains(kind) || (device.len() > 1 && line.contains(&device))
+    // What a driver says when it is loaded for this mount.
+    let introduces = line.contains("register");
+    !introduces && (line.contains(kind) || (device.len() > 1 && line.contains(&device)))
 }
 
 /// A mount that hangs cannot be interrupted in a thread.
@@ -393,5 +395,18 @@ mod tests {
         assert_eq!((found.kind.as_str(), found.device.as_str()), ("ext3", "98:0"));
         assert_eq!(found.options, ["rw", "noatime", "errors=continue"]);
         assert_eq!(entry("garbage"), None);
+    }
+
+    #[test]
+    fn a_driver_that_introduces_itself_says_nothing_of_a_mount() {
+        let request = MountRequest {
+            kind: "nfs".into(),
+            source: "10.0.2.2:/srv".into(),
+            target: "/mnt".into(),
+            options: Vec::new(),
+            timeout_ms: None,
+        };
+        assert!(concerns("NFS4: Couldn't follow remote path", &request));
+        assert!(!concerns("RPC: Registered tcp NFSv4.1 backchannel transport module.", &request));
     }
 }

@@ -72,6 +72,9 @@ const unreachable = [
   ...(['ECONNRESET', 'EAGAIN', 'ECONNABORTED', 'EIO'] as const),
 ]
 
+/** Of NFS 4 by RPC, of NFS 3 by rpcbind, where it does not know the program. */
+const otherVersion = ['EPROTONOSUPPORT', 'EOPNOTSUPP', 'ENOPROTOOPT', 'EINVAL'] as const
+
 async function tryVersions(
   sys: Pick<Sys, 'mounts' | 'network'>,
   share: NfsShare & { readonly server: string },
@@ -147,7 +150,7 @@ function explain(share: NfsShare, refused: readonly Refused[]): BootError {
       advice: ['look at the server’s exports: this machine’s address, ro or rw, and at exportfs -v'],
     })
   }
-  if (refused.every(({ error }) => hasCode(error, 'EPROTONOSUPPORT', 'ENOPROTOOPT', 'EINVAL'))) {
+  if (refused.every(({ error }) => hasCode(error, ...otherVersion))) {
     return new BootError(
       `the NFS server speaks none of the versions that were tried for ${what} (${tried})`,
       {

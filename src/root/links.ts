@@ -43,6 +43,7 @@ export async function linkRoot(
     await sys.files.makeDirectory(`${sysroot}/${name}`)
     await sys.files.setMode(`${sysroot}/${name}`, mode)
   }
+  events.onNotice(`copying /var of ${from}`)
   await filling('var', from, bytes, () => copyDirectory(sys, 'var'))
   signal.throwIfAborted()
   await filling('dev', from, bytes, async () => {

@@ -72,6 +72,7 @@ describe('a search of all disks', () => {
       await damaged('btrfs', 65536 + 4096, 60 * MiB),
       await damaged('xfs', 512, 16 * MiB),
       await damaged('f2fs', 2 * MiB, 20 * MiB),
+      { bus: 'scsi', image: packages, readOnly: true, dying: true },
     ]
   }
 
@@ -105,6 +106,13 @@ describe('a search of all disks', () => {
       expect(guest.console.text).toMatch(
         new RegExp(`(/dev/sd\\w) is passed over: \\1 could not be mounted as ${type}: .* on /media/sd\\w: .`),
       )
+  })
+
+  it('says which disk cannot be read', () => {
+    const notices = guest.events.all
+      .filter(({ event }) => event === 'notice')
+      .map(({ fields }) => fields.text)
+    expect(notices).toContainEqual(expect.stringMatching(/^\/dev\/sd\w cannot be read: /))
   })
 
   it('names both of two, and boots when only one is left: the one on exFAT', async () => {

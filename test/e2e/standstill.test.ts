@@ -1,5 +1,6 @@
 /** File servers that refuse, or stop in the middle of a boot: each told within a time, and the boot goes on when they are back. */
 
+import { execFileSync } from 'node:child_process'
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -70,6 +71,28 @@ describeInLab('a server', () => {
     expect((await runIn(guest, 'hostname; grep alpine_dev /proc/mounts')).output).toMatch(
       /^patient\n.* \/media\/alpine_dev nfs4 ro,.*vers=4\.2.*,hard,/,
     )
+  })
+
+  it('of NFS 4 is no server of NFS 3; a root by NFS 3 that stops is waited for', async () => {
+    const tree = join(depot, 'tree')
+    execFileSync('cp', ['-a', inject('installed'), tree])
+    // Takes seconds to read.
+    writeFileSync(join(tree, 'var/large'), Buffer.alloc(100 * 2 ** 20, 0x5a))
+    const root = { path: tree, pseudo: '/netboot', access: 'ro' } as const
+    lab = await Lab.start({ exports: [root], nfs: { protocols: [4] } })
+    guest = await boot(`root=nfs:${Lab.address}:/netboot,vers=3`, 'diskless.nfsroot=links')
+    await refused('root', /speaks none of the versions that were tried .*NFS 3: /, /leave vers= out/)
+
+    await lab.serveNfs({ exports: [root], protocols: [3] })
+    retry(guest)
+    await guest.console.waitFor(/copying \/var of 10\.77\.0\.1:\/netboot/, patience)
+    await lab.nfs.kill()
+    const killed = Date.now()
+    await guest.console.waitFor(/still reading from 10\.77\.0\.1:\/netboot after 20 s/, patience)
+    expect(Date.now() - killed).toBeLessThan(toldWithin)
+    await lab.nfs.start()
+    await logIn(guest, password, 2 * patience)
+    expect((await runIn(guest, 'wc -c < /var/large')).output).toBe(`${100 * 2 ** 20}\n`)
   })
 
   it('of HTTP that stops is told, and the boot goes on when it is back', async () => {

@@ -36,7 +36,8 @@ export async function exportOf(request: MountRequest, client: NfsClient): Promis
   }
   const version = versionOf(request)
   if (media.versions !== undefined && !media.versions.map(whole).includes(version)) {
-    throw refusal('EPROTONOSUPPORT', OPERATION, source)
+    // What rpcbind says of a program that it does not know; RPC itself, of a version.
+    throw refusal(version === '3' ? 'EOPNOTSUPP' : 'EPROTONOSUPPORT', OPERATION, source)
   }
   if (media.access === 'denied') {
     const detail = ['nfs: server refused: access denied by server']

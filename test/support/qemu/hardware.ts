@@ -30,6 +30,8 @@ export interface Disk {
   readonly image: string
   /** QEMU has no such disks on sata and mmc. */
   readonly readOnly?: boolean
+  /** Every read fails, as of a disk that is dying. */
+  readonly dying?: boolean
 }
 
 export type Start =
@@ -119,6 +121,11 @@ const drives: Readonly<Record<Disk['bus'], (at: number) => string>> = {
   scsi: () => 'scsi-hd,bus=scsi.0',
 }
 
+/** QEMU's docs/devel/blkdebug.rst. */
+const readError = ['event=read_aio', 'errno=5', 'once=off']
+  .map((word) => `file.inject-error.0.${word}`)
+  .join(',')
+
 function diskArguments(disks: readonly Disk[]): string[] {
   const buses = new Set(disks.map(({ bus }) => bus))
   if (disks.filter(({ bus }) => bus === 'mmc').length > 1) throw new Error('a guest has one SD card slot')
@@ -128,8 +135,9 @@ function diskArguments(disks: readonly Disk[]): string[] {
       const controller = controllers[bus]
       return controller === undefined ? [] : ['-device', controller]
     }),
-    ...disks.flatMap(({ bus, image, readOnly = bus === 'cdrom' }, at) => {
-      const options = `file=${image},format=raw,cache=writeback${readOnly ? ',readonly=on' : ''}`
+    ...disks.flatMap(({ bus, dying = false, image, readOnly = bus === 'cdrom' }, at) => {
+      const file = dying ? `file.driver=blkdebug,file.image.filename=${image},${readError}` : `file=${image}`
+      const options = `${file},format=raw,cache=writeback${readOnly ? ',readonly=on' : ''}`
       const port = bus === 'sata' ? `,bus=ahci.${ports++}` : ''
       return [
         ...['-drive', `if=none,id=disk${at},${options}`],

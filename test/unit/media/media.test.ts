@@ -126,6 +126,9 @@ describe('a share', () => {
     const machine = fakeMachine({ media: { '10.0.2.2:/srv': { type: 'nfs', versions: ['3'], files: {} } } })
     const text = await refusalOf(machine, mountNfs(machine, share('10.0.2.2:/srv,vers=4.2'), request(told())))
     expect(text).toMatch(/speaks none of the versions that were tried/)
+    const newer = fakeMachine({ media: { '10.0.2.2:/srv': { type: 'nfs', versions: ['4.2'], files: {} } } })
+    const told3 = await refusalOf(newer, mountNfs(newer, share('10.0.2.2:/srv,vers=3'), request(told())))
+    expect(told3).toMatch(/speaks none of the versions that were tried .*NFS 3: /)
   })
 
   it('that may not be mounted, or is not exported, is told', async () => {
