@@ -7,7 +7,7 @@ import { showNfsShare } from '../boot/nfs.ts'
 import type { OverlayPlan, RamRootPlan } from '../boot/root-plan.ts'
 import type { FstabEntry } from '../overlay/fstab.ts'
 import { isOverlayName } from '../overlay/name.ts'
-import { BootError, type Contents, chainOf, hasCode, type Sys } from '../sys/index.ts'
+import { BootError, type Contents, chainOf, hasCode, type Sys, SysError } from '../sys/index.ts'
 import { type BlockDevice, blockDevices, mountDevice, waitForDevice, whyNotMountable } from './device.ts'
 import { mountNfs } from './nfs.ts'
 import { settleDisks } from './settle.ts'
@@ -191,7 +191,7 @@ async function mountAt(
   return { ...medium, target }
 }
 
-async function isMounted(sys: Sys, target: string): Promise<boolean> {
+async function isMounted(sys: Pick<Sys, 'mounts'>, target: string): Promise<boolean> {
   return (await sys.mounts.list()).some((entry) => entry.target === target)
 }
 
@@ -222,16 +222,24 @@ async function searchDisks(
       if (holds || (path !== undefined && (await anyHas(sys, [found], path)))) useful.push(found)
       else await sys.mounts.unmount(found.medium.target)
     } catch (error) {
-      passOver(device, error, events)
+      await passOver(sys, device, error, events)
     }
   }
   return { devices: devices.map(({ path }) => path), useful }
 }
 
-/** Somebody else’s disk may be damaged; what is looked for may be on another. */
-function passOver({ path }: BlockDevice, error: unknown, events: MediaEvents): void {
-  if (!(error instanceof BootError) && !hasCode(error, 'EIO', 'EUCLEAN', 'EBUSY')) throw error
-  events.onWarning(`${path} is passed over: ${chainOf(error).join(': ')}`)
+/** Somebody else’s disk may be damaged, or pulled just now; what is looked for may be on another. */
+async function passOver(
+  sys: Pick<Sys, 'mounts'>,
+  device: BlockDevice,
+  error: unknown,
+  events: MediaEvents,
+): Promise<void> {
+  if (!(error instanceof BootError) && !(error instanceof SysError)) throw error
+  if (hasCode(error, 'ABORTED')) throw error
+  events.onWarning(`${device.path} is passed over: ${chainOf(error).join(': ')}`)
+  const target = targetOf(device)
+  if (await isMounted(sys, target)) await sys.mounts.unmount(target, { lazy: true })
 }
 
 async function lookInto(sys: Pick<Sys, 'files'>, medium: Medium): Promise<Found> {
@@ -311,7 +319,7 @@ export async function findOnDisks(
       const file = await fileOn(sys, device, path)
       if (file !== undefined) return file
     } catch (error) {
-      passOver(device, error, events)
+      await passOver(sys, device, error, events)
     }
   }
   return undefined

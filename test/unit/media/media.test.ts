@@ -267,6 +267,24 @@ describe('the media of a boot', () => {
       /\/dev\/vda1 is passed over.*may be damaged|\/dev\/vda1 is passed over/,
     )
   })
+
+  it.each(['EIO', 'EUCLEAN', 'EBADMSG', 'ENXIO'] as const)(
+    'let go of a disk that mounts and then says %s',
+    async (code) => {
+      const machine = fakeMachine({
+        disks: [
+          { devname: 'vda1', media: { type: 'ext4', files: { '/box.apkovl.tar.gz': '' } } },
+          { devname: 'sda1', media: { ...stick } },
+        ],
+      })
+      machine.faults.order({ operation: 'files.list', subject: '/media/vda1', code })
+      const events = told()
+      const media = await machine.run(openMedia(machine, ramPlan(''), undefined, events))
+      expect(media.overlays).toEqual(['/media/sda1/box.apkovl.tar.gz'])
+      expect(events.warnings.join()).toMatch(/\/dev\/vda1 is passed over: /)
+      expect((await machine.mounts.list()).map(({ target }) => target)).not.toContain('/media/vda1')
+    },
+  )
 })
 
 describe('the words of a command line', () => {
