@@ -3,7 +3,7 @@
  * modloop of different builds would be a system without drivers, so they stop the boot here.
  */
 import type { RamBootPlan } from '../boot/plan.ts'
-import { type Fetch, redactUrl } from '../network/fetch.ts'
+import { type Fetch, fetchPipeline, redactUrl } from '../network/fetch.ts'
 import { schemeOf } from '../network/url.ts'
 import {
   inspectModloop,
@@ -257,9 +257,11 @@ async function refuseUnknown(
       continue
     }
     try {
-      await sys.pipelines.run<'discard'>(
+      await fetchPipeline<'discard'>(
+        sys,
         {
-          source: { kind: 'file', path },
+          what: 'the modloop',
+          urls: [path],
           filters: [{ kind: 'digest', algorithm: 'sha256', expected: known.sha256 }],
           sink: { kind: 'discard' },
         },
@@ -268,8 +270,9 @@ async function refuseUnknown(
       report.detail(`${path}, its digest is right`)
       return
     } catch (error) {
-      if (!hasCode(error, 'DIGEST')) throw error
-      last = error
+      const cause = error instanceof BootError ? error.cause : error
+      if (!hasCode(cause, 'DIGEST')) throw error
+      last = cause
     }
   }
   throw skewed(files.join(', '), kernel, last)
