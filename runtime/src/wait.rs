@@ -26,7 +26,7 @@ pub fn on_thread<T: Serialize>(
 
 #[derive(Debug, PartialEq)]
 pub enum Woken {
-    Readable,
+    Ready,
     Deadline,
     Cancelled,
 }
@@ -41,18 +41,26 @@ impl Waiter {
 
     /// `deadline`: milliseconds of `now`; None waits for ever.
     pub fn readable(&self, fd: BorrowedFd<'_>, deadline: Option<f64>) -> rustix::io::Result<Woken> {
+        self.ready(fd, PollFlags::IN, deadline)
+    }
+
+    /// A connection that was asked for: it is there, or failed.
+    pub fn writable(&self, fd: BorrowedFd<'_>, deadline: Option<f64>) -> rustix::io::Result<Woken> {
+        self.ready(fd, PollFlags::OUT, deadline)
+    }
+
+    fn ready(&self, fd: BorrowedFd<'_>, what: PollFlags, deadline: Option<f64>) -> rustix::io::Result<Woken> {
         loop {
             let left = deadline.map(|deadline| (deadline - now()).clamp(0.0, 1e9));
             // Rounded up to a millisecond, or the last bit of the wait would be a busy loop.
             let left = left.map(|left| left.ceil() as i64);
             let timeout = left.map(|left| Timespec { tv_sec: left / 1000, tv_nsec: left % 1000 * 1_000_000 });
-            let mut waited =
-                [PollFd::from_borrowed_fd(fd, PollFlags::IN), PollFd::new(&self.0, PollFlags::IN)];
+            let mut waited = [PollFd::from_borrowed_fd(fd, what), PollFd::new(&self.0, PollFlags::IN)];
             match rustix::event::poll(&mut waited, timeout.as_ref()) {
                 Err(rustix::io::Errno::INTR) => {}
                 Err(errno) => return Err(errno),
                 Ok(_) if !waited[1].revents().is_empty() => return Ok(Woken::Cancelled),
-                Ok(_) if !waited[0].revents().is_empty() => return Ok(Woken::Readable),
+                Ok(_) if !waited[0].revents().is_empty() => return Ok(Woken::Ready),
                 Ok(_) if deadline.is_some_and(|deadline| now() >= deadline) => return Ok(Woken::Deadline),
                 Ok(_) => {}
             }

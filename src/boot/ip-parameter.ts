@@ -8,31 +8,44 @@
 import type { IpAddress, Mac } from '../sys/network.ts'
 import { classfulPrefix, isHostAddress, isLinkName, prefixOfMask } from './ipv4.ts'
 
+interface OfLink {
+  /** The only link that may be used. */
+  readonly device: string | undefined
+  /** Of a dynamic one: sent to the server, option 12. */
+  readonly hostname: string | undefined
+  /** Asked before those of the lease. */
+  readonly dns: readonly IpAddress[]
+  /** dracut’s tail. It wins over the lease’s. */
+  readonly mtu: number | undefined
+  /** dracut’s tail: the address that the link gets before it is used. */
+  readonly mac: Mac | undefined
+}
+
 export type IpConfiguration =
-  | {
-      readonly kind: 'dynamic'
-      /** The only link that may be used. */
-      readonly device: string | undefined
-      /** Sent to the server, option 12. */
-      readonly hostname: string | undefined
-      /** Asked before those of the lease. */
-      readonly dns: readonly IpAddress[]
-    }
-  | {
+  | (OfLink & { readonly kind: 'dynamic' })
+  | (OfLink & {
       readonly kind: 'static'
-      readonly device: string | undefined
-      readonly hostname: string | undefined
       readonly address: IpAddress
       readonly prefixLength: number
       readonly gateway: IpAddress | undefined
       /** Where NFS and TFTP are, if a source does not say. */
       readonly server: IpAddress | undefined
-      readonly dns: readonly IpAddress[]
       readonly ntp: IpAddress | undefined
-    }
+    })
   | { readonly kind: 'off' }
   /** For a person: why this cannot be done. */
   | { readonly kind: 'refused'; readonly reason: string }
+
+/** What configures a link. */
+export type LinkConfiguration = Extract<IpConfiguration, OfLink>
+
+/** What all `ip=` of a command line ask for. */
+export interface IpPlan {
+  /** Of the link that is booted from. */
+  readonly boot: IpConfiguration
+  /** Configured and left up beside it; each names its device. */
+  readonly others: readonly LinkConfiguration[]
+}
 
 const DYNAMIC: ReadonlySet<string> = new Set(['dhcp', 'on', 'any'])
 const OFF: ReadonlySet<string> = new Set(['off', 'none'])
@@ -50,56 +63,97 @@ const REFUSED: ReadonlyMap<string, string> = new Map([
   ['ibft', 'the iSCSI firmware table is not read: ip=dhcp'],
 ])
 
-/** What all `ip=` of a command line ask for. None is `dhcp`; of several the last counts, as on Alpine. */
-export function parseIpParameters(values: readonly string[]): IpConfiguration {
-  return parseIpParameter(values.at(-1) ?? 'dhcp')
+/**
+ * None is `dhcp`. As dracut has it, several that each name a device are all for one boot, and `bootdev` is booted from
+ * (else the last). As Alpine has it, of several others the last counts.
+ */
+export function parseIpParameters(values: readonly string[], bootdev?: string): IpPlan {
+  const alone = (boot: IpConfiguration): IpPlan => ({ boot, others: [] })
+  const parsed = values.map((text) => ({ text, ip: parseIpParameter(text) }))
+  const bad = parsed.find(({ ip }) => ip.kind === 'refused')
+  if (values.length > 1 && bad?.ip.kind === 'refused') {
+    return alone(refused(`${bad.ip.reason} (ip=${bad.text})`))
+  }
+  if (values.length > 1 && parsed.every(({ text, ip }) => deviceOf(text, ip) !== undefined)) {
+    return several(
+      parsed.flatMap(({ ip }) => (isOfLink(ip) ? [ip] : [])),
+      bootdev,
+    )
+  }
+  const boot = parsed.at(-1)?.ip ?? parseIpParameter('dhcp')
+  if (bootdev === undefined || !isOfLink(boot)) return alone(boot)
+  if (!isLinkName(bootdev)) return alone(refused(`bootdev=${bootdev} is no name of a link`))
+  if (boot.device !== undefined && boot.device !== bootdev) {
+    return alone(refused(`it is for ${boot.device}, and bootdev= says ${bootdev}`))
+  }
+  return alone({ ...boot, device: bootdev })
+}
+
+function several(all: readonly LinkConfiguration[], bootdev: string | undefined): IpPlan {
+  // A device that is named again gets what was said last.
+  const byDevice = new Map(all.map((ip) => [ip.device, ip]))
+  const chosen = bootdev ?? all.at(-1)?.device
+  const boot = byDevice.get(chosen)
+  if (boot !== undefined) {
+    return { boot, others: [...byDevice.values()].filter((ip) => ip !== boot) }
+  }
+  if (bootdev === undefined) return { boot: { kind: 'off' }, others: [] }
+  return { boot: refused(`none of them is for ${bootdev}, which bootdev= names`), others: [] }
+}
+
+function isOfLink(ip: IpConfiguration): ip is LinkConfiguration {
+  return ip.kind === 'dynamic' || ip.kind === 'static'
+}
+
+/** That of an `off`, too: that link is to be left alone. */
+function deviceOf(text: string, ip: IpConfiguration): string | undefined {
+  if (isOfLink(ip)) return ip.device
+  const fields = text.split(':')
+  return (fields.length === 2 ? fields[0] : fields[5]) || undefined
 }
 
 /** One `ip=`'s value. */
 export function parseIpParameter(text: string): IpConfiguration {
-  if (text === '' || DYNAMIC.has(text)) return dynamic(undefined, undefined, [])
+  if (text === '' || DYNAMIC.has(text)) return parseFields([])
   if (OFF.has(text)) return { kind: 'off' }
   const word = REFUSED.get(text)
   if (word !== undefined) return refused(word)
   if (text.includes('[')) return refused('IPv6 is not supported yet')
 
   const fields = text.split(':')
-  // dracut's short form: <device>:<autoconf>.
-  const [first = '', second = ''] = fields
-  if (fields.length === 2 && isAutoconf(second) && isLinkName(first) && !isHostAddress(first)) {
-    return parseFields(['', '', '', '', '', first, second])
+  // dracut's short form: <device>:<autoconf>, and perhaps its tail.
+  const [first = '', second = '', ...rest] = fields
+  if (isAutoconf(second) && isLinkName(first) && !isHostAddress(first)) {
+    return parseFields(['', '', '', '', '', first, second, ...rest])
   }
-  // IPv4 has ten fields; more colons come from an IPv6 address without brackets or from dracut's :mtu:mac.
-  return fields.length > 10 ? refused(`it has ${fields.length} fields, ten are known`) : parseFields(fields)
+  return parseFields(fields)
 }
 
-/** client:server:gateway:mask:hostname:device:autoconf:dns0:dns1:ntp */
+/**
+ * client:server:gateway:mask:hostname:device:autoconf, then :dns0:dns1:ntp as the kernel has it, or :mtu:mac as dracut
+ * does: the tail is dracut's where a number or a hardware address is in it.
+ */
 function parseFields(fields: readonly string[]): IpConfiguration {
-  const [
-    client = '',
-    server = '',
-    gateway = '',
-    mask = '',
-    hostname,
-    device,
-    autoconf = '',
-    dns0,
-    dns1,
-    ntp,
-  ] = fields
+  const [client = '', server = '', gateway = '', mask = '', hostname, device, autoconf = '', ...tail] = fields
   const word = REFUSED.get(autoconf)
   if (word !== undefined) return refused(word)
   if (autoconf !== '' && !isAutoconf(autoconf)) {
+    // More colons come from an IPv6 address without brackets.
+    if (fields.length > 10) return refused(tooMany(fields))
     return refused(`'${autoconf}' is no way to configure: dhcp, on, any, off or none`)
   }
   if (device && !isLinkName(device)) return refused(`'${device}' is no name of a link`)
   if (hostname && !/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i.test(hostname)) {
     return refused(`'${hostname}' is no host name`)
   }
+  const link = parseTail(tail)
+  if (typeof link === 'string') return refused(link)
+  const [dns0, dns1, ntp, ...more] = link.servers
+  if (more.length > 0) return refused(tooMany(fields))
   const addresses = {
     client,
     server,
-    gateway: gateway,
+    gateway,
     'DNS server': dns0,
     'second DNS server': dns1,
     'NTP server': ntp,
@@ -108,25 +162,48 @@ function parseFields(fields: readonly string[]): IpConfiguration {
     if (isGiven(address) && !isHostAddress(address))
       return refused(`the ${what} '${address}' is no host's address`)
   }
-  const dns = [dns0, dns1].filter(isGiven)
+  const common = {
+    device: device || undefined,
+    hostname: hostname || undefined,
+    dns: [dns0, dns1].filter(isGiven),
+    mtu: link.mtu,
+    mac: link.mac,
+  }
 
   // An address of 0.0.0.0 is "none" to the kernel.
   const wantsDhcp = autoconf === 'dhcp' || (!isGiven(client) && !OFF.has(autoconf))
-  if (wantsDhcp) return dynamic(device || undefined, hostname || undefined, dns)
+  if (wantsDhcp) return { kind: 'dynamic', ...common }
   if (!isGiven(client)) return { kind: 'off' }
   const prefixLength = isGiven(mask) ? readMask(mask) : classfulPrefix(client)
   if (prefixLength === undefined) return refused(`the netmask '${mask}' is none`)
   return {
     kind: 'static',
-    device: device || undefined,
-    hostname: hostname || undefined,
+    ...common,
     address: client,
     prefixLength,
     gateway: isGiven(gateway) ? gateway : undefined,
     server: isGiven(server) ? server : undefined,
-    dns,
     ntp: isGiven(ntp) ? ntp : undefined,
   }
+}
+
+/** What follows the autoconf field; a text is the reason of a refusal. */
+function parseTail(
+  tail: readonly string[],
+): { readonly servers: readonly string[]; readonly mtu?: number; readonly mac?: Mac } | string {
+  const [size = '', ...rest] = tail
+  const mac = rest.join(':').toLowerCase()
+  const isMac = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(mac)
+  const isNumber = /^\d{2,5}$/.test(size)
+  if (isNumber ? mac === '' || isMac : size === '' && isMac) {
+    return { servers: [], ...(isNumber ? { mtu: Number(size) } : {}), ...(isMac ? { mac } : {}) }
+  }
+  if (isNumber) return `'${mac}' behind the MTU is no hardware address`
+  return { servers: tail }
+}
+
+function tooMany(fields: readonly string[]): string {
+  return `it has ${fields.length} fields, ten are known`
 }
 
 /**
@@ -151,14 +228,6 @@ function isAutoconf(word: string): boolean {
 
 function isGiven(field: string | undefined): field is string {
   return field !== undefined && field !== '' && field !== '0.0.0.0'
-}
-
-function dynamic(
-  device: string | undefined,
-  hostname: string | undefined,
-  dns: readonly IpAddress[],
-): IpConfiguration {
-  return { kind: 'dynamic', device, hostname, dns }
 }
 
 function refused(reason: string): IpConfiguration {

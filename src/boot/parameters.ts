@@ -50,21 +50,32 @@ const alpine = entry('alpine')
 const ours = entry('diskless')
 const kernel = entry('kernel')
 const refused = (reason: string) => entry('alpine', { refused: reason })
-const notYetStacked = entry('dracut', {
-  refused: 'VLANs and bonds are not supported yet: let the switch hand this port its network untagged',
-})
+const dracut = entry('dracut')
 
 export const parameters = {
   // The network
   ip: kernel(
     'ip=dhcp | ip=CLIENT:SERVER:GW:MASK:HOST:DEVICE:AUTOCONF:DNS0:DNS1:NTP | ip=off',
-    'How the network comes up: nfsroot.rst of the kernel. `dhcp`, `on` and `any` ask every card that has a carrier; a device names one; an address is set as it is; `off` and `none` leave the network alone.',
+    'How the network comes up: nfsroot.rst of the kernel, and dracut’s DEVICE:AUTOCONF[:MTU[:MAC]]. `dhcp`, `on` and `any` ask every card that has a carrier; a device names one; an address is set as it is; `off` and `none` leave the network alone. Several, each with its device, configure them all.',
     { default: 'dhcp where a source needs the network', repeated: true },
   ),
   BOOTIF: alpine(
     'BOOTIF=01-aa-bb-cc-dd-ee-ff',
     'The card that the firmware booted from, as pxelinux and iPXE write it, in either case, with - or :. Only this card is used.',
     { default: 'every card' },
+  ),
+  bootdev: dracut('bootdev=DEVICE', 'Of several links, the one that is booted from.', {
+    default: 'that of the last ip=',
+  }),
+  vlan: dracut(
+    'vlan=NAME:LINK',
+    'A VLAN on a card or a bond, by any of dracut’s names: vlan5:eth0, vlan0005:eth0, eth0.5:eth0, eth0.0005:eth0. Without a device in ip= it is what is booted from.',
+    { repeated: true },
+  ),
+  bond: dracut(
+    'bond=NAME:LINK,LINK[:OPTION=VALUE,…[:MTU]]',
+    'Several cards as one, with the options of the kernel’s bonding.rst: bond=bond0:eth0,eth1:mode=active-backup. Has the hardware address of the first. Without a device in ip= it is what is booted from.',
+    { repeated: true },
   ),
   nameserver: ours(
     'nameserver=ADDRESS',
@@ -323,8 +334,6 @@ export const parameters = {
   aoe_iflist: refused('see aoe')('aoe_iflist=IFACES', 'Its interfaces.'),
   aoe_mtu: refused('see aoe')('aoe_mtu=N', 'Their MTU.'),
   wireguard: refused('a tunnel before the boot is not supported')('wireguard=IF;IPS[;CONF]', 'A tunnel.'),
-  vlan: notYetStacked('vlan=NAME:LINK', 'A VLAN on a network card.'),
-  bond: notYetStacked('bond=NAME:LINKS[:OPTIONS]', 'Several network cards as one.'),
   zfcp: refused('s390x is not supported')('zfcp=…', 'FCP devices of s390x.'),
   dasd: refused('s390x is not supported')('dasd=…', 'DASD devices of s390x.'),
   s390x_net: refused('s390x is not supported')('s390x_net=…', 'The network card of s390x.'),

@@ -4,9 +4,15 @@ import type { Mac } from '../sys/network.ts'
 import type { EndAction } from '../sys/sys.ts'
 import type { CommandLine } from './command-line.ts'
 import type { Identity } from './identity.ts'
-import { type IpConfiguration, parseBootInterface, parseIpParameters } from './ip-parameter.ts'
+import {
+  type IpConfiguration,
+  type LinkConfiguration,
+  parseBootInterface,
+  parseIpParameters,
+} from './ip-parameter.ts'
 import { needsNetwork, planRoot, type RamRootPlan, type RootPlan } from './root-plan.ts'
 import { readSettings, type Settings } from './settings.ts'
+import { parseStackedLinks, type StackedLink } from './stacked-links.ts'
 
 export interface BootPlan {
   readonly machine: Identity
@@ -45,7 +51,12 @@ export type NetworkPlan =
   | { readonly kind: 'none' }
   | {
       readonly kind: 'join'
+      /** Of the link that is booted from. */
       readonly ip: IpConfiguration
+      /** Further links that are configured and left up; each names its device. */
+      readonly others: readonly LinkConfiguration[]
+      /** vlan= and bond=: to be made in this order. */
+      readonly stacked: readonly StackedLink[]
       readonly bootInterface: Mac | undefined
       readonly nameservers: readonly string[]
       readonly dhcpTimeoutMs: number
@@ -110,12 +121,16 @@ function planNetwork(settings: Settings, root: RootPlan): NetworkPlan {
   const asked = settings.all('ip')
   const bootif = settings.text('BOOTIF')
   if (asked.length === 0 && !needsNetwork(root)) return { kind: 'none' }
-  const ip = parseIpParameters(asked)
+  const { boot: ip, others } = parseIpParameters(asked, settings.text('bootdev'))
   if (ip.kind === 'refused') throw new BootError(`ip=${asked.join(' ip=')} cannot be done: ${ip.reason}`)
   if (ip.kind === 'off') return { kind: 'none' }
+  const stacked = parseStackedLinks(settings.all('vlan'), settings.all('bond'))
+  if (stacked.kind === 'refused') throw new BootError(`${stacked.reason}`)
   return {
     kind: 'join',
     ip,
+    others,
+    stacked: stacked.links,
     bootInterface: bootif === undefined ? undefined : readBootInterface(bootif),
     nameservers: settings.all('nameserver'),
     dhcpTimeoutMs: secondsOf(settings, 'diskless.dhcp_timeout', 120) * 1000,

@@ -101,12 +101,15 @@ function network(wire: Wire): Network {
     links: () => wire.call('network.links', {}),
     watchLinks: (signal) => wire.stream('network.watchLinks', {}, signal, (link: Link) => link),
     setLink: (name, change) => wire.call('network.setLink', { name, ...change }),
+    addLink: (link) => wire.call('network.addLink', { link }),
     addAddress: (link, address) => wire.call('network.addAddress', { link, address }),
     flush: (link) => wire.call('network.flush', { link }),
     addRoute: (link, route) => wire.call('network.addRoute', { link, route }),
     openDhcp: async (link) =>
       dhcpSocket(wire, await wire.call<{ socket: number }>('network.openDhcp', { link })),
     resolve: (name, timeoutMs) => wire.call('network.resolve', { name, timeoutMs }),
+    answers: (link, address, port, timeoutMs, signal) =>
+      wire.call('network.answers', { link, address, port, timeoutMs }, { signal }),
     arpProbe: (link, address, timeoutMs) => wire.call('network.arpProbe', { link, address, timeoutMs }),
   }
 }

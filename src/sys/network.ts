@@ -98,6 +98,22 @@ export interface DhcpOptions {
   /** 80, RFC 4039 */ readonly rapidCommit?: boolean
 }
 
+/** A link on top of others, which are there already. */
+export type NewLink =
+  /** 802.1Q; `id` is from 1 to 4094. */
+  | { readonly kind: 'vlan'; readonly name: string; readonly parent: string; readonly id: number }
+  /** Without members, with the driver's defaults: the rest is said in /sys/class/net/NAME/bonding/. */
+  | { readonly kind: 'bond'; readonly name: string }
+
+export interface LinkChange {
+  readonly up?: boolean
+  readonly mtu?: number
+  /** Most drivers refuse it while the link is up: EBUSY. */
+  readonly mac?: Mac
+  /** The bond that it becomes a member of; it must be down, and the bond brings it up. */
+  readonly master?: string
+}
+
 /** A stream of events. Ends when the signal given at its opening fires. */
 export type Events<T> = AsyncIterableIterator<T>
 
@@ -113,7 +129,9 @@ export interface Network {
   links(): Promise<readonly Link[]>
   /** First every link that is there now, then each change of one. */
   watchLinks(signal: AbortSignal): Events<Link>
-  setLink(name: string, change: { readonly up?: boolean; readonly mtu?: number }): Promise<void>
+  setLink(name: string, change: LinkChange): Promise<void>
+  /** Makes a link, down. EEXIST: there is one of that name. EOPNOTSUPP: the kernel has no such kind (8021q, bonding). */
+  addLink(link: NewLink): Promise<void>
   addAddress(link: string, address: Address): Promise<void>
   /** Removes every address and, with them, the routes of a link. */
   flush(link: string): Promise<void>
@@ -121,6 +139,17 @@ export interface Network {
   openDhcp(link: string): Promise<DhcpSocket>
   /** Addresses of a host's name by /etc/resolv.conf, or the literal address itself. Rejects with DNS, TIMEOUT. */
   resolve(name: string, timeoutMs: number): Promise<readonly IpAddress[]>
+  /**
+   * True when somebody answers at this TCP port through this link, be it with a refusal; false when nobody does within
+   * `timeoutMs`, or the network says that there is no way.
+   */
+  answers(
+    link: string,
+    address: IpAddress,
+    port: number,
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<boolean>
   /** RFC 5227: true when somebody else answers for this address within `timeoutMs`. */
   arpProbe(link: string, address: IpAddress, timeoutMs: number): Promise<boolean>
 }

@@ -62,7 +62,7 @@ impl Reader {
         match waiter.readable(self.socket.as_fd(), Some(deadline))? {
             Woken::Deadline => return Err(Stop::Late),
             Woken::Cancelled => return Err(Stop::Cancelled),
-            Woken::Readable => {}
+            Woken::Ready => {}
         }
         let mut answer = vec![0; ANSWER];
         let (_, length) = rustix::net::recv(&self.socket, &mut answer[..], RecvFlags::empty())?;

@@ -37,7 +37,7 @@ pub fn watch(_: Nothing, call: Call) {
         let socket = opened.map_err(failed)?;
         let waiter = Waiter::new(cancel).map_err(|error| SysError::os("devices.watch", "uevents", error))?;
         let mut buffer = Vec::new();
-        while waiter.socket(&socket, None).map_err(failed)? == Woken::Readable {
+        while waiter.socket(&socket, None).map_err(failed)? == Woken::Ready {
             match netlink::receive(socket.as_fd(), &mut buffer) {
                 Ok(bytes) => {
                     if let Some(event) = read(bytes) {

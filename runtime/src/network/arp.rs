@@ -45,7 +45,7 @@ pub fn in_use(
             match waiter.socket(&socket, Some(until))? {
                 Woken::Cancelled => return Ok(None),
                 Woken::Deadline => break,
-                Woken::Readable => {
+                Woken::Ready => {
                     if socket.receive(&mut buffer)?.is_some_and(|frame| conflicts(frame, mac, address)) {
                         return Ok(Some(true));
                     }

@@ -82,7 +82,7 @@ impl DhcpSocket {
                 Woken::Cancelled => break,
                 Woken::Deadline if last => break,
                 Woken::Deadline => {}
-                Woken::Readable => {
+                Woken::Ready => {
                     let frame = self.packets.receive(&mut buffer)?;
                     if let Some(reply) = frame.and_then(|frame| self.reply(frame)) {
                         return Ok(Some(reply));

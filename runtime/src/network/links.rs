@@ -1,10 +1,11 @@
-//! Links: what network cards there are, their changes, up, down and MTU (RTM_GETLINK and RTM_NEWLINK of rtnetlink(7)).
+//! Links: what network cards there are, their changes, up, down and MTU, and links on top of them (RTM_GETLINK and
+//! RTM_NEWLINK of rtnetlink(7)).
 
-use super::netlink::{self, Message, Refusal, Routing};
-use super::packet::mac_text;
+use super::netlink::{self, Message, Nested, Refusal, Routing};
+use super::packet::{mac_bytes, mac_text};
 use crate::ops::Emit;
 use rustix::io::Errno;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -87,15 +88,72 @@ pub fn link(name: &str) -> Result<Link, Refusal> {
     links()?.into_iter().find(|link| link.name == name).ok_or(Refusal::from(Errno::NODEV))
 }
 
-pub fn set(name: &str, up: Option<bool>, mtu: Option<u32>) -> Result<(), Refusal> {
+/// The `LinkChange` of src/sys/network.ts.
+#[derive(Default, Deserialize)]
+pub struct Change {
+    pub up: Option<bool>,
+    pub mtu: Option<u32>,
+    pub mac: Option<String>,
+    pub master: Option<String>,
+}
+
+pub fn set(name: &str, change: &Change) -> Result<(), Refusal> {
     let bit = libc::IFF_UP as u32;
-    let header = link_header(if up == Some(true) { bit } else { 0 }, if up.is_some() { bit } else { 0 });
-    let mut message = Message::new(libc::RTM_NEWLINK, libc::NLM_F_ACK, &header)
-        .attribute(libc::IFLA_IFNAME, &[name.as_bytes(), b"\0"].concat());
-    if let Some(mtu) = mtu {
+    let header =
+        link_header(if change.up == Some(true) { bit } else { 0 }, if change.up.is_some() { bit } else { 0 });
+    let mut message = named(libc::NLM_F_ACK, &header, name);
+    if let Some(mtu) = change.mtu {
         message = message.attribute(libc::IFLA_MTU, &mtu.to_ne_bytes());
     }
+    if let Some(mac) = &change.mac {
+        let bytes = mac_bytes(mac).ok_or_else(|| Refusal {
+            errno: Errno::INVAL,
+            words: Some(format!("{mac} is no hardware address")),
+        })?;
+        message = message.attribute(libc::IFLA_ADDRESS, &bytes);
+    }
+    if let Some(master) = &change.master {
+        message = message.attribute(libc::IFLA_MASTER, &link(master)?.index.to_ne_bytes());
+    }
     Routing::open()?.request(message)
+}
+
+fn named(flags: i32, header: &[u8; 16], name: &str) -> Message {
+    Message::new(libc::RTM_NEWLINK, flags, header)
+        .attribute(libc::IFLA_IFNAME, &[name.as_bytes(), b"\0"].concat())
+}
+
+/// The `NewLink` of src/sys/network.ts.
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum NewLink {
+    Vlan { name: String, parent: String, id: u16 },
+    Bond { name: String },
+}
+
+impl NewLink {
+    pub fn name(&self) -> &str {
+        let (NewLink::Vlan { name, .. } | NewLink::Bond { name }) = self;
+        name
+    }
+}
+
+pub fn add(new: &NewLink) -> Result<(), Refusal> {
+    /// IFLA_VLAN_ID of linux/if_link.h.
+    const VLAN_ID: u16 = 1;
+    let flags = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+    let message = named(flags, &link_header(0, 0), new.name());
+    let (message, info) = match new {
+        NewLink::Vlan { parent, id, .. } => (
+            message.attribute(libc::IFLA_LINK, &link(parent)?.index.to_ne_bytes()),
+            Nested::new().attribute(libc::IFLA_INFO_KIND, b"vlan\0").attribute(
+                libc::IFLA_INFO_DATA,
+                &Nested::new().attribute(VLAN_ID, &id.to_ne_bytes()).finished(),
+            ),
+        ),
+        NewLink::Bond { .. } => (message, Nested::new().attribute(libc::IFLA_INFO_KIND, b"bond\0")),
+    };
+    Routing::open()?.request(message.attribute(libc::IFLA_LINKINFO, &info.finished()))
 }
 
 /// A subscription to changes, opened before the first look so that nothing falls between.

@@ -1,6 +1,7 @@
 //! The room `network` of `Sys` (src/sys/network.ts): links, addresses, routes, DHCP's sockets, ARP probes.
 
 mod addresses;
+mod answers;
 mod arp;
 mod dhcp;
 mod dhcp_message;
@@ -21,7 +22,7 @@ use netlink::Refusal;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 
@@ -29,7 +30,10 @@ pub fn register(ops: &mut Ops) {
     ops.pool("network.links", |_: Nothing, _, _| links::links().map_err(told("network.links", "links")));
     ops.deferred("network.watchLinks", watch_links);
     ops.pool("network.setLink", |it: SetLink, _, _| {
-        links::set(&it.name, it.up, it.mtu).map_err(told("network.setLink", &it.name))
+        links::set(&it.name, &it.change).map_err(told("network.setLink", &it.name))
+    });
+    ops.pool("network.addLink", |it: AddLink, _, _| {
+        links::add(&it.link).map_err(told("network.addLink", it.link.name()))
     });
     ops.pool("network.addAddress", |it: AddAddress, _, _| {
         addresses::add(&it.link, &it.address).map_err(told("network.addAddress", &it.link))
@@ -53,6 +57,7 @@ pub fn register(ops: &mut Ops) {
         Ok(())
     });
     ops.deferred("network.resolve", resolve);
+    ops.deferred("network.answers", answers);
     ops.deferred("network.arpProbe", arp_probe);
 }
 
@@ -67,8 +72,13 @@ struct OfLink {
 #[derive(Deserialize)]
 struct SetLink {
     name: String,
-    up: Option<bool>,
-    mtu: Option<u32>,
+    #[serde(flatten)]
+    change: links::Change,
+}
+
+#[derive(Deserialize)]
+struct AddLink {
+    link: links::NewLink,
 }
 
 #[derive(Deserialize)]
@@ -112,6 +122,15 @@ struct ArpProbe {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+struct Answers {
+    link: String,
+    address: IpAddr,
+    port: u16,
+    timeout_ms: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Resolve {
     name: String,
     timeout_ms: u64,
@@ -140,7 +159,7 @@ fn watch_links(_: Nothing, call: Call) {
         let mut watch = opened.map_err(told(NAME, "links"))?;
         let waiter = Waiter::new(cancel).map_err(failed(NAME, "links"))?;
         watch.look(emit).map_err(told(NAME, "links"))?;
-        while waiter.socket(&watch.socket, None).map_err(failed(NAME, "links"))? == Woken::Readable {
+        while waiter.socket(&watch.socket, None).map_err(failed(NAME, "links"))? == Woken::Ready {
             watch.read(emit).map_err(told(NAME, "links"))?;
         }
         Ok(())
@@ -177,6 +196,17 @@ fn resolve(it: Resolve, call: Call) {
     const NAME: &str = "network.resolve";
     on_thread("resolve-name", call, move |cancel, _| {
         crate::pipeline::resolve::addresses(NAME, &it.name, it.timeout_ms, cancel)
+    });
+}
+
+fn answers(it: Answers, call: Call) {
+    const NAME: &str = "network.answers";
+    on_thread("answers", call, move |cancel, _| {
+        let subject = SocketAddr::new(it.address, it.port).to_string();
+        let waiter = Waiter::new(cancel).map_err(failed(NAME, &subject))?;
+        let answered = answers::answers(&it.link, it.address, it.port, it.timeout_ms, &waiter)
+            .map_err(told(NAME, &subject))?;
+        answered.ok_or_else(|| SysError::aborted(NAME, &subject))
     });
 }
 

@@ -38,10 +38,7 @@ impl Message {
     }
 
     pub fn attribute(mut self, kind: u16, value: &[u8]) -> Self {
-        self.0.extend_from_slice(&(value.len() as u16 + 4).to_ne_bytes());
-        self.0.extend_from_slice(&kind.to_ne_bytes());
-        self.0.extend_from_slice(value);
-        self.0.resize(self.0.len().next_multiple_of(4), 0);
+        append(&mut self.0, kind, value);
         self
     }
 
@@ -49,6 +46,31 @@ impl Message {
         let length = self.0.len() as u32;
         self.0[..4].copy_from_slice(&length.to_ne_bytes());
         self.0[8..12].copy_from_slice(&sequence.to_ne_bytes());
+        self.0
+    }
+}
+
+fn append(bytes: &mut Vec<u8>, kind: u16, value: &[u8]) {
+    bytes.extend_from_slice(&(value.len() as u16 + 4).to_ne_bytes());
+    bytes.extend_from_slice(&kind.to_ne_bytes());
+    bytes.extend_from_slice(value);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+}
+
+/// The value of an attribute that is made of attributes.
+pub struct Nested(Vec<u8>);
+
+impl Nested {
+    pub fn new() -> Self {
+        Nested(Vec::new())
+    }
+
+    pub fn attribute(mut self, kind: u16, value: &[u8]) -> Self {
+        append(&mut self.0, kind, value);
+        self
+    }
+
+    pub fn finished(self) -> Vec<u8> {
         self.0
     }
 }

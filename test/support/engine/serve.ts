@@ -4,7 +4,9 @@ import {
   type DhcpMessage,
   type DhcpSocket,
   type Events,
+  type LinkChange,
   type MountRequest,
+  type NewLink,
   type Pipeline,
   type Question,
   type RunRequest,
@@ -168,7 +170,8 @@ function rooms(sys: Sys): Readonly<Record<string, Operation>> {
 
     'network.links': op(() => network.links()),
     'network.watchLinks': op((_: object, call) => stream(network.watchLinks(call.signal), call)),
-    'network.setLink': op((a: { name: string; up?: boolean; mtu?: number }) => network.setLink(a.name, a)),
+    'network.setLink': op((a: LinkChange & { name: string }) => network.setLink(a.name, a)),
+    'network.addLink': op((a: { link: NewLink }) => network.addLink(a.link)),
     'network.addAddress': op((a: LinkName & { address: { address: string; prefixLength: number } }) =>
       network.addAddress(a.link, a.address),
     ),
@@ -177,6 +180,9 @@ function rooms(sys: Sys): Readonly<Record<string, Operation>> {
       network.addRoute(a.link, a.route),
     ),
     'network.resolve': op((a: { name: string; timeoutMs: number }) => network.resolve(a.name, a.timeoutMs)),
+    'network.answers': op((a: LinkName & { address: string; port: number; timeoutMs: number }, { signal }) =>
+      network.answers(a.link, a.address, a.port, a.timeoutMs, signal),
+    ),
     'network.arpProbe': op((a: LinkName & { address: string; timeoutMs: number }) =>
       network.arpProbe(a.link, a.address, a.timeoutMs),
     ),

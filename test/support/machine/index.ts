@@ -101,8 +101,9 @@ export function fakeMachine(options: MachineOptions = {}): FakeMachine {
   const network = new FakeNetwork(
     clock,
     faults,
-    (link) => showLink(kernel.sysfs, link),
+    (link, stacked) => showLink(kernel.sysfs, link, stacked),
     () => names,
+    (module) => modules.named(module).length === 0 || modules.loaded.has(module),
   )
   const reached = options.links === undefined ? undefined : network
   const names = new Names(files, reached, options.names ?? {})

@@ -1,6 +1,6 @@
 /** /proc, /sys and /dev of the fake machine. */
 
-import type { Console, Device, Link } from '../../../src/sys/index.ts'
+import type { Console, Device, Link, NewLink } from '../../../src/sys/index.ts'
 import { FileSystem } from './filesystem.ts'
 import type { MachineOptions } from './options.ts'
 import type { MountTree } from './tree.ts'
@@ -57,10 +57,11 @@ function consoleLine({ device, screen, preferred }: Console): string {
   return `${name} -W${screen ? 'U' : '-'} (E${preferred ? 'C' : ' '}p a) 4:64\n`
 }
 
-export function showLink(sysfs: FileSystem, link: Link): void {
+export function showLink(sysfs: FileSystem, link: Link, stacked?: NewLink): void {
   const directory = `/devices/virtual/net/${link.name}`
   sysfs.seed(`${directory}/address`, `${link.mac}\n`)
   sysfs.seed(`${directory}/uevent`, `INTERFACE=${link.name}\nIFINDEX=${link.index}\n`)
+  if (stacked?.kind === 'bond') sysfs.seed(`${directory}/bonding/slaves`, '\n')
   sysfs.seed(`/class/net/${link.name}`, { symlink: `../..${directory}` })
 }
 

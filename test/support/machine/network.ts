@@ -7,7 +7,9 @@ import type {
   Events,
   IpAddress,
   Link,
+  LinkChange,
   Network,
+  NewLink,
   Route,
 } from '../../../src/sys/index.ts'
 import type { VirtualClock } from './clock.ts'
@@ -38,7 +40,12 @@ export interface LinkScript {
   readonly neighbours?: readonly IpAddress[]
   /** False: what is behind this link leads to none of the scripted servers. */
   readonly reachesServers?: boolean
+  /** The networks that arrive tagged, by their numbers; another one is silent. */
+  readonly vlans?: Readonly<Record<number, Wire>>
 }
+
+/** What is at the other end of a link. */
+export type Wire = Pick<LinkScript, 'dhcp' | 'neighbours' | 'reachesServers'>
 
 interface LinkState {
   readonly script: LinkScript
@@ -48,7 +55,12 @@ interface LinkState {
   sockets: Set<FakeSocket>
   cancel: (() => void)[]
   attempts: number
+  /** What it lies on: a VLAN’s parent, a bond’s members. */
+  below: LinkState[]
+  stacked: NewLink | undefined
 }
+
+const kernelModules = { vlan: '8021q', bond: 'bonding' } as const
 
 export class FakeNetwork implements Network {
   /** Every DHCP message that init sent. */
@@ -62,16 +74,25 @@ export class FakeNetwork implements Network {
   readonly #faults: Faults
   readonly #states = new Map<string, LinkState>()
   readonly #changes = new Broadcast<Link>()
-  readonly #appeared: (link: Link) => void
+  readonly #appeared: (link: Link, stacked: NewLink | undefined) => void
   /** It asks this network, so it is there only later. */
   readonly #names: (() => Names) | undefined
+  /** Whether the kernel has what this module brings. */
+  readonly #knows: (module: string) => boolean
   #index = 1
 
-  constructor(clock: VirtualClock, faults: Faults, appeared: (link: Link) => void, names?: () => Names) {
+  constructor(
+    clock: VirtualClock,
+    faults: Faults,
+    appeared: (link: Link, stacked: NewLink | undefined) => void,
+    names?: () => Names,
+    knows: (module: string) => boolean = () => true,
+  ) {
     this.#clock = clock
     this.#faults = faults
     this.#appeared = appeared
     this.#names = names
+    this.#knows = knows
   }
 
   async links(): Promise<readonly Link[]> {
@@ -85,22 +106,58 @@ export class FakeNetwork implements Network {
     )
   }
 
-  async setLink(name: string, change: { readonly up?: boolean; readonly mtu?: number }): Promise<void> {
+  async setLink(name: string, change: LinkChange): Promise<void> {
     this.#faults.check('network.setLink', name)
     const state = this.#state(name, 'network.setLink')
     if (change.mtu !== undefined) this.#change(state, { mtu: change.mtu })
+    if (change.mac !== undefined) {
+      if (state.link.up) throw refusal('EBUSY', 'network.setLink', name)
+      this.#change(state, { mac: change.mac })
+    }
+    if (change.master !== undefined) this.#enslave(state, change.master)
     if (change.up === undefined || change.up === state.link.up) return
     for (const cancel of state.cancel.splice(0)) cancel()
-    this.#change(state, { up: change.up, carrier: false })
+    if (state.stacked?.kind === 'vlan' && change.up && !state.below[0]?.link.up) {
+      throw refusal('ENETDOWN', 'network.setLink', name)
+    }
+    this.#change(state, { up: change.up, carrier: change.up && state.below.some(({ link }) => link.carrier) })
     if (!change.up) {
       state.routes = []
       return
     }
+    if (state.stacked !== undefined) return
     const { carrierAfterMs = 0, carrier = [] } = state.script
     const first = carrierAfterMs === 'never' ? [] : [{ afterMs: carrierAfterMs, up: true }]
     for (const { afterMs, up } of [...first, ...carrier]) {
       state.cancel.push(this.#clock.after(afterMs, () => this.#change(state, { carrier: up })))
     }
+  }
+
+  async addLink(link: NewLink): Promise<void> {
+    const { kind, name } = link
+    this.#faults.check('network.addLink', name)
+    if (!this.#knows(kernelModules[kind])) throw refusal('EOPNOTSUPP', 'network.addLink', name)
+    if (this.#states.has(name)) throw refusal('EEXIST', 'network.addLink', name)
+    const parent = kind === 'vlan' ? this.#state(link.parent, 'network.addLink') : undefined
+    const wire = kind === 'vlan' ? (this.#wire(parent)?.vlans?.[link.id] ?? {}) : {}
+    this.appear({ name, physical: false, ...wire, ...(parent ? { mac: parent.link.mac } : {}) }, link)
+    const state = this.#state(name, 'network.addLink')
+    state.below = parent === undefined ? [] : [parent]
+  }
+
+  async answers(
+    link: string,
+    address: IpAddress,
+    port: number,
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<boolean> {
+    const subject = `${address}:${port}`
+    this.#faults.check('network.answers', subject)
+    const state = this.#state(link, 'network.answers')
+    const reached = this.#way(address) === state && this.reaches(address)
+    await this.#clock.sleep(reached ? 1 : timeoutMs, signal)
+    return reached
   }
 
   async addAddress(link: string, address: Address): Promise<void> {
@@ -161,14 +218,14 @@ export class FakeNetwork implements Network {
     this.#faults.check('network.arpProbe', link)
     const state = this.#state(link, 'network.arpProbe')
     if (!state.link.up) throw refusal('ENETDOWN', 'network.arpProbe', link)
-    const taken = state.link.carrier && (state.script.neighbours?.includes(address) ?? false)
+    const taken = state.link.carrier && (this.#wire(state)?.neighbours?.includes(address) ?? false)
     await this.#clock.sleep(taken ? 1 : timeoutMs)
     return taken
   }
 
   // What the fake machine's other rooms and tests use.
 
-  appear(script: LinkScript): void {
+  appear(script: LinkScript, stacked?: NewLink): void {
     const index = this.#index + 1
     this.#index = index
     const link: Link = {
@@ -189,9 +246,11 @@ export class FakeNetwork implements Network {
       sockets: new Set(),
       cancel: [],
       attempts: 0,
+      below: [],
+      stacked,
     }
     this.#states.set(script.name, state)
-    this.#appeared(link)
+    this.#appeared(link, stacked)
     this.#changes.send(link)
   }
 
@@ -211,7 +270,7 @@ export class FakeNetwork implements Network {
   /** Whether packets to this address get anywhere: a live link has it in a prefix or a route, and leads to servers. */
   reaches(address: IpAddress): boolean {
     const state = this.#way(address)
-    return state?.link.carrier === true && state.script.reachesServers !== false
+    return state?.link.carrier === true && this.#wire(state)?.reachesServers !== false
   }
 
   /** Whether packets to this address leave at all, though they may get nowhere. */
@@ -237,18 +296,39 @@ export class FakeNetwork implements Network {
     const now = this.#clock.now()
     this.sent.push({ at: now, link: state.link.name, message, ...(to === undefined ? {} : { to }) })
     if (!state.link.up) throw refusal('ENETDOWN', 'network.dhcpSend', state.link.name)
-    if (!state.link.carrier || state.script.dhcp === undefined) return
+    const dhcp = this.#wire(state)?.dhcp
+    if (!state.link.carrier || dhcp === undefined) return
     state.attempts += 1
-    for (const { afterMs, reply } of state.script.dhcp(message, { attempt: state.attempts, now })) {
+    for (const { afterMs, reply } of dhcp(message, { attempt: state.attempts, now })) {
       this.#clock.after(afterMs, () => {
         if (state.link.carrier) socket.arrive(reply)
       })
     }
   }
 
+  /** A bond’s members are all on one network. */
+  #wire(state: LinkState | undefined): LinkScript | undefined {
+    return state?.stacked?.kind === 'bond' ? state.below[0]?.script : state?.script
+  }
+
+  #enslave(state: LinkState, name: string): void {
+    const bond = this.#state(name, 'network.setLink')
+    if (bond.stacked?.kind !== 'bond') throw refusal('EOPNOTSUPP', 'network.setLink', state.link.name)
+    if (bond.below.includes(state)) return
+    if (state.link.up) throw refusal('EPERM', 'network.setLink', state.link.name)
+    if (bond.below.length === 0) this.#change(bond, { mac: state.link.mac })
+    bond.below.push(state)
+    this.#change(state, { physical: false, mac: bond.link.mac })
+  }
+
   #change(state: LinkState, change: Partial<Link>): void {
     state.link = { ...state.link, ...change }
     this.#changes.send(state.link)
+    for (const above of this.#states.values()) {
+      if (!above.below.includes(state)) continue
+      const carrier = above.link.up && above.below.some(({ link }) => link.carrier)
+      if (carrier !== above.link.carrier) this.#change(above, { carrier })
+    }
   }
 
   #state(name: string, operation: string): LinkState {

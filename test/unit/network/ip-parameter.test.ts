@@ -1,6 +1,6 @@
 /** Every form of the kernel's ip=, and BOOTIF=. */
 
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import {
   type IpConfiguration,
   parseBootInterface,
@@ -8,16 +8,15 @@ import {
   parseIpParameters,
 } from '../../../src/boot/ip-parameter.ts'
 
-const dynamic = { kind: 'dynamic', device: undefined, hostname: undefined, dns: [] }
+const ofAny = { device: undefined, hostname: undefined, dns: [], mtu: undefined, mac: undefined }
+const dynamic = { kind: 'dynamic', ...ofAny }
 const fixed = {
   kind: 'static',
-  device: undefined,
-  hostname: undefined,
+  ...ofAny,
   address: '10.0.0.5',
   prefixLength: 8,
   gateway: undefined,
   server: undefined,
-  dns: [],
   ntp: undefined,
 }
 
@@ -60,6 +59,12 @@ test.each<[string, unknown]>([
     '10.0.0.5::172.31.1.1:255.255.255.255::eth0:none',
     { ...fixed, device: 'eth0', prefixLength: 32, gateway: '172.31.1.1' },
   ],
+  // dracut's tail.
+  ['eth1:dhcp:9000', { ...dynamic, device: 'eth1', mtu: 9000 }],
+  ['eth1:dhcp:9000:52:54:00:AB:cd:ef', { ...dynamic, device: 'eth1', mtu: 9000, mac: '52:54:00:ab:cd:ef' }],
+  ['eth1:dhcp::52:54:00:ab:cd:ef', { ...dynamic, device: 'eth1', mac: '52:54:00:ab:cd:ef' }],
+  ['10.0.0.5:::::eth0:none:1400', { ...fixed, device: 'eth0', mtu: 1400 }],
+  ['eth1:dhcp:9.9.9.9', { ...dynamic, device: 'eth1', dns: ['9.9.9.9'] }],
 ])('ip=%s', (text, expected) => {
   expect(parseIpParameter(text)).toEqual(expected)
 })
@@ -85,14 +90,57 @@ test.each<[string, RegExp]>([
   ['10.0.0.5::::::sometimes', /'sometimes' is no way to configure/],
   ['::::::dhcp:nowhere', /the DNS server 'nowhere'/],
   ['10.0.0.5:::::::9.9.9.9::ntp', /the NTP server 'ntp'/],
+  ['eth0:dhcp:1500:52:54:00', /'52:54:00' behind the MTU is no hardware address/],
 ])('ip=%s is refused with its reason', (text, reason) => {
   const parsed: IpConfiguration = parseIpParameter(text)
   expect(parsed.kind === 'refused' ? parsed.reason : parsed).toMatch(reason)
 })
 
-test('no ip= is DHCP; of several the last counts, as on Alpine', () => {
-  expect(parseIpParameters([])).toEqual(dynamic)
-  expect(parseIpParameters(['dhcp', 'off'])).toEqual({ kind: 'off' })
+describe('several ip=', () => {
+  test('none is DHCP; of several without devices the last counts, as on Alpine', () => {
+    expect(parseIpParameters([])).toEqual({ boot: dynamic, others: [] })
+    expect(parseIpParameters(['dhcp', 'off'])).toEqual({ boot: { kind: 'off' }, others: [] })
+    expect(parseIpParameters(['eth1:dhcp', 'dhcp'])).toEqual({ boot: dynamic, others: [] })
+  })
+
+  const eth0 = { ...dynamic, device: 'eth0' }
+  const eth1 = { ...fixed, device: 'eth1', prefixLength: 24 }
+  const both = ['eth0:dhcp', '10.0.0.5:::24::eth1:none']
+
+  test.each([
+    [undefined, { boot: eth1, others: [eth0] }],
+    ['eth0', { boot: eth0, others: [eth1] }],
+    ['eth1', { boot: eth1, others: [eth0] }],
+  ])('each its device, all are for one boot; bootdev=%s', (bootdev, expected) => {
+    expect(parseIpParameters(both, bootdev)).toEqual(expected)
+  })
+
+  test('a device that is off is left alone, one that is named again has what was said last', () => {
+    expect(parseIpParameters([...both, ':::::eth2:off'])).toEqual({ boot: eth1, others: [eth0] })
+    expect(parseIpParameters(['eth0:dhcp', 'eth0:dhcp:1400'])).toEqual({
+      boot: { ...eth0, mtu: 1400 },
+      others: [],
+    })
+    expect(parseIpParameters(['eth0:off', ':::::eth1:off']).boot).toEqual({ kind: 'off' })
+  })
+
+  test('bootdev= gives one ip= its device', () => {
+    expect(parseIpParameters(['dhcp'], 'eth1').boot).toEqual({ ...dynamic, device: 'eth1' })
+    expect(parseIpParameters([], 'eth1').boot).toEqual({ ...dynamic, device: 'eth1' })
+  })
+
+  test.each([
+    [both, 'eth7', 'none of them is for eth7, which bootdev= names'],
+    [['eth0:dhcp'], 'eth1', 'it is for eth0, and bootdev= says eth1'],
+    [['dhcp'], 'a b', 'bootdev=a b is no name of a link'],
+    [
+      ['eth0:dhcp', 'eth1:sometimes'],
+      undefined,
+      "the client 'eth1' is no host's address (ip=eth1:sometimes)",
+    ],
+  ])('%s with bootdev=%s is refused', (values, bootdev, reason) => {
+    expect(parseIpParameters(values, bootdev).boot).toEqual({ kind: 'refused', reason })
+  })
 })
 
 test.each([
