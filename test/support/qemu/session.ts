@@ -22,7 +22,9 @@ export async function runIn(
   // The terminal echoes what is typed, wrapped at its width: the markers' halves are apart there, and so only what
   // is printed matches.
   guest.type(`echo "--""begin--"; ${command}; echo "--""done $?--"\n`)
-  const match = await guest.console.waitFor(/--begin--\n([\s\S]*?)--done (\d+)--/, deadlineMs)
+  // The kernel may have a word just then, between the marker and its line's end.
+  const pattern = /--begin--(?:\[ *\d+\.\d+\] [^\n]*\n)*\n([\s\S]*?)--done (\d+)--/
+  const match = await guest.console.waitFor(pattern, deadlineMs)
   await guest.console.waitFor(/# $/, deadlineMs)
   return { output: match[1] ?? '', status: Number(match[2]) }
 }
