@@ -1,6 +1,14 @@
 /** `Sys` over the native host: each method is the operation `<room>.<method>` with its parameters by name. */
 
-import type { DhcpMessage, DhcpSocket, Link, Network } from '../sys/network.ts'
+import type {
+  Datagram,
+  DatagramSocket,
+  DhcpMessage,
+  DhcpSocket,
+  Link,
+  LinkAddress,
+  Network,
+} from '../sys/network.ts'
 import type { PipelineOptions, Progress } from '../sys/pipeline.ts'
 import type * as sys from '../sys/sys.ts'
 import { type Host, Wire } from './wire.ts'
@@ -103,10 +111,14 @@ function network(wire: Wire): Network {
     setLink: (name, change) => wire.call('network.setLink', { name, ...change }),
     addLink: (link) => wire.call('network.addLink', { link }),
     addAddress: (link, address) => wire.call('network.addAddress', { link, address }),
+    watchAddresses: (link, signal) =>
+      wire.stream('network.watchAddresses', { link }, signal, (all: readonly LinkAddress[]) => all),
     flush: (link) => wire.call('network.flush', { link }),
     addRoute: (link, route) => wire.call('network.addRoute', { link, route }),
-    openDhcp: async (link) =>
-      dhcpSocket(wire, await wire.call<{ socket: number }>('network.openDhcp', { link })),
+    openDhcp: async (link) => dhcpSocket(wire, await wire.call<Socket>('network.openDhcp', { link })),
+    openRouterDiscovery: async (link) =>
+      datagramSocket(wire, await wire.call<Socket>('network.openRouterDiscovery', { link })),
+    openDhcp6: async (link) => datagramSocket(wire, await wire.call<Socket>('network.openDhcp6', { link })),
     resolve: (name, timeoutMs) => wire.call('network.resolve', { name, timeoutMs }),
     answers: (link, address, port, timeoutMs, signal) =>
       wire.call('network.answers', { link, address, port, timeoutMs }, { signal }),
@@ -114,7 +126,21 @@ function network(wire: Wire): Network {
   }
 }
 
-function dhcpSocket(wire: Wire, { socket }: { readonly socket: number }): DhcpSocket {
+interface Socket {
+  readonly socket: number
+}
+
+function datagramSocket(wire: Wire, { socket }: Socket): DatagramSocket {
+  return {
+    send: (bytes, to) => wire.call('network.datagramSend', { socket, bytes, to }),
+    receive: async (deadlineMs, signal) =>
+      (await wire.call<Datagram | null>('network.datagramReceive', { socket, deadlineMs }, { signal })) ??
+      undefined,
+    close: () => wire.call('network.datagramClose', { socket }),
+  }
+}
+
+function dhcpSocket(wire: Wire, { socket }: Socket): DhcpSocket {
   return {
     send: (message, to) => wire.call('network.dhcpSend', { socket, message, to }),
     receive: async (deadlineMs, signal) =>

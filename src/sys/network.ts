@@ -37,6 +37,32 @@ export interface Route {
   readonly onlink?: boolean
 }
 
+/** An IPv6 address of a link, as the kernel has it now. */
+export interface LinkAddress extends Address {
+  readonly scope: 'link' | 'global'
+  /**
+   * `tentative`: not to be used before its neighbours were asked (duplicate address detection, RFC 4862);
+   * `duplicate`: one of them has it; `deprecated`: its preferred lifetime is over.
+   */
+  readonly state: 'tentative' | 'duplicate' | 'preferred' | 'deprecated'
+  /** It has an end, and what gave it moves that: the kernel made it from a router advertisement. */
+  readonly advertised: boolean
+}
+
+/** A message as its bytes, in hex. TypeScript knows what is in it. */
+export interface Datagram {
+  readonly from: IpAddress
+  readonly bytes: string
+}
+
+/** Datagrams of one IPv6 protocol on one link. */
+export interface DatagramSocket {
+  send(bytes: string, to: IpAddress): Promise<void>
+  /** The next one; undefined when `deadlineMs` (clock.now) passes. Longer than 16 KiB: dropped. */
+  receive(deadlineMs: number, signal?: AbortSignal): Promise<Datagram | undefined>
+  close(): Promise<void>
+}
+
 /** A DHCPv4 message (RFC 2131). Fields and options that we neither send nor read are left out. */
 export interface DhcpMessage {
   readonly op: 'request' | 'reply'
@@ -133,10 +159,22 @@ export interface Network {
   /** Makes a link, down. EEXIST: there is one of that name. EOPNOTSUPP: the kernel has no such kind (8021q, bonding). */
   addLink(link: NewLink): Promise<void>
   addAddress(link: string, address: Address): Promise<void>
-  /** Removes every address and, with them, the routes of a link. */
+  /**
+   * The IPv6 addresses of a link, now and after each change. ENODEV: no such link. Where the kernel has no IPv6 the list
+   * stays empty.
+   */
+  watchAddresses(link: string, signal: AbortSignal): Events<readonly LinkAddress[]>
+  /** Removes every address and, with them, the routes of a link; not what the kernel made from router advertisements. */
   flush(link: string): Promise<void>
   addRoute(link: string, route: Route): Promise<void>
   openDhcp(link: string): Promise<DhcpSocket>
+  /**
+   * Router solicitations out, router advertisements in (RFC 4861): ICMPv6 messages, of routers on this very link only.
+   * The kernel reads them too. EAFNOSUPPORT: it has no IPv6.
+   */
+  openRouterDiscovery(link: string): Promise<DatagramSocket>
+  /** DHCPv6: from port 546 of the link-local address to port 547 (RFC 8415). */
+  openDhcp6(link: string): Promise<DatagramSocket>
   /** Addresses of a host's name by /etc/resolv.conf, or the literal address itself. Rejects with DNS, TIMEOUT. */
   resolve(name: string, timeoutMs: number): Promise<readonly IpAddress[]>
   /**

@@ -8,6 +8,8 @@ use std::net::IpAddr;
 
 /// RTNH_F_ONLINK of linux/rtnetlink.h.
 const ONLINK: u32 = 4;
+/// RTPROT_RA of linux/rtnetlink.h.
+const PROTOCOL_ADVERTISED: u8 = 9;
 /// Set by whoever is not the kernel; `ip` writes the same.
 const PROTOCOL_BOOT: u8 = libc::RTPROT_BOOT;
 
@@ -71,7 +73,7 @@ fn octets(address: IpAddr) -> Vec<u8> {
     }
 }
 
-fn address_header(family: u8, prefix_length: u8, index: u32) -> [u8; 8] {
+pub fn address_header(family: u8, prefix_length: u8, index: u32) -> [u8; 8] {
     let [a, b, c, d] = index.to_ne_bytes();
     [family, prefix_length, 0, 0, a, b, c, d]
 }
@@ -136,16 +138,19 @@ pub fn add_route(name: &str, route: &Route) -> Result<(), Refusal> {
 }
 
 /// Removes every address and every route that is not the kernel's own. The link-local IPv6 address stays: the
-/// kernel made it, and without it the link has no IPv6 until it is taken down.
+/// kernel made it, and without it the link has no IPv6 until it is taken down. So does what the kernel made from router
+/// advertisements, and goes on to renew.
 pub fn flush(name: &str) -> Result<(), Refusal> {
     let index = link(name)?.index;
     let mut routing = Routing::open()?;
     let addresses =
         routing.dump(|| Message::new(libc::RTM_GETADDR, libc::NLM_F_DUMP, &address_header(0, 0, 0)))?;
     for (_, payload) in addresses {
-        let [family, prefix_length, _, scope, ..] = payload[..] else { continue };
-        let link_local = i32::from(family) == libc::AF_INET6 && scope == libc::RT_SCOPE_LINK;
-        if link_local || netlink::read_u32(&payload, 4) != Some(index) {
+        let [family, prefix_length, flags, scope, ..] = payload[..] else { continue };
+        // Those from advertisements have a lifetime.
+        let permanent = u32::from(flags) & libc::IFA_F_PERMANENT != 0;
+        let kernels = i32::from(family) == libc::AF_INET6 && (scope == libc::RT_SCOPE_LINK || !permanent);
+        if kernels || netlink::read_u32(&payload, 4) != Some(index) {
             continue;
         }
         let header = address_header(family, prefix_length, index);
@@ -160,7 +165,8 @@ pub fn flush(name: &str) -> Result<(), Refusal> {
     let routes = routing.dump(|| Message::new(libc::RTM_GETROUTE, libc::NLM_F_DUMP, &[0; 12]))?;
     for (_, payload) in routes {
         let Some((header, rest)) = payload.split_at_checked(12) else { continue };
-        let ours = header[5] != libc::RTPROT_KERNEL && header[4] == libc::RT_TABLE_MAIN;
+        let ours = ![libc::RTPROT_KERNEL, PROTOCOL_ADVERTISED].contains(&header[5])
+            && header[4] == libc::RT_TABLE_MAIN;
         let here = netlink::attributes(rest)
             .any(|(kind, value)| kind == libc::RTA_OIF && netlink::read_u32(value, 0) == Some(index));
         if ours && here {

@@ -72,29 +72,42 @@ impl DhcpSocket {
     /// The next reply to our hardware address; None at the deadline, when the call is given up, and after the
     /// socket was closed.
     pub fn receive(&self, deadline: Option<f64>, waiter: &Waiter) -> Result<Option<DhcpMessage>, Refusal> {
-        /// How soon a receiver sees that its socket was closed, in milliseconds.
-        const LOOK: f64 = 250.0;
         let mut buffer = vec![0; packet::FRAME];
-        while !self.closed.load(Ordering::Relaxed) {
-            let look = crate::clock::now() + LOOK;
-            let last = deadline.is_some_and(|deadline| deadline <= look);
-            match waiter.socket(&self.packets, Some(deadline.filter(|_| last).unwrap_or(look)))? {
-                Woken::Cancelled => break,
-                Woken::Deadline if last => break,
-                Woken::Deadline => {}
-                Woken::Ready => {
-                    let frame = self.packets.receive(&mut buffer)?;
-                    if let Some(reply) = frame.and_then(|frame| self.reply(frame)) {
-                        return Ok(Some(reply));
-                    }
-                }
-            }
-        }
-        Ok(None)
+        next_before(&self.packets, &self.closed, deadline, waiter, || {
+            Ok(self.packets.receive(&mut buffer)?.and_then(|frame| self.reply(frame)))
+        })
     }
 
     fn reply(&self, frame: &[u8]) -> Option<DhcpMessage> {
         let message = dhcp_message::decode(packet::udp_payload(frame, CLIENT)?)?;
         (message.op == Direction::Reply && message.chaddr.0 == self.mac).then_some(message)
     }
+}
+
+/// Calls `take` whenever there is something to read until it finds what was waited for. None at the deadline, when the
+/// call is given up, and after the socket was closed.
+pub fn next_before<T>(
+    socket: &impl AsFd,
+    closed: &AtomicBool,
+    deadline: Option<f64>,
+    waiter: &Waiter,
+    mut take: impl FnMut() -> Result<Option<T>, Refusal>,
+) -> Result<Option<T>, Refusal> {
+    /// How soon a receiver sees that its socket was closed, in milliseconds.
+    const LOOK: f64 = 250.0;
+    while !closed.load(Ordering::Relaxed) {
+        let look = crate::clock::now() + LOOK;
+        let last = deadline.is_some_and(|deadline| deadline <= look);
+        match waiter.socket(socket, Some(deadline.filter(|_| last).unwrap_or(look)))? {
+            Woken::Cancelled => break,
+            Woken::Deadline if last => break,
+            Woken::Deadline => {}
+            Woken::Ready => {
+                if let Some(found) = take()? {
+                    return Ok(Some(found));
+                }
+            }
+        }
+    }
+    Ok(None)
 }

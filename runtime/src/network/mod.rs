@@ -1,13 +1,17 @@
 //! The room `network` of `Sys` (src/sys/network.ts): links, addresses, routes, DHCP's sockets, ARP probes.
 
+mod address_watch;
 mod addresses;
 mod answers;
 mod arp;
+mod datagram;
 mod dhcp;
 mod dhcp_message;
 mod dhcp_options;
 #[cfg(test)]
 mod dhcp_tests;
+#[cfg(test)]
+mod ipv6_tests;
 mod links;
 pub mod netlink;
 mod packet;
@@ -17,12 +21,13 @@ mod tests;
 use crate::error::{Result, SysError};
 use crate::ops::{Call, Ops};
 use crate::wait::{Waiter, Woken, on_thread};
+use datagram::{DatagramSocket, Kind};
 use dhcp::DhcpSocket;
 use netlink::Refusal;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 
@@ -46,12 +51,30 @@ pub fn register(ops: &mut Ops) {
     });
     ops.pool("network.openDhcp", |it: OfLink, _, _| open_dhcp(&it.link));
     ops.pool("network.dhcpSend", |it: DhcpSend, _, _| {
-        let socket = socket("network.dhcpSend", it.socket)?;
+        let socket = SOCKETS.get("network.dhcpSend", it.socket)?;
         socket.send(&it.message, it.to).map_err(told("network.dhcpSend", &socket.link))
     });
     ops.deferred("network.dhcpReceive", dhcp_receive);
     ops.inline("network.dhcpClose", |it: OfSocket| {
-        if let Some(socket) = SOCKETS.lock().expect("no panic inside").remove(&it.socket) {
+        if let Some(socket) = SOCKETS.remove(it.socket) {
+            socket.closed.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    });
+    ops.deferred("network.watchAddresses", watch_addresses);
+    ops.pool("network.openRouterDiscovery", |it: OfLink, _, _| {
+        open_datagrams("network.openRouterDiscovery", &it.link, &Kind::RouterDiscovery)
+    });
+    ops.pool("network.openDhcp6", |it: OfLink, _, _| {
+        open_datagrams("network.openDhcp6", &it.link, &Kind::Dhcp)
+    });
+    ops.pool("network.datagramSend", |it: DatagramSend, _, _| {
+        let socket = DATAGRAMS.get("network.datagramSend", it.socket)?;
+        socket.send(&it.bytes, it.to).map_err(told("network.datagramSend", &socket.link))
+    });
+    ops.deferred("network.datagramReceive", datagram_receive);
+    ops.inline("network.datagramClose", |it: OfSocket| {
+        if let Some(socket) = DATAGRAMS.remove(it.socket) {
             socket.closed.store(true, Ordering::Relaxed);
         }
         Ok(())
@@ -105,6 +128,14 @@ struct DhcpSend {
     to: Option<Ipv4Addr>,
 }
 
+#[derive(Deserialize)]
+struct DatagramSend {
+    socket: u32,
+    bytes: String,
+    to: Ipv6Addr,
+}
+
+/// Also of a datagram.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct DhcpReceive {
@@ -166,29 +197,73 @@ fn watch_links(_: Nothing, call: Call) {
     });
 }
 
-static SOCKETS: LazyLock<Mutex<HashMap<u32, Arc<DhcpSocket>>>> = LazyLock::new(Mutex::default);
+/// What TypeScript knows by a number.
+struct Sockets<T>(LazyLock<Mutex<HashMap<u32, Arc<T>>>>);
 
-fn open_dhcp(name: &str) -> Result<Value> {
-    static NEXT: AtomicU32 = AtomicU32::new(1);
-    let opened =
-        links::link(name).and_then(|link| DhcpSocket::open(&link)).map_err(told("network.openDhcp", name))?;
-    let id = NEXT.fetch_add(1, Ordering::Relaxed);
-    SOCKETS.lock().expect("no panic inside").insert(id, Arc::new(opened));
-    Ok(json!({ "socket": id }))
+static SOCKETS: Sockets<DhcpSocket> = Sockets(LazyLock::new(Mutex::default));
+static DATAGRAMS: Sockets<DatagramSocket> = Sockets(LazyLock::new(Mutex::default));
+
+impl<T> Sockets<T> {
+    fn add(&self, socket: T) -> Value {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        self.0.lock().expect("no panic inside").insert(id, Arc::new(socket));
+        json!({ "socket": id })
+    }
+
+    fn get(&self, operation: &'static str, id: u32) -> Result<Arc<T>> {
+        let found = self.0.lock().expect("no panic inside").get(&id).cloned();
+        found.ok_or_else(|| SysError::new("EBADF", operation, format!("socket {id}"), "it is closed"))
+    }
+
+    fn remove(&self, id: u32) -> Option<Arc<T>> {
+        self.0.lock().expect("no panic inside").remove(&id)
+    }
 }
 
-fn socket(operation: &'static str, id: u32) -> Result<Arc<DhcpSocket>> {
-    let found = SOCKETS.lock().expect("no panic inside").get(&id).cloned();
-    found.ok_or_else(|| SysError::new("EBADF", operation, format!("socket {id}"), "it is closed"))
+fn open_dhcp(name: &str) -> Result<Value> {
+    let opened = links::link(name).and_then(|link| DhcpSocket::open(&link));
+    Ok(SOCKETS.add(opened.map_err(told("network.openDhcp", name))?))
+}
+
+fn open_datagrams(operation: &'static str, name: &str, kind: &Kind) -> Result<Value> {
+    let opened = links::link(name).and_then(|link| DatagramSocket::open(&link, kind));
+    Ok(DATAGRAMS.add(opened.map_err(told(operation, name))?))
 }
 
 fn dhcp_receive(it: DhcpReceive, call: Call) {
     const NAME: &str = "network.dhcpReceive";
     on_thread("dhcp-receive", call, move |cancel, _| {
-        let socket = socket(NAME, it.socket)?;
+        let socket = SOCKETS.get(NAME, it.socket)?;
         let waiter = Waiter::new(cancel).map_err(failed(NAME, &socket.link))?;
         let reply = socket.receive(it.deadline_ms, &waiter).map_err(told(NAME, &socket.link))?;
         if cancel.cancelled() { Err(SysError::aborted(NAME, &socket.link)) } else { Ok(reply) }
+    });
+}
+
+fn datagram_receive(it: DhcpReceive, call: Call) {
+    const NAME: &str = "network.datagramReceive";
+    on_thread("datagram-receive", call, move |cancel, _| {
+        let socket = DATAGRAMS.get(NAME, it.socket)?;
+        let waiter = Waiter::new(cancel).map_err(failed(NAME, &socket.link))?;
+        let got = socket.receive(it.deadline_ms, &waiter).map_err(told(NAME, &socket.link))?;
+        if cancel.cancelled() { Err(SysError::aborted(NAME, &socket.link)) } else { Ok(got) }
+    });
+}
+
+fn watch_addresses(it: OfLink, call: Call) {
+    const NAME: &str = "network.watchAddresses";
+    // Subscribed before this returns, so a change that the caller makes next is seen.
+    let opened = address_watch::Watch::open(&it.link);
+    on_thread("watch-addresses", call, move |cancel, emit| {
+        let refused = told(NAME, &it.link);
+        let mut watch = opened.map_err(&refused)?;
+        let waiter = Waiter::new(cancel).map_err(failed(NAME, &it.link))?;
+        watch.look(emit).map_err(&refused)?;
+        while waiter.socket(&watch.socket, None).map_err(failed(NAME, &it.link))? == Woken::Ready {
+            watch.read(emit).map_err(&refused)?;
+        }
+        Ok(())
     });
 }
 

@@ -24,7 +24,7 @@ pub fn namespace() -> Option<()> {
     Some(())
 }
 
-fn ip(words: &str) -> String {
+pub fn ip(words: &str) -> String {
     let output = Command::new("ip").args(words.split(' ')).output().expect("ip starts");
     assert!(output.status.success(), "ip {words}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -38,12 +38,12 @@ fn up(link: &str) {
     links::set(link, &change(json!({"up": true}))).expect("up");
 }
 
-fn both_up() {
+pub fn both_up() {
     up("near");
     up("far");
 }
 
-fn address(link: &str, json: Value) -> std::result::Result<(), Refusal> {
+pub fn address(link: &str, json: Value) -> std::result::Result<(), Refusal> {
     addresses::add(link, &serde_json::from_value(json).expect("an address"))
 }
 
@@ -51,7 +51,7 @@ fn route(link: &str, json: Value) -> std::result::Result<(), Refusal> {
     addresses::add_route(link, &serde_json::from_value(json).expect("a route"))
 }
 
-fn waiter() -> Waiter {
+pub fn waiter() -> Waiter {
     Waiter::new(&Cancel::default()).expect("an eventfd")
 }
 
@@ -94,7 +94,7 @@ fn watch() -> (Cancel, Receiver<Value>, Receiver<std::result::Result<String, Sys
     (cancel, seen, answer)
 }
 
-const SOON: Duration = Duration::from_secs(10);
+pub const SOON: Duration = Duration::from_secs(10);
 
 #[test]
 fn changes_are_watched_until_cancelled() {
@@ -173,7 +173,7 @@ fn a_taken_address_is_found_and_a_free_one_is_not() {
     assert!(now() - before >= 299.0);
 }
 
-struct Server(Child);
+pub struct Server(Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
@@ -182,16 +182,23 @@ impl Drop for Server {
     }
 }
 
-/// A real DHCP server on `far`, in a namespace of its own, or packets to it would stay inside ours.
+/// A real DHCP server on `far`.
 fn dnsmasq(options: &[&str]) -> Server {
-    const SCRIPT: &str = "echo unshared; read moved; ip link set lo up; ip link set far up; \
-        ip address add 10.0.0.1/24 dev far; exec dnsmasq \"$@\" 2>&1";
+    let common = ["--no-ping", "--dhcp-range=10.0.0.10,10.0.0.90,255.255.255.0,10m", "--dhcp-authoritative"];
+    server("ip address add 10.0.0.1/24 dev far", &[&common, options].concat(), "DHCP, sockets bound")
+}
+
+/// dnsmasq on `far`, in a namespace of its own, or packets to it would stay inside ours. `set_up`: what its link is given
+/// before; `ready`: what it then says.
+pub fn server(set_up: &str, options: &[&str], ready: &str) -> Server {
+    let script = format!(
+        "echo unshared; read moved; ip link set lo up; ip link set far up; {set_up}; exec dnsmasq \"$@\" 2>&1"
+    );
     up("near");
     let child = Command::new("unshare")
-        .args(["--net", "sh", "-c", SCRIPT, "sh"])
+        .args(["--net", "sh", "-c", &script, "sh"])
         .args(["--no-daemon", "--port=0", "--conf-file=/dev/null", "--interface=far", "--bind-interfaces"])
-        .args(["--leasefile-ro", "--log-dhcp", "--user=root", "--pid-file=", "--no-ping"])
-        .args(["--dhcp-range=10.0.0.10,10.0.0.90,255.255.255.0,10m", "--dhcp-authoritative"])
+        .args(["--leasefile-ro", "--log-dhcp", "--user=root", "--pid-file="])
         .args(options)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -210,7 +217,7 @@ fn dnsmasq(options: &[&str]) -> Server {
     assert_eq!(said.recv_timeout(SOON).expect("it starts"), "unshared");
     ip(&format!("link set far netns {}", server.0.id()));
     server.0.stdin.take().expect("piped").write_all(b"moved\n").expect("it reads");
-    while !said.recv_timeout(SOON).expect("dnsmasq listens").contains("DHCP, sockets bound") {}
+    while !said.recv_timeout(SOON).expect("dnsmasq listens").contains(ready) {}
     server
 }
 

@@ -1,6 +1,7 @@
 /** The host's side of the wire, before any `Sys`: an operation's name and JSON in, one answer and events out. */
 
 import {
+  type DatagramSocket,
   type DhcpMessage,
   type DhcpSocket,
   type Events,
@@ -175,6 +176,9 @@ function rooms(sys: Sys): Readonly<Record<string, Operation>> {
     'network.addAddress': op((a: LinkName & { address: { address: string; prefixLength: number } }) =>
       network.addAddress(a.link, a.address),
     ),
+    'network.watchAddresses': op((a: LinkName, call) =>
+      stream(network.watchAddresses(a.link, call.signal), call),
+    ),
     'network.flush': op((a: LinkName) => network.flush(a.link)),
     'network.addRoute': op((a: LinkName & { route: { destination: string } }) =>
       network.addRoute(a.link, a.route),
@@ -232,6 +236,7 @@ function rooms(sys: Sys): Readonly<Record<string, Operation>> {
 /** What opens something that later calls name by its number. */
 function handles({ network, processes, supervisor }: Sys): Readonly<Record<string, Operation>> {
   const sockets = new Handles<DhcpSocket>('network.dhcpSend')
+  const datagrams = new Handles<DatagramSocket>('network.datagramSend')
   const sessions = new Handles<ShellSession>('processes.sessionEnded')
   const commands = new Handles<ShellCommand>('supervisor.answer')
   type Socket = { readonly socket: number }
@@ -245,6 +250,19 @@ function handles({ network, processes, supervisor }: Sys): Readonly<Record<strin
       sockets.get(a.socket).receive(a.deadlineMs, signal),
     ),
     'network.dhcpClose': op((a: Socket) => sockets.get(a.socket).close()),
+    'network.openRouterDiscovery': op(async (a: LinkName) => ({
+      socket: datagrams.add(await network.openRouterDiscovery(a.link)),
+    })),
+    'network.openDhcp6': op(async (a: LinkName) => ({
+      socket: datagrams.add(await network.openDhcp6(a.link)),
+    })),
+    'network.datagramSend': op((a: Socket & { bytes: string; to: string }) =>
+      datagrams.get(a.socket).send(a.bytes, a.to),
+    ),
+    'network.datagramReceive': op((a: Socket & { deadlineMs: number }, { signal }) =>
+      datagrams.get(a.socket).receive(a.deadlineMs, signal),
+    ),
+    'network.datagramClose': op((a: Socket) => datagrams.get(a.socket).close()),
 
     'processes.run': op((a: RunRequest, { signal }) => processes.run(a, signal)),
     'processes.onConsole': op(

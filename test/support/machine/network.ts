@@ -2,11 +2,13 @@
 
 import type {
   Address,
+  DatagramSocket,
   DhcpMessage,
   DhcpSocket,
   Events,
   IpAddress,
   Link,
+  LinkAddress,
   LinkChange,
   Network,
   NewLink,
@@ -17,6 +19,8 @@ import type { DhcpScript } from './dhcp.ts'
 import { FakeSocket } from './dhcp-socket.ts'
 import { Broadcast } from './events.ts'
 import { type Faults, refusal } from './faults.ts'
+import { FakeIpv6, type Ipv6Script } from './ipv6.ts'
+import { addressHex } from './ipv6-wire.ts'
 import type { Names } from './names.ts'
 
 /** A network card, or another link. */
@@ -38,6 +42,8 @@ export interface LinkScript {
   readonly dhcp?: DhcpScript
   /** Addresses that others on this network have: they answer ARP. */
   readonly neighbours?: readonly IpAddress[]
+  /** Who speaks IPv6 there. Absent: the kernel itself has none. */
+  readonly ipv6?: Ipv6Script
   /** False: what is behind this link leads to none of the scripted servers. */
   readonly reachesServers?: boolean
   /** The networks that arrive tagged, by their numbers; another one is silent. */
@@ -53,6 +59,7 @@ interface LinkState {
   addresses: Address[]
   routes: Route[]
   sockets: Set<FakeSocket>
+  readonly ipv6: FakeIpv6 | undefined
   cancel: (() => void)[]
   attempts: number
   /** What it lies on: a VLAN’s parent, a bond’s members. */
@@ -167,12 +174,21 @@ export class FakeNetwork implements Network {
       throw refusal('EEXIST', 'network.addAddress', link)
     }
     state.addresses.push(address)
+    if (!address.address.includes(':')) return
+    if (state.ipv6 === undefined) throw refusal('EOPNOTSUPP', 'network.addAddress', link)
+    state.ipv6.add(address, { scope: 'global', advertised: false })
+  }
+
+  watchAddresses(link: string, signal: AbortSignal): Events<readonly LinkAddress[]> {
+    const { ipv6 } = this.#state(link, 'network.watchAddresses')
+    return ipv6?.watch(signal) ?? new Broadcast<readonly LinkAddress[]>().open(signal, [[]])
   }
 
   async flush(link: string): Promise<void> {
     const state = this.#state(link, 'network.flush')
     state.addresses = []
     state.routes = []
+    state.ipv6?.flush()
   }
 
   async addRoute(link: string, route: Route): Promise<void> {
@@ -183,6 +199,7 @@ export class FakeNetwork implements Network {
     const known =
       gateway === undefined ||
       route.onlink === true ||
+      gateway.startsWith('fe80:') ||
       state.addresses.some((own) => inPrefix(gateway, own.address, own.prefixLength)) ||
       state.routes.some((own) => own.gateway === undefined && covers(own.destination, gateway))
     if (!known) throw refusal('ENETUNREACH', 'network.addRoute', route.destination)
@@ -201,6 +218,21 @@ export class FakeNetwork implements Network {
     const socket = new FakeSocket(this.#clock, (message, to) => this.#deliver(state, socket, message, to))
     state.sockets.add(socket)
     return socket
+  }
+
+  async openRouterDiscovery(link: string): Promise<DatagramSocket> {
+    return this.#datagrams('network.openRouterDiscovery', link, 'routers')
+  }
+
+  async openDhcp6(link: string): Promise<DatagramSocket> {
+    return this.#datagrams('network.openDhcp6', link, 'dhcp')
+  }
+
+  #datagrams(operation: string, link: string, what: 'routers' | 'dhcp'): DatagramSocket {
+    this.#faults.check(operation, link)
+    const { ipv6 } = this.#state(link, operation)
+    if (ipv6 === undefined) throw refusal('EAFNOSUPPORT', operation, link)
+    return ipv6.open(what)
   }
 
   async resolve(name: string, timeoutMs: number): Promise<readonly IpAddress[]> {
@@ -239,6 +271,7 @@ export class FakeNetwork implements Network {
       driver: script.driver ?? script.module,
     }
     const state: LinkState = {
+      ipv6: script.ipv6 && new FakeIpv6(this.#clock, this.#faults, () => state.link, script.ipv6),
       script,
       link,
       addresses: [],
@@ -263,6 +296,13 @@ export class FakeNetwork implements Network {
     return this.#states.get(link)?.addresses ?? []
   }
 
+  /** IPv6 as the kernel of this link has it. */
+  ipv6(link: string): FakeIpv6 {
+    const ipv6 = this.#states.get(link)?.ipv6
+    if (ipv6 === undefined) throw new Error(`${link} has no IPv6`)
+    return ipv6
+  }
+
   routes(link: string): readonly Route[] {
     return this.#states.get(link)?.routes ?? []
   }
@@ -281,10 +321,13 @@ export class FakeNetwork implements Network {
   /** As the kernel chooses: the longest prefix, then the lowest metric, then the route that was there first. */
   #way(address: IpAddress): LinkState | undefined {
     const ways = [...this.#states.values()]
-      .filter((state) => state.link.up && state.addresses.length > 0)
+      .filter((state) => state.link.up)
+      .filter((state) => state.addresses.length > 0 || state.ipv6?.addresses.some(isUsable))
       .flatMap((state) => [
         ...state.addresses.map((own) => ({ state, to: `${own.address}/${own.prefixLength}`, metric: 0 })),
-        ...state.routes.map((route) => ({ state, to: route.destination, metric: route.metric ?? 0 })),
+        ...[...state.routes, ...(state.ipv6?.routes ?? [])].map((route) => ({
+          ...{ state, to: route.destination, metric: route.metric ?? 0 },
+        })),
       ])
       .filter((way) => covers(way.to, address))
     const length = (to: string) => Number(to.split('/')[1] ?? '32')
@@ -323,6 +366,7 @@ export class FakeNetwork implements Network {
 
   #change(state: LinkState, change: Partial<Link>): void {
     state.link = { ...state.link, ...change }
+    state.ipv6?.follow(state.link)
     this.#changes.send(state.link)
     for (const above of this.#states.values()) {
       if (!above.below.includes(state)) continue
@@ -338,17 +382,28 @@ export class FakeNetwork implements Network {
   }
 }
 
-function toNumber(address: IpAddress): number {
-  return address.split('.').reduce((sum, byte) => sum * 256 + Number(byte), 0)
+function isUsable({ scope, state }: LinkAddress): boolean {
+  return scope === 'global' && state === 'preferred'
 }
 
-/** IPv4 only, as the scripts are. */
+/** As a string of bits. */
+function bitsOf(address: IpAddress): string {
+  const bits = (text: string, base: number, width: number) =>
+    Number.parseInt(text, base).toString(2).padStart(width, '0')
+  if (!address.includes(':'))
+    return address
+      .split('.')
+      .map((byte) => bits(byte, 10, 8))
+      .join('')
+  return [...addressHex(address)].map((digit) => bits(digit, 16, 4)).join('')
+}
+
 function inPrefix(address: IpAddress, other: IpAddress, length: number): boolean {
-  const size = 2 ** (32 - length)
-  return Math.floor(toNumber(address) / size) === Math.floor(toNumber(other) / size)
+  const [a, b] = [bitsOf(address), bitsOf(other)]
+  return a.length === b.length && a.slice(0, length) === b.slice(0, length)
 }
 
 function covers(destination: string, address: IpAddress): boolean {
-  const [prefix = '0.0.0.0', length = '32'] = destination.split('/')
+  const [prefix = '0.0.0.0', length = '128'] = destination.split('/')
   return inPrefix(address, prefix, Number(length))
 }
