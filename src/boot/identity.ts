@@ -12,6 +12,15 @@ export interface Identity {
   readonly architecture: string
   /** Bytes, MemAvailable when init began. */
   readonly memoryAvailable: number
+  /** Undefined: the builder did not say when it was. */
+  readonly clock: MachineClock | undefined
+}
+
+export interface MachineClock {
+  /** When the initrd was built, milliseconds since 1970. */
+  readonly builtAt: number
+  /** It was before that when init began: it stands, or was never set. */
+  readonly stopped: boolean
 }
 
 /** Replaces every {MAC} and {UUID}. A name that this machine cannot fill in is an error, not an empty string. */

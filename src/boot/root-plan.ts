@@ -327,23 +327,11 @@ function digestOf(
 
 /** Whether this root, or anything that it is made of, comes by the network. */
 export function needsNetwork(root: RootPlan): boolean {
-  switch (root.kind) {
-    case 'nfs':
-      return true
-    case 'image':
-      return root.image.kind !== 'path'
-    case 'disk':
-      return false
-    case 'ram':
-      return (
-        overlayIsRemote(root) ||
-        isUrl(root.overlay.passwordUrl ?? '') ||
-        root.medium?.kind === 'nfs' ||
-        root.repositories.some(isUrl) ||
-        isUrl(root.sshKey ?? '') ||
-        (root.modules.kind === 'modloop' && root.modules.url !== undefined)
-      )
-  }
+  const byNfs =
+    root.kind === 'nfs' ||
+    (root.kind === 'image' && root.image.kind === 'nfs') ||
+    (root.kind === 'ram' && root.medium?.kind === 'nfs')
+  return byNfs || urlsOf(root).length > 0
 }
 
 export function overlayIsRemote({ overlay }: RamRootPlan): boolean {
@@ -352,4 +340,26 @@ export function overlayIsRemote({ overlay }: RamRootPlan): boolean {
 
 export function isUrl(text: string): boolean {
   return /^(https?|ftp|tftp):\/\//.test(text)
+}
+
+/** Every URL on the command line that something is fetched from. */
+export function urlsOf(root: RootPlan): readonly string[] {
+  switch (root.kind) {
+    case 'nfs':
+    case 'disk':
+      return []
+    case 'image':
+      return root.image.kind === 'url' ? [root.image.url] : []
+    case 'ram': {
+      const { overlay, repositories, sshKey, modules } = root
+      const given = [
+        overlay.kind === 'url' ? overlay.url : undefined,
+        overlay.passwordUrl,
+        ...repositories,
+        sshKey,
+        modules.kind === 'modloop' ? modules.url : undefined,
+      ]
+      return given.filter((each) => each !== undefined && isUrl(each)).map(String)
+    }
+  }
 }

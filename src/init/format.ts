@@ -1,10 +1,11 @@
 /** Numbers as a person reads them on a console. */
 
-/** `0.31 s`, `12.4 s`, `3 min 05 s`, from milliseconds. */
+/** `0.31 s`, `12.4 s`, `3 min 05 s`, `90 days`, from milliseconds. */
 export function duration(milliseconds: number): string {
   const seconds = milliseconds / 1000
   if (seconds < 10) return `${seconds.toFixed(2)} s`
   if (seconds < 100) return `${seconds.toFixed(1)} s`
+  if (seconds > 2 * 86_400) return `${Math.round(seconds / 86_400)} days`
   return `${Math.floor(seconds / 60)} min ${String(Math.floor(seconds % 60)).padStart(2, '0')} s`
 }
 

@@ -122,6 +122,8 @@ function network(wire: Wire): Network {
     resolve: (name, timeoutMs) => wire.call('network.resolve', { name, timeoutMs }),
     answers: (link, address, port, timeoutMs, signal) =>
       wire.call('network.answers', { link, address, port, timeoutMs }, { signal }),
+    askTime: (server, timeoutMs) => wire.call('network.askTime', { server, timeoutMs }),
+    askDate: (request) => wire.call('network.askDate', request),
     arpProbe: (link, address, timeoutMs) => wire.call('network.arpProbe', { link, address, timeoutMs }),
   }
 }

@@ -1,6 +1,6 @@
 /** The first phase: the kernel's file systems, the command line, who this machine is; from them the plan. */
 import { parseCommandLine } from '../boot/command-line.ts'
-import type { Identity } from '../boot/identity.ts'
+import type { Identity, MachineClock } from '../boot/identity.ts'
 import { type BootPlan, makePlan } from '../boot/plan.ts'
 import { readSettings } from '../boot/settings.ts'
 import { BootError, type Sys } from '../sys/index.ts'
@@ -20,9 +20,9 @@ export async function meetMachine(sys: Sys, screen: Screen, report: Report): Pro
   await mountKernelFilesystems(sys)
   screen.setConsoles(await sys.consoles.list())
   const config = await readBuildConfig(sys)
-  await correctClock(sys, config)
+  const clock = config === undefined ? undefined : await startClock(sys, config)
   const line = parseCommandLine(await sys.files.readText('/proc/cmdline'))
-  const machine = await identify(sys)
+  const machine = await identify(sys, clock)
   screen.setQuiet(readSettings(line).flag('quiet'))
   const name = ['diskless', config?.version].filter(isSaid).join(' ')
   screen.line([`${name} on Linux ${machine.kernel}`, machine.product].filter(isSaid).join(', '))
@@ -81,11 +81,13 @@ async function readBuildConfig(sys: Sys): Promise<BuildConfig | undefined> {
 }
 
 /** A machine whose battery is empty says 1970, and every certificate is then "not yet valid". */
-async function correctClock(sys: Sys, config: BuildConfig | undefined): Promise<void> {
-  if (config !== undefined && sys.clock.wall() < config.builtAt) await sys.clock.setWall(config.builtAt)
+async function startClock(sys: Sys, { builtAt }: BuildConfig): Promise<MachineClock> {
+  const stopped = sys.clock.wall() < builtAt
+  if (stopped) await sys.clock.setWall(builtAt)
+  return { builtAt, stopped }
 }
 
-async function identify(sys: Sys): Promise<Identity> {
+async function identify(sys: Sys, clock: MachineClock | undefined): Promise<Identity> {
   const dmi = '/sys/class/dmi/id'
   const [release, architecture, uuid, vendor, product, memory] = [
     '/proc/sys/kernel/osrelease',
@@ -106,6 +108,7 @@ async function identify(sys: Sys): Promise<Identity> {
     // Kernels before 6.1 do not say; this initrd is then the one of the commonest machine.
     architecture: fact(architecture) ?? 'x86_64',
     memoryAvailable: Number(/^MemAvailable:\s+(\d+) kB/m.exec(fact(memory) ?? '')?.[1] ?? 0) * 1024,
+    clock,
   }
 }
 

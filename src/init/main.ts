@@ -1,11 +1,12 @@
 /** The story of a boot. */
 import type { BootPlan, RamBootPlan } from '../boot/plan.ts'
-import { type MountedRootPlan, overlayIsRemote, type RamRootPlan } from '../boot/root-plan.ts'
+import { type MountedRootPlan, overlayIsRemote } from '../boot/root-plan.ts'
 import type { Cache } from '../cache/fetch.ts'
 import { type Media, noMedia, wantsMedia } from '../media/media.ts'
 import { fetchPipeline } from '../network/fetch.ts'
 import type { Handoff, Sys } from '../sys/index.ts'
 import { commitCache, keepModloops, prepareCache } from './cache.ts'
+import { asksForTime, correctClock, waitsForClock } from './clock.ts'
 import { loadDrivers } from './drivers.ts'
 import { prepareHandoff } from './handoff.ts'
 import { fetchIndexes } from './indexes.ts'
@@ -19,7 +20,7 @@ import { fetchOverlay } from './overlay.ts'
 import { installPackages } from './packages.ts'
 import { makeRoot, mountRoot } from './root.ts'
 import type { Screen } from './screen.ts'
-import type { Story } from './story.ts'
+import type { Promises, Story } from './story.ts'
 
 /** What is learned about the machine stays when the boot is tried again; what is built in the root is built again. */
 export function prepareBoot(sys: Sys, story: Story, screen: Screen) {
@@ -60,11 +61,23 @@ export function prepareBoot(sys: Sys, story: Story, screen: Screen) {
     return phase('handoff', [system, typed], (report) => prepareHandoff(sys, plan, report))
   }
 
+  /** The network, and a clock by which certificates can be judged where one is going to be. */
+  function comeOnlineInTime(plan: BootPlan) {
+    const time = network().then((online) =>
+      asksForTime(plan, online)
+        ? phase('clock', [network()], (report, [online]) => correctClock(sys, plan, online, report))
+        : undefined,
+    )
+    return { online: waitsForClock(plan) ? time.then(() => network()) : network(), time }
+  }
+
   /** A system that is installed already: on a file server, in an image, on a disk. */
-  function mountSystem(plan: BootPlan, root: MountedRootPlan): Promise<void> {
-    return phase('root', [drivers(), network()], (report, [, online]) =>
+  async function mountSystem(plan: BootPlan, root: MountedRootPlan): Promise<void> {
+    const { online, time } = comeOnlineInTime(plan)
+    const mounted = phase('root', [drivers(), online], (report, [, online]) =>
       mountRoot(sys, plan, root, online, report),
     )
+    await Promise.all([mounted, time])
   }
 
   /** Alpine’s diskless mode: an empty tmpfs, the overlay, the packages of its world. */
@@ -82,7 +95,8 @@ export function prepareBoot(sys: Sys, story: Story, screen: Screen) {
     )
   }
 
-  function fillRoot(plan: RamBootPlan, cache: Cache | undefined): Promise<void> {
+  async function fillRoot(plan: RamBootPlan, cache: Cache | undefined): Promise<void> {
+    const { online, time } = comeOnlineInTime(plan)
     const fetch = cache?.fetch ?? fetchPipeline
     const root = phase('root', [drivers()], (report) => makeRoot(sys, plan, report))
 
@@ -90,30 +104,43 @@ export function prepareBoot(sys: Sys, story: Story, screen: Screen) {
 
     // What a URL names comes without waiting for disks.
     const overlayMedia = overlayIsRemote(plan.root) ? Promise.resolve(noMedia) : media
-    const overlay = phase('overlay', [network(), root, overlayMedia], (report, [online, , media]) =>
+    const overlay = phase('overlay', [online, root, overlayMedia], (report, [online, , media]) =>
       fetchOverlay(sys, plan, { mac: online?.mac ?? cache?.state?.mac, fetch }, media, report),
     )
 
-    const indexes = phase('index', [network(), media], (report, [online, media]) =>
+    const indexes = phase('index', [online, media], (report, [online, media]) =>
       fetchIndexes(sys, plan, online !== undefined || cache?.offline === true, media, overlay, fetch, report),
     )
 
     const packages = phase(
       'packages',
-      [overlay, indexes, network()],
+      [overlay, indexes, online],
       (report, [overlay, repositories, online]) =>
         installPackages(sys, plan, { overlay, repositories, nextServer: online?.server, fetch }, report),
     )
 
-    if (!bringsModules(plan.root)) return packages
-    const modules = phase('modloop', [root, media, network()], async (report, [, { media }]) => {
+    await Promise.all([bringModules(plan, cache, [root, media, online], packages), time])
+  }
+
+  /** Without a medium and without a URL there is no modloop that init could look at. */
+  function bringModules(
+    plan: RamBootPlan,
+    cache: Cache | undefined,
+    needs: Promises<readonly [unknown, Media, unknown]>,
+    packages: Promise<void>,
+  ): Promise<void> {
+    const { modules } = plan.root
+    const hasSource =
+      modules.kind === 'keep' ||
+      (modules.kind === 'modloop' && (modules.url !== undefined || wantsMedia(plan.root)))
+    if (!hasSource) return packages
+    const fetch = cache?.fetch ?? fetchPipeline
+    const found = phase('modloop', needs, async (report, [, { media }]) => {
       const found = await findModules(sys, plan, media, fetch, report)
       if (cache !== undefined) await keepModloops(sys, plan, cache, media, report)
       return found
     })
-    return phase('modules', [modules, packages], (report, [modules]) =>
-      settleModules(sys, plan, modules, report),
-    )
+    return phase('modules', [found, packages], (report, [found]) => settleModules(sys, plan, found, report))
   }
 
   function openMediaOf(plan: RamBootPlan, cache: Cache | undefined): Promise<Media> {
@@ -122,12 +149,6 @@ export function prepareBoot(sys: Sys, story: Story, screen: Screen) {
     return phase('media', [drivers(), online], (report, [, online]) =>
       findMedia(sys, plan, online, cache, report),
     )
-  }
-
-  /** Without a medium and without a URL there is no modloop that init could look at. */
-  function bringsModules(root: RamRootPlan): boolean {
-    if (root.modules.kind === 'modloop') return root.modules.url !== undefined || wantsMedia(root)
-    return root.modules.kind === 'keep'
   }
 
   return { machine, boot }

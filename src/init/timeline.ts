@@ -7,6 +7,7 @@ export type PhaseName =
   | 'keymap'
   | 'cache'
   | 'network'
+  | 'clock'
   | 'root'
   | 'media'
   | 'overlay'

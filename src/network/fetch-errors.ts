@@ -62,9 +62,6 @@ function isPassingStatus(status: number | undefined): boolean {
   return status !== undefined && (status === 408 || status === 425 || status === 429 || status >= 500)
 }
 
-/** 2024: a clock before it was never set, as no version of this program is older. */
-const CLOCK_NEVER_SET_BEFORE = Date.UTC(2024, 0, 1)
-
 /** What to do about a URL's last failure. `wall`: milliseconds since 1970, to tell when the clock is the reason. */
 export function adviceFor(url: string, error: SysError | undefined, wall: number): readonly string[] {
   if (error === undefined) return []
@@ -89,9 +86,11 @@ export function adviceFor(url: string, error: SysError | undefined, wall: number
     case 'HTTP':
       return adviceForStatus(shown, host, error.status)
     case 'TLS':
-      return wall < CLOCK_NEVER_SET_BEFORE
+      // rustls: "certificate not valid yet: …", "certificate expired: …", "UnknownIssuer".
+      return /not valid yet|expired/i.test(error.message)
         ? [
-            `This machine's clock says ${new Date(wall).toISOString().slice(0, 10)}, so every certificate looks not yet valid: set the clock (battery, firmware) or use http.`,
+            `This machine's clock says ${new Date(wall).toISOString().slice(0, 16).replace('T', ' ')} UTC. If that is wrong, the clock is the reason: set it (battery, firmware), have the lease name a time server (DHCP option 42), or use http.`,
+            `If it is right, the certificate of ${host} is out of date: renew it.`,
           ]
         : [
             `Check the certificate of ${host}, and that the initrd was built with the authority that signed it.`,

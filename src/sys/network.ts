@@ -188,6 +188,19 @@ export interface Network {
     timeoutMs: number,
     signal?: AbortSignal,
   ): Promise<boolean>
+  /**
+   * The time that an NTP server tells (SNTP, RFC 4330): milliseconds since 1970 as the answer comes. One that does not know
+   * it, or refuses: FORMAT. TIMEOUT, ECONNREFUSED.
+   */
+  askTime(server: IpAddress, timeoutMs: number): Promise<number>
+  /** The `Date` of a web server's answer in the clear (RFC 9110, 6.6.1), as text. None in it: FORMAT. */
+  askDate(request: {
+    readonly server: IpAddress
+    readonly port: number
+    /** What the request names. */
+    readonly host: string
+    readonly timeoutMs: number
+  }): Promise<string>
   /** RFC 5227: true when somebody else answers for this address within `timeoutMs`. */
   arpProbe(link: string, address: IpAddress, timeoutMs: number): Promise<boolean>
 }

@@ -105,7 +105,7 @@ export function networkBoot(change: MachineOptions = {}): MachineOptions {
     files: {
       [`/etc/apk/keys/${key.name}`]: key.publicPem,
       '/etc/diskless/config.json': JSON.stringify({
-        buildTime: 1_780_000_000,
+        buildTime: 1_760_000_000,
         version: '0.1.0',
         shell: { kind: 'open' },
       }),

@@ -5,6 +5,7 @@ mod addresses;
 mod answers;
 mod arp;
 mod datagram;
+mod date;
 mod dhcp;
 mod dhcp_message;
 mod dhcp_options;
@@ -17,6 +18,7 @@ pub mod netlink;
 mod packet;
 #[cfg(test)]
 mod tests;
+mod time;
 
 use crate::error::{Result, SysError};
 use crate::ops::{Call, Ops};
@@ -28,8 +30,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
 
 pub fn register(ops: &mut Ops) {
     ops.pool("network.links", |_: Nothing, _, _| links::links().map_err(told("network.links", "links")));
@@ -82,6 +87,8 @@ pub fn register(ops: &mut Ops) {
     ops.deferred("network.resolve", resolve);
     ops.deferred("network.answers", answers);
     ops.deferred("network.arpProbe", arp_probe);
+    ops.deferred("network.askTime", ask_time);
+    ops.deferred("network.askDate", ask_date);
 }
 
 #[derive(Deserialize)]
@@ -164,6 +171,22 @@ struct Answers {
 #[serde(rename_all = "camelCase")]
 struct Resolve {
     name: String,
+    timeout_ms: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AskTime {
+    server: IpAddr,
+    timeout_ms: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AskDate {
+    server: IpAddr,
+    port: u16,
+    host: String,
     timeout_ms: u64,
 }
 
@@ -297,4 +320,32 @@ fn arp_probe(it: ArpProbe, call: Call) {
             .map_err(failed(NAME, &it.link))?;
         used.ok_or_else(|| SysError::aborted(NAME, &it.link))
     });
+}
+
+fn ask_time(it: AskTime, call: Call) {
+    const NAME: &str = "network.askTime";
+    on_thread("ask-time", call, move |cancel, _| {
+        let server = it.server.to_string();
+        let waiter = Waiter::new(cancel).map_err(failed(NAME, &server))?;
+        let time = time::ask(it.server, it.timeout_ms, &waiter)
+            .map_err(|error| no_time(NAME, &server, it.timeout_ms as u64, error))?;
+        time.ok_or_else(|| SysError::aborted(NAME, &server))
+    });
+}
+
+fn ask_date(it: AskDate, call: Call) {
+    const NAME: &str = "network.askDate";
+    on_thread("ask-date", call, move |_, _| {
+        let server = SocketAddr::new(it.server, it.port);
+        date::ask(server, &it.host, Duration::from_millis(it.timeout_ms))
+            .map_err(|error| no_time(NAME, &it.host, it.timeout_ms, error))
+    });
+}
+
+fn no_time(operation: &'static str, server: &str, timeout_ms: u64, error: std::io::Error) -> SysError {
+    match error.kind() {
+        ErrorKind::TimedOut => SysError::timeout(operation, server, timeout_ms),
+        ErrorKind::Other => SysError::new("FORMAT", operation, server, error.to_string()),
+        _ => SysError::os(operation, server, error),
+    }
 }

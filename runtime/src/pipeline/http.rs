@@ -172,14 +172,7 @@ fn explain(error: Error, watch: &Watch) -> io::Error {
 }
 
 fn tls_text(reason: &str) -> String {
-    let advice = if reason.contains("UnknownIssuer") {
-        "; none of the authorities in the initrd signed its certificate"
-    } else if reason.contains("NotValidYet") || reason.contains("Expired") {
-        "; is this machine's clock right?"
-    } else {
-        ""
-    };
-    format!("no secure connection: {reason}{advice}")
+    format!("no secure connection: {reason}")
 }
 
 /// Leaves resolving to the connector: a connection that is used again needs no name.

@@ -106,6 +106,7 @@ export function fakeMachine(options: MachineOptions = {}): FakeMachine {
     (link, stacked) => showLink(kernel.sysfs, link, stacked),
     () => names,
     (module) => modules.named(module).length === 0 || modules.loaded.has(module),
+    options.times,
   )
   const reached = options.links === undefined ? undefined : network
   const names = new Names(files, reached, options.names ?? {})

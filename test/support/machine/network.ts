@@ -5,6 +5,7 @@ import type {
   DatagramSocket,
   DhcpMessage,
   DhcpSocket,
+  ErrorCode,
   Events,
   IpAddress,
   Link,
@@ -53,6 +54,12 @@ export interface LinkScript {
 /** What is at the other end of a link. */
 export type Wire = Pick<LinkScript, 'dhcp' | 'neighbours' | 'reachesServers'>
 
+/**
+ * What servers tell, by address (NTP) or host (a web server's date): the time in milliseconds since 1970 when the machine
+ * was switched on, or their refusal.
+ */
+export type Times = Readonly<Record<string, number | ErrorCode>>
+
 interface LinkState {
   readonly script: LinkScript
   link: Link
@@ -70,6 +77,9 @@ interface LinkState {
 const kernelModules = { vlan: '8021q', bond: 'bonding' } as const
 
 export class FakeNetwork implements Network {
+  /** Whom askTime and askDate asked. */
+  readonly asked: string[] = []
+  readonly #times: Times
   /** Every DHCP message that init sent. */
   readonly sent: {
     readonly at: number
@@ -94,7 +104,9 @@ export class FakeNetwork implements Network {
     appeared: (link: Link, stacked: NewLink | undefined) => void,
     names?: () => Names,
     knows: (module: string) => boolean = () => true,
+    times: Times = {},
   ) {
+    this.#times = times
     this.#clock = clock
     this.#faults = faults
     this.#appeared = appeared
@@ -244,6 +256,33 @@ export class FakeNetwork implements Network {
     if (!found.asked) throw refusal('DNS', operation, name, 'no name server can be reached')
     await this.#clock.sleep(timeoutMs)
     throw refusal('TIMEOUT', operation, name, `no name server answered within ${timeoutMs} ms`)
+  }
+
+  async askTime(server: IpAddress, timeoutMs: number): Promise<number> {
+    return this.#told('network.askTime', server, server, timeoutMs)
+  }
+
+  async askDate(request: {
+    readonly server: IpAddress
+    readonly host: string
+    readonly timeoutMs: number
+  }): Promise<string> {
+    const { host, server, timeoutMs } = request
+    const time = await this.#told('network.askDate', host, server, timeoutMs)
+    return new Date(time).toUTCString()
+  }
+
+  async #told(operation: string, name: string, server: IpAddress, timeoutMs: number): Promise<number> {
+    this.#faults.check(operation, name)
+    this.asked.push(name)
+    const says = this.reaches(server) ? this.#times[name] : undefined
+    if (says === undefined) {
+      await this.#clock.sleep(timeoutMs)
+      throw refusal('TIMEOUT', operation, name, `no answer within ${timeoutMs} ms`)
+    }
+    if (typeof says === 'string') throw refusal(says, operation, name)
+    await this.#clock.sleep(1)
+    return says + this.#clock.now()
   }
 
   async arpProbe(link: string, address: IpAddress, timeoutMs: number): Promise<boolean> {

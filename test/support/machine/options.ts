@@ -22,7 +22,7 @@ import type { DiskScript } from './disks.ts'
 import type { Seed } from './filesystem.ts'
 import type { Media } from './media.ts'
 import type { ModuleScript } from './modules.ts'
-import type { LinkScript } from './network.ts'
+import type { LinkScript, Times } from './network.ts'
 import type { Program } from './processes.ts'
 import type { Answer, Server } from './servers.ts'
 
@@ -68,6 +68,8 @@ export interface MachineOptions {
   readonly servers?: Readonly<Record<string, Answer | Server>>
   /** Addresses of server names; '' for one that does not exist. Others resolve to an address behind the default route. */
   readonly names?: Readonly<Record<string, string>>
+  /** Time servers; others do not answer. */
+  readonly times?: Times
   readonly program?: Program
   /**
    * What somebody types at `consoles.ask`: lines in their order, or by the question. Nobody (undefined, or no line left):

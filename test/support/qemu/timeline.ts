@@ -9,6 +9,7 @@ const names: Readonly<Record<PhaseName, true>> = {
   keymap: true,
   cache: true,
   network: true,
+  clock: true,
   root: true,
   media: true,
   overlay: true,

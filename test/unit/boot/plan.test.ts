@@ -11,6 +11,7 @@ const machine: Identity = {
   kernel: '6.1.0',
   architecture: 'x86_64',
   memoryAvailable: 512 << 20,
+  clock: undefined,
 }
 const plan = (text: string) => makePlan(parseCommandLine(text), machine)
 const failure = (text: string): BootError => {

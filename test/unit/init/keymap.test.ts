@@ -21,6 +21,7 @@ const identity = {
   kernel: '6.1.0',
   architecture: 'x86_64',
   memoryAvailable: 2 ** 29,
+  clock: undefined,
 }
 
 async function load(words: string, options: MachineOptions = {}) {

@@ -28,7 +28,13 @@ const own = {
 }
 
 function planFor(words: string): RamBootPlan {
-  const facts = { uuid: undefined, product: undefined, architecture: 'x86_64', memoryAvailable: 2 ** 29 }
+  const facts = {
+    uuid: undefined,
+    product: undefined,
+    architecture: 'x86_64',
+    memoryAvailable: 2 ** 29,
+    clock: undefined,
+  }
   const { root, ...plan } = makePlan(parseCommandLine(words), { ...facts, kernel })
   if (root.kind !== 'ram') throw new Error(`a root of kind ${root.kind}`)
   return { ...plan, root }

@@ -223,8 +223,17 @@ test('no URL at all is said', async () => {
   expect(error.message).toBe('the overlay could not be fetched: no URL was given')
 })
 
-test('a clock that was never set is named as the reason of a refused certificate (seed: 1970 and https)', async () => {
-  const { fetch } = fixture({ 'https://a.example/x': [{ code: 'TLS' }] }, 0, 5000)
-  const error = await failureOf(fetch(['https://a.example/x']))
-  expect(error.advice[0]).toContain("This machine's clock says 1970-01-01")
+test('a wrong clock is named as the reason of a refused certificate, and only of one refused for its time', async () => {
+  const refusedFor = async (message: string) => {
+    const { fetch } = fixture({ 'https://a.example/x': [{ code: 'TLS', message }] }, 0, Date.UTC(2020, 0, 1))
+    return (await failureOf(fetch(['https://a.example/x']))).advice.join(' ')
+  }
+  // As rustls says them.
+  expect(await refusedFor('certificate not valid yet: verification time 5 (UNIX)')).toContain(
+    'clock says 2020-01-01',
+  )
+  expect(await refusedFor('certificate expired: verification time 5 (UNIX)')).toContain(
+    'the clock is the reason',
+  )
+  expect(await refusedFor('invalid peer certificate: UnknownIssuer')).not.toContain('clock')
 })

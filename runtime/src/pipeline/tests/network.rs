@@ -328,3 +328,15 @@ fn an_announced_length_over_the_limit_is_refused_before_a_byte_is_read() {
     }
     assert_eq!(refused(json!([{"kind": "limit", "bytes": 5000}])).code, "TIMEOUT");
 }
+
+/// src/network/fetch-errors.ts looks for these words, to name the clock.
+#[test]
+fn a_certificate_of_another_time_is_refused_in_words_that_say_so() {
+    use rustls::CertificateError::{ExpiredContext, NotValidYetContext};
+    use rustls::pki_types::UnixTime;
+    let at = |seconds| UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
+    let early = rustls::Error::InvalidCertificate(NotValidYetContext { time: at(5), not_before: at(9) });
+    let late = rustls::Error::InvalidCertificate(ExpiredContext { time: at(9), not_after: at(5) });
+    assert!(early.to_string().contains("certificate not valid yet"), "{early}");
+    assert!(late.to_string().contains("certificate expired"), "{late}");
+}
