@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, inject, it } from 'vitest'
 import { makeOverlay, password } from '../../scripts/repository/overlay.ts'
 import { file } from '../../scripts/repository/tar.ts'
+import { copyTo, makeFileSystem } from '../support/disks/index.ts'
 import { describeInLab } from '../support/lab/describe.ts'
 import { Lab } from '../support/lab/index.ts'
 import type { Machine } from '../support/qemu/machine.ts'
@@ -49,8 +50,11 @@ describeInLab('a file server', () => {
   const boot = (...append: string[]) =>
     bootGuest({ cards: [{ kind: 'tap', lab }], initrd: inject('fullInitrd'), append })
 
-  it('brings repository and overlay to a system in RAM', async () => {
-    guest = await boot('ip=dhcp', `alpine_dev=nfs:${Lab.address}:/srv/nfs/depot`)
+  it('brings repository and overlay to a system in RAM, and with a cache the next boot can do without', async () => {
+    const made = await makeFileSystem({ type: 'ext4', label: 'CACHE', size: 64 * 2 ** 20 })
+    const disks = [{ bus: 'virtio', image: copyTo(made, join(home, 'disk')) }] as const
+    const append = ['ip=dhcp', `alpine_dev=nfs:${Lab.address}:/srv/nfs/depot`, 'diskless.cache=LABEL=CACHE']
+    guest = await bootGuest({ cards: [{ kind: 'tap', lab }], disks, initrd: inject('fullInitrd'), append })
     await logIn(guest, password, 2 * patience)
     expect((await runIn(guest, 'hostname; cat /etc/apk/repositories')).output).toBe(
       'box\n/media/alpine_dev/apks\n',
@@ -63,6 +67,15 @@ describeInLab('a file server', () => {
       (await runIn(guest, 'cat /home/letter; echo seen > /home/answer; grep home /proc/mounts')).output,
     ).toMatch(/^dear me\n.*:\/srv\/nfs\/home \/home nfs rw,.*vers=3/)
     expect(readFileSync(join(home, 'answer'), 'utf8')).toBe('seen\n')
+    await guest.stop()
+
+    guest = await bootGuest({ cards: [], disks, initrd: inject('fullInitrd'), append })
+    await logIn(guest, password, 2 * patience)
+    expect(guest.console.text).toMatch(/warning: there is no network .*last good state/)
+    expect(guest.console.text).toMatch(/depot cannot be had .*stand in for it, from the cache/)
+    expect(
+      (await runIn(guest, 'hostname; cat /etc/apk/repositories; grep alpine_dev /proc/mounts')).output,
+    ).toMatch(/^box\n\/media\/alpine_dev\/apks\ncache \/media\/alpine_dev tmpfs ro/)
   })
 
   it('is the root that DHCP names, without a server, with options, and a tmpfs above it; power off ends', async () => {
