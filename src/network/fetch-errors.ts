@@ -67,6 +67,11 @@ export function adviceFor(url: string, error: SysError | undefined, wall: number
   if (error === undefined) return []
   const host = hostOf(url) ?? 'the server'
   const shown = redactUrl(url)
+  if (url.startsWith('/') && (error.code === 'ETIMEDOUT' || error.code === 'EIO')) {
+    return [
+      `${url} is on a medium that does not answer: look at the server of the share, or at the disk. The boot's line "media" names it.`,
+    ]
+  }
   switch (error.code) {
     case 'DNS':
       return [

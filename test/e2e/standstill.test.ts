@@ -1,7 +1,7 @@
 /** File servers that refuse, or stop in the middle of a boot: each told within a time, and the boot goes on when they are back. */
 
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, inject, it } from 'vitest'
@@ -93,6 +93,26 @@ describeInLab('a server', () => {
     await lab.nfs.start()
     await logIn(guest, password, 2 * patience)
     expect((await runIn(guest, 'wc -c < /var/large')).output).toBe(`${100 * 2 ** 20}\n`)
+  })
+
+  it('of an image that is read in place is waited for by the running system', async () => {
+    const images = join(depot, 'images')
+    mkdirSync(images)
+    const words = [inject('installed'), join(images, 'image.squashfs'), '-quiet', '-no-progress']
+    execFileSync('mksquashfs', words, { stdio: 'ignore' })
+    lab = await Lab.start({ exports: [{ path: images, pseudo: '/images', access: 'ro' }] })
+    guest = await boot(`root=live:nfs:${Lab.address}:/images/image.squashfs`, 'diskless.image=place')
+    await logIn(guest, password, 2 * patience)
+    const known = (await runIn(guest, 'cat /usr/bin/* | sha256sum')).output
+    await lab.nfs.kill()
+    const again = runIn(
+      guest,
+      'echo 3 > /proc/sys/vm/drop_caches; cat /usr/bin/* | sha256sum; cat /etc/installed',
+      3 * patience,
+    )
+    await lab.nfs.start()
+    // The kernel has a word about the caches.
+    expect((await again).output).toContain(`${known}from the tree\n`)
   })
 
   it('of HTTP that stops is told, and the boot goes on when it is back', async () => {

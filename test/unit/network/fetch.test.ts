@@ -125,6 +125,18 @@ test('waits grow from half a second to thirty, and end', async () => {
   expect(error.advice).toEqual(['Check that the server is running on a.example and listens on that port.'])
 })
 
+test('a share whose server does not answer is tried as long, and its medium is named', async () => {
+  const path = '/media/alpine_dev/apks/x86_64/a.apk'
+  const { fetch, urls } = fixture({ [path]: [{ code: 'ETIMEDOUT' }, { code: 'ETIMEDOUT' }, 'ok'] })
+  await fetch([path])
+  expect(urls()).toHaveLength(3)
+  const dead = fixture({ [path]: [{ code: 'ETIMEDOUT' }] })
+  const error = await failureOf(dead.fetch([path]))
+  expect(error.advice).toEqual([
+    `${path} is on a medium that does not answer: look at the server of the share, or at the disk. The boot's line "media" names it.`,
+  ])
+})
+
 test('jitter takes off up to half, so that a herd drifts apart', async () => {
   const { fetch, gaps } = fixture({ [A]: [{ code: 'TIMEOUT' }, { code: 'TIMEOUT' }, 'ok'] }, 0.5)
   await fetch([A])
