@@ -5,6 +5,7 @@ import { dateOf } from '../cache/state.ts'
 import { formatLease } from '../network/files.ts'
 import { joinNetwork, type NetworkUp } from '../network/join.ts'
 import { driverlessCards } from '../network/join-errors.ts'
+import { sourceHosts } from '../network/source-hosts.ts'
 import { BootError, chainOf, type Sys } from '../sys/index.ts'
 import type { Report } from './story.ts'
 
@@ -40,7 +41,7 @@ const withCacheMs = 60_000
 
 async function join(
   sys: Sys,
-  { machine }: BootPlan,
+  { machine, root }: BootPlan,
   network: Extract<NetworkPlan, { kind: 'join' }>,
   drivers: Promise<void>,
   report: Report,
@@ -49,6 +50,9 @@ async function join(
     sys,
     {
       ip: network.ip,
+      others: network.others,
+      stacked: network.stacked,
+      sources: sourceHosts(root),
       bootInterface: network.bootInterface,
       uuid: machine.uuid,
       nameservers: network.nameservers,

@@ -1,23 +1,35 @@
 /** The network comes up: the right card of however many, with a lease or the address of the command line. */
 
-import type { IpConfiguration } from '../boot/ip-parameter.ts'
+import type { IpConfiguration, LinkConfiguration } from '../boot/ip-parameter.ts'
 import { isHostAddress } from '../boot/ipv4.ts'
+import { beneath, type StackedLink, topmost } from '../boot/stacked-links.ts'
 import type { IpAddress, Link, Mac, Route, Sys } from '../sys/index.ts'
-import { BootError, SysError } from '../sys/index.ts'
+import { BootError, chainOf, hasCode, SysError } from '../sys/index.ts'
 import {
   applySettings,
+  type LinkSettings,
   type StaticConfiguration,
   settingsOfLease,
   settingsOfStatic,
   writeResolvConf,
 } from './apply.ts'
+import type { Contestant, Proof, Winner } from './contest.ts'
 import type { DhcpConfig } from './dhcp.ts'
 import { acquireLease, releaseLease } from './dhcp-client.ts'
 import type { Lease } from './lease.ts'
-import { type Contestant, raceCards } from './race.ts'
+import { raceCards } from './race.ts'
+import { type SourceHost, whyUnreachable } from './source-hosts.ts'
+import { stackLinks } from './stack.ts'
 
 export interface JoinRequest {
+  /** Of the link that is booted from. */
   readonly ip: IpConfiguration
+  /** Further links; each names its device. One that does not come up is told, and no reason not to boot. */
+  readonly others?: readonly LinkConfiguration[]
+  /** vlan= and bond=. Where ip= names no device, the topmost are the only ones that race. */
+  readonly stacked?: readonly StackedLink[]
+  /** Where several cards race: what a lease must lead to, or another card's is preferred. */
+  readonly sources?: readonly SourceHost[]
   /** BOOTIF=: the card that the firmware booted from. */
   readonly bootInterface?: Mac | undefined
   /** SMBIOS UUID, for the DHCP server. */
@@ -71,7 +83,18 @@ export interface NetworkUp {
   /** Where NFS and TFTP are, if a source does not say. */
   readonly server: IpAddress | undefined
   readonly source: AddressSource
+  /** What vlan= and bond= made on the way. */
+  readonly stacked: readonly StackedLink[]
+  /** The links that this one lies on, down to the cards. */
+  readonly beneath: readonly string[]
+  /** Those that other ip= are for, as far as they came up; without `others` of their own. */
+  readonly others: readonly NetworkUp[]
 }
+
+/** What several ip= wait for when the link that is booted from is up, milliseconds: a port in spanning tree takes 30 s. */
+const OTHERS_MS = 40_000
+/** Of the first other link's default route; the next has one more. */
+const OTHERS_METRIC = 1000
 
 /**
  * Brings the network up and writes /etc/resolv.conf of the initramfs. Can be run again: what is configured on
@@ -80,40 +103,167 @@ export interface NetworkUp {
  * Rejects with a `BootError`: no card, no carrier, no lease, on which cards and after how long; or with ABORTED.
  */
 export async function joinNetwork(
-  sys: Pick<Sys, 'network' | 'clock' | 'files'>,
+  sys: JoinSys,
   request: JoinRequest,
   events: NetworkEvents,
   signal: AbortSignal,
 ): Promise<NetworkUp> {
-  const { ip } = request
+  const { ip, others = [] } = request
   if (ip.kind === 'refused') throw new BootError(`ip= cannot be done: ${ip.reason}`)
   if (ip.kind === 'off') throw new BootError('the network was asked for, but ip= says off')
   const badName = request.nameservers?.find((address) => !isHostAddress(address))
   if (badName !== undefined) throw new BootError(`nameserver=${badName} is no host's address`)
-  const deadlines = { ...DEFAULT_JOIN_DEADLINES, ...request.deadlines }
 
   await bringLoopbackUp(sys, events)
-  const { link, value: source } = await raceCards(
+  const over = new AbortController()
+  const stop = () => over.abort()
+  signal.addEventListener('abort', stop, { once: true })
+  if (signal.aborted) stop()
+  const stacked = stackLinks(
     sys,
     {
-      device: ip.device,
-      bootInterface: request.bootInterface,
+      links: request.stacked ?? [],
       coldplug: request.coldplug ?? Promise.resolve(),
-      cardMs: deadlines.cardMs,
-      carrierMs: deadlines.carrierMs,
-      totalMs: deadlines.cardMs + deadlines.carrierMs + 2 * deadlines.dhcpMs,
-      describeCards: request.describeCards ?? (async () => []),
+      cardMs: request.deadlines?.cardMs ?? DEFAULT_JOIN_DEADLINES.cardMs,
       onNotice: events.onNotice,
     },
-    contestantFor(sys, request, deadlines, events),
+    over.signal,
+  )
+  // Without its links there is nothing to race for.
+  stacked.catch(stop)
+  const beside = others.map((other, at) => joinOther(sys, other, at, request, stacked, events, over.signal))
+  try {
+    const up = await joinLink(sys, ip, request, stacked, events, over.signal).catch(
+      async (error: unknown) => {
+        await stacked
+        throw error
+      },
+    )
+    return { ...up, others: await inTime(sys, beside, over, events) }
+  } finally {
+    stop()
+    signal.removeEventListener('abort', stop)
+    await Promise.allSettled([stacked, ...beside])
+  }
+}
+
+type JoinSys = Pick<Sys, 'network' | 'clock' | 'files' | 'modules'>
+
+/** The link that is booted from. */
+async function joinLink(
+  sys: JoinSys,
+  ip: LinkConfiguration,
+  request: JoinRequest,
+  stacked: Promise<void>,
+  events: NetworkEvents,
+  signal: AbortSignal,
+): Promise<NetworkUp> {
+  const tops = topmost(request.stacked ?? []).map(({ name }) => name)
+  const devices = ip.device !== undefined ? [ip.device] : tops.length > 0 ? tops : undefined
+  const upAs = (link: Link, source: AddressSource) => networkUp(link, source, ip, request)
+  const configure = async (link: Link, source: AddressSource) => {
+    const up = upAs(link, source)
+    await applySettings(sys, link, settingsOf(source, ip), events.onNotice)
+    await writeResolvConf(sys, up)
+    return up
+  }
+  const { sources = [] } = request
+  const proof: Proof<AddressSource> = {
+    look: async (link, source, signal) => whyUnreachable(sys, await configure(link, source), sources, signal),
+    undo: async (link) => {
+      await sys.network.flush(link.name)
+      await sys.files.remove('/etc/resolv.conf')
+    },
+  }
+  const contestant = {
+    ...contestantFor(sys, ip, request, events),
+    proof: sources.length > 0 ? proof : undefined,
+  }
+  const winner = await race(sys, ip, { ...request, devices }, stacked, contestant, events, signal)
+  const { link, value, proved } = winner
+  return proved ? upAs(link, value) : configure(link, value)
+}
+
+/** Undefined, with a word, when it did not come up. */
+async function joinOther(
+  sys: JoinSys,
+  ip: LinkConfiguration,
+  at: number,
+  request: JoinRequest,
+  stacked: Promise<void>,
+  events: NetworkEvents,
+  signal: AbortSignal,
+): Promise<NetworkUp | undefined> {
+  const { device = '' } = ip
+  try {
+    const asked = { ...request, bootInterface: undefined, devices: [device] }
+    const contestant = contestantFor(sys, ip, request, events)
+    const { link, value } = await race(sys, ip, asked, stacked, contestant, events, signal)
+    const settings = settingsOf(value, ip)
+    const routes = settings.routes.map((route) =>
+      route.destination === '0.0.0.0/0' ? { ...route, metric: OTHERS_METRIC + at } : route,
+    )
+    await applySettings(sys, link, { ...settings, routes }, events.onNotice)
+    return { ...networkUp(link, value, ip, request), routes }
+  } catch (error) {
+    if (hasCode(error, 'ABORTED')) return undefined
+    if (!(error instanceof BootError)) throw error
+    events.onNotice(`${device} is not up, which the boot does not need: ${chainOf(error).join(': ')}`)
+    return undefined
+  }
+}
+
+/** The others that came up; what is not there when the time is over is given up. */
+async function inTime(
+  sys: JoinSys,
+  others: readonly Promise<NetworkUp | undefined>[],
+  over: AbortController,
+  { onNotice }: NetworkEvents,
+): Promise<readonly NetworkUp[]> {
+  if (others.length === 0) return []
+  const all = Promise.all(others)
+  const enough = new AbortController()
+  const late = sys.clock.sleep(OTHERS_MS, enough.signal).then(
+    () => onNotice(`the other links of ip= are not waited for any longer`),
+    // ABORTED: all are there.
+    () => {},
+  )
+  await Promise.race([all, late])
+  over.abort()
+  enough.abort()
+  return (await all).filter((up) => up !== undefined)
+}
+
+function race(
+  sys: JoinSys,
+  ip: LinkConfiguration,
+  request: JoinRequest & { readonly devices: readonly string[] | undefined },
+  stacked: Promise<void>,
+  contestant: Contestant<AddressSource>,
+  { onNotice }: NetworkEvents,
+  signal: AbortSignal,
+): Promise<Winner<AddressSource>> {
+  const { cardMs, carrierMs, dhcpMs } = deadlinesOf(request)
+  return raceCards(
+    sys,
+    {
+      devices: request.devices,
+      bootInterface: request.bootInterface,
+      mac: ip.mac,
+      coldplug: Promise.allSettled([request.coldplug, stacked]),
+      cardMs,
+      carrierMs,
+      totalMs: cardMs + carrierMs + 2 * dhcpMs,
+      describeCards: request.describeCards ?? (async () => []),
+      onNotice,
+    },
+    contestant,
     signal,
   )
-  const up = networkUp(link, source, [...ip.dns, ...(request.nameservers ?? [])])
-  const settings =
-    source.kind === 'lease' ? settingsOfLease(source.lease) : settingsOfStatic(source.configuration)
-  await applySettings(sys, link, settings, events.onNotice)
-  await writeResolvConf(sys, up)
-  return up
+}
+
+function deadlinesOf(request: JoinRequest): JoinDeadlines {
+  return { ...DEFAULT_JOIN_DEADLINES, ...request.deadlines }
 }
 
 /** Nothing in a boot needs it, but the new system's programs expect it. */
@@ -129,18 +279,17 @@ async function bringLoopbackUp(sys: Pick<Sys, 'network'>, events: NetworkEvents)
 /** What a card with a carrier does: DHCP, or nothing when its address is known. */
 function contestantFor(
   sys: Pick<Sys, 'network' | 'clock'>,
+  ip: LinkConfiguration,
   request: JoinRequest,
-  deadlines: JoinDeadlines,
   events: NetworkEvents,
 ): Contestant<AddressSource> {
-  const { ip } = request
   if (ip.kind === 'static') {
     return {
       run: async () => ({ kind: 'won', value: { kind: 'static', configuration: ip } }),
       giveBack: async () => {},
     }
   }
-  const configFor = (link: Link) => dhcpConfigFor(link, request, deadlines)
+  const configFor = (link: Link) => dhcpConfigFor(link, ip, request)
   return {
     run: async (link, signal) => {
       const outcome = await acquireLease(sys, configFor(link), events, signal)
@@ -153,22 +302,41 @@ function contestantFor(
   }
 }
 
-function dhcpConfigFor(link: Link, request: JoinRequest, deadlines: JoinDeadlines): DhcpConfig {
-  const { ip, uuid, userClass } = request
-  const hostname = (ip.kind === 'dynamic' ? ip.hostname : undefined) ?? request.hostname
+function dhcpConfigFor(link: Link, ip: LinkConfiguration, request: JoinRequest): DhcpConfig {
+  const { uuid, userClass } = request
+  const hostname = ip.hostname ?? request.hostname
   return {
     link: link.name,
     mac: link.mac,
-    totalMs: deadlines.dhcpMs,
+    totalMs: deadlinesOf(request).dhcpMs,
     ...(uuid === undefined ? {} : { uuid }),
     ...(hostname === undefined ? {} : { hostname }),
     ...(userClass === undefined ? {} : { userClass }),
   }
 }
 
-function networkUp(link: Link, source: AddressSource, dnsFirst: readonly IpAddress[]): NetworkUp {
-  const unique = (dns: readonly IpAddress[]) => [...new Set([...dnsFirst, ...dns])]
-  const common = { link: link.name, mac: link.mac, source }
+/** The MTU of ip= wins: somebody wrote it for this machine. */
+function settingsOf(source: AddressSource, { mtu }: LinkConfiguration): LinkSettings {
+  const settings =
+    source.kind === 'lease' ? settingsOfLease(source.lease) : settingsOfStatic(source.configuration)
+  return mtu === undefined ? settings : { ...settings, mtu }
+}
+
+/** The links that this one lies on, down to the cards. */
+function allBeneath(name: string, stacked: readonly StackedLink[]): readonly string[] {
+  const below = stacked.filter((link) => link.name === name).flatMap(beneath)
+  return [...below, ...below.flatMap((each) => allBeneath(each, stacked))]
+}
+
+function networkUp(
+  link: Link,
+  source: AddressSource,
+  ip: LinkConfiguration,
+  { nameservers = [], stacked = [] }: JoinRequest,
+): NetworkUp {
+  const unique = (dns: readonly IpAddress[]) => [...new Set([...ip.dns, ...nameservers, ...dns])]
+  const below = allBeneath(link.name, stacked)
+  const common = { link: link.name, mac: link.mac, source, stacked, beneath: below, others: [] }
   if (source.kind === 'lease') {
     const { address, prefixLength, routes, dns, search, domain, hostname, ntp, nextServer, serverId } =
       source.lease

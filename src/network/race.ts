@@ -2,48 +2,16 @@
  * Every card that may be the right one is tried at once, from its carrier on; the first that can be configured wins.
  * Cards that appear late join, a carrier that comes back starts its card anew, and what the losers were granted is
  * given back.
+ *
+ * Where a win has a proof to pass and there are rivals, a card that does not pass it is held: it is looked at again and
+ * again, gives way to a rival that passes, and wins in the end if there is none.
  */
 
-import type { Link, Mac, Sys } from '../sys/index.ts'
+import type { Link, Sys } from '../sys/index.ts'
 import { BootError, SysError } from '../sys/index.ts'
 import { Channel } from './channel.ts'
-import type { DhcpOutcome } from './dhcp-client.ts'
+import type { CardResult, Contestant, Proof, RaceRequest, Winner } from './contest.ts'
 import { type CardEnd, noCardError, noNetworkError, noSuchCardError } from './join-errors.ts'
-
-export interface RaceRequest {
-  /** The only link that may win, by name. */
-  readonly device: string | undefined
-  /** The only one, by MAC; when the machine has no such card every card races, with a word. */
-  readonly bootInterface: Mac | undefined
-  /** Settles when the drivers of what is there were loaded. */
-  readonly coldplug: Promise<unknown>
-  /** How long after that a card may take to appear. */
-  readonly cardMs: number
-  /** How long a card may be up without a carrier. */
-  readonly carrierMs: number
-  /** The end of it all, for a carrier that comes and goes for ever. */
-  readonly totalMs: number
-  /** Cards that no driver took, for the error when there is none. */
-  readonly describeCards: () => Promise<readonly string[]>
-  readonly onNotice: (text: string) => void
-}
-
-/** What a card with a carrier may end in. */
-export type CardResult<T> =
-  | { readonly kind: 'won'; readonly value: T }
-  | Extract<DhcpOutcome, { kind: 'failed' }>
-
-export interface Contestant<T> {
-  /** Tries to configure a link that has a carrier; rejects with ABORTED when the signal fires. */
-  readonly run: (link: Link, signal: AbortSignal) => Promise<CardResult<T>>
-  /** Undoes a `run` that won when another had won already. The link is still up. */
-  readonly giveBack: (link: Link, value: T) => Promise<void>
-}
-
-interface Winner<T> {
-  readonly link: Link
-  readonly value: T
-}
 
 interface Card<T> {
   link: Link
@@ -52,11 +20,20 @@ interface Card<T> {
   hadCarrier: boolean
   run: { readonly controller: AbortController; readonly done: Promise<CardResult<T> | undefined> } | undefined
   end: CardEnd | undefined
+  /** What its run won. It still runs, to be given back. */
+  won: { readonly value: T; readonly at: number } | undefined
+  /** Why its proof failed, the last time. */
+  heldFor: string | undefined
+  /** clock.now of its last look. */
+  lookedAt: number
+  /** `proof.look` put something on the link. */
+  configured: boolean
 }
 
 /** A run is known by its controller: a card may have had an earlier one. */
 type Finished<T> = { readonly name: string; readonly controller: AbortController } & (
   | { readonly kind: 'result'; readonly result: CardResult<T> }
+  | { readonly kind: 'looked'; readonly reason: string | undefined }
   | { readonly kind: 'broken'; readonly error: unknown }
 )
 
@@ -70,6 +47,12 @@ type Happening<T> =
 
 /** When a person is told what is being waited for, if it is no lease. */
 const HINT_MS = 5000
+/** Between two looks at a card that is held. */
+const LOOK_AGAIN_MS = 5000
+/** How long rivals hold a card up: a switch port learns for thirty seconds, and DHCP may take some more. */
+const HOLD_MS = 45_000
+/** A rival without a carrier counts while its card and the switch may still be agreeing on a speed. */
+const NEGOTIATION_MS = 10_000
 /** A card that appears after this was not there when the drivers were loaded. */
 const LATE_MS = 3000
 
@@ -111,6 +94,14 @@ class Race<T> {
   /** BOOTIF named a card that is not here. */
   #widened = false
   #hinted = false
+  #coldplugged = false
+  /** Its proof is being looked at; one at a time, as each configures its link as if it were alone. */
+  #looking: Card<T> | undefined
+  /** clock.now of the end of the last look. */
+  #lookedAt = Number.NEGATIVE_INFINITY
+  /** clock.now of deadlines ahead. */
+  #dues: number[] = []
+  #sleeper: AbortController | undefined
   /** clock.now after which no card is waited for any more. */
   #cardsDueAt = Number.POSITIVE_INFINITY
 
@@ -128,18 +119,23 @@ class Race<T> {
   }
 
   async watch(): Promise<Winner<T>> {
-    this.#over.addEventListener('abort', () => this.#happenings.push({ kind: 'aborted' }), { once: true })
+    const aborted = () => {
+      this.#sleeper?.abort()
+      this.#happenings.push({ kind: 'aborted' })
+    }
+    this.#over.addEventListener('abort', aborted, { once: true })
     if (this.#over.aborted) this.#happenings.push({ kind: 'aborted' })
     this.#forwardLinks()
     this.#lookAfter(HINT_MS)
     this.#lookAfter(this.#request.totalMs)
     const coldplugged = () => {
+      this.#coldplugged = true
       this.#cardsDueAt = this.#sys.clock.now() + this.#request.cardMs
       this.#lookAfter(this.#request.cardMs)
     }
     this.#request.coldplug.then(coldplugged, coldplugged)
     for (;;) {
-      const winner = await this.#take(await this.#happenings.next())
+      const winner = (await this.#take(await this.#happenings.next())) ?? this.#chooseWinner()
       if (winner) return winner
       this.#hint()
       await this.#giveUpIfHopeless()
@@ -151,8 +147,10 @@ class Race<T> {
     const losers = [...this.#cards.values()].filter(({ link }) => link.name !== winner)
     for (const { run } of losers) run?.controller.abort()
     await Promise.all(
-      losers.map(async ({ link, run }) => {
+      losers.map(async (card) => {
+        const { link, run } = card
         const result = await run?.done
+        if (card.configured) await this.#undo(card)
         if (result?.kind === 'won') await this.#contestant.giveBack(link, result.value)
         // After a failure they stay up: somebody may want to look, and the next try starts from there.
         if (winner !== undefined) await this.#takeDown(link)
@@ -177,31 +175,113 @@ class Race<T> {
         await this.#meet(happening.link)
         return undefined
       case 'result':
+      case 'looked':
       case 'broken':
         return this.#finish(happening)
     }
   }
 
-  #finish(happening: Finished<T>): Winner<T> | undefined {
+  async #finish(happening: Finished<T>): Promise<Winner<T> | undefined> {
     const card = this.#cards.get(happening.name)
+    if (happening.kind !== 'result' && this.#looking === card) this.#looking = undefined
     // A run that was ended by its carrier has been replaced, or has no meaning any more.
     if (card?.run?.controller !== happening.controller) return undefined
     const { link } = card
+    if (happening.kind === 'looked') return this.#judge(card, happening.reason)
     if (happening.kind === 'broken') card.end = { kind: 'broken', link, error: happening.error }
-    else if (happening.result.kind === 'won') return { link, value: happening.result.value }
-    else card.end = { kind: 'no-lease', link, outcome: happening.result }
+    else if (happening.result.kind === 'failed') {
+      card.end = { kind: 'no-lease', link, outcome: happening.result }
+    } else {
+      card.won = { value: happening.result.value, at: this.#sys.clock.now() }
+      this.#lookAfter(HOLD_MS)
+      return undefined
+    }
+    card.won = undefined
     card.run = undefined
     return undefined
   }
 
+  async #judge(card: Card<T>, reason: string | undefined): Promise<Winner<T> | undefined> {
+    const { link, won } = card
+    if (won === undefined) return undefined
+    if (reason === undefined) return { link, value: won.value, proved: true }
+    const isNews = card.heldFor !== reason
+    card.heldFor = reason
+    card.lookedAt = this.#sys.clock.now()
+    this.#lookedAt = card.lookedAt
+    await this.#undo(card)
+    this.#lookAfter(LOOK_AGAIN_MS)
+    if (isNews) this.#request.onNotice(`${link.name}: ${reason}: other cards go first`)
+    return undefined
+  }
+
+  /** Of the cards that won their run the one that is taken as it is; or else the next look begins. */
+  #chooseWinner(): Winner<T> | undefined {
+    const winners = [...this.#cards.values()].flatMap((card) => (card.won ? [{ card, ...card.won }] : []))
+    const [first] = winners.sort((a, b) => a.at - b.at)
+    if (first === undefined || this.#looking !== undefined) return undefined
+    const { proof } = this.#contestant
+    const hasRivals = winners.length > 1 || this.#mayYetWin()
+    const isHeldUp = hasRivals && this.#sys.clock.now() - first.at < HOLD_MS
+    const fresh = winners.find(({ card }) => card.heldFor === undefined)
+    if (proof !== undefined && fresh !== undefined && hasRivals) {
+      this.#look(fresh.card, fresh.value, proof)
+    } else if (proof === undefined || !isHeldUp) {
+      const { link, heldFor } = first.card
+      if (heldFor !== undefined)
+        this.#request.onNotice(`${link.name}: no other card leads there either: it stays`)
+      return { link, value: first.value, proved: false }
+    } else if (this.#sys.clock.now() - this.#lookedAt >= LOOK_AGAIN_MS) {
+      const next = winners.sort((a, b) => a.card.lookedAt - b.card.lookedAt)[0] ?? first
+      this.#look(next.card, next.value, proof)
+    }
+    return undefined
+  }
+
+  /** Whether a card that has won nothing yet, or is not there yet, may. */
+  #mayYetWin(): boolean {
+    const now = this.#sys.clock.now()
+    const { devices, bootInterface } = this.#request
+    const places = devices?.length ?? (bootInterface === undefined || this.#widened ? undefined : 1)
+    const isComplete = places !== undefined && this.#cards.size >= places
+    if (!this.#coldplugged && !isComplete) return true
+    return [...this.#cards.values()].some(
+      ({ won, end, run, waitsSince }) =>
+        won === undefined && end === undefined && (run !== undefined || now - waitsSince < NEGOTIATION_MS),
+    )
+  }
+
+  #look(card: Card<T>, value: T, proof: Proof<T>): void {
+    const { link, run } = card
+    if (run === undefined) return
+    const { controller } = run
+    const { name } = link
+    this.#looking = card
+    card.configured = true
+    proof.look(link, value, controller.signal).then(
+      (reason) => this.#happenings.push({ kind: 'looked', name, controller, reason }),
+      (error: unknown) => this.#happenings.push({ kind: 'broken', name, controller, error }),
+    )
+  }
+
+  async #undo(card: Card<T>): Promise<void> {
+    card.configured = false
+    try {
+      await this.#contestant.proof?.undo(card.link)
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error
+      this.#request.onNotice(`${card.link.name}: could not be cleared: ${error.message}`)
+    }
+  }
+
   async #meet(link: Link): Promise<void> {
     const isNew = !this.#links.has(link.name)
-    if (link.physical || link.name === this.#request.device) this.#links.set(link.name, link)
+    if (link.physical || this.#request.devices?.includes(link.name)) this.#links.set(link.name, link)
     if (!this.#isCandidate(link)) return
     const card = this.#cards.get(link.name)
     if (!card) return this.#join(link, isNew)
     card.link = link
-    const isLive = link.up && link.carrier
+    const isLive = link.up && link.carrier && (this.#request.mac ?? link.mac) === link.mac
     if (isLive && !card.run && card.end?.kind !== 'no-lease' && card.end?.kind !== 'broken') {
       this.#start(card)
     } else if (!isLive && (card.run || card.end?.kind === 'no-lease')) {
@@ -209,6 +289,8 @@ class Race<T> {
       card.run?.controller.abort()
       card.run = undefined
       card.end = undefined
+      card.won = undefined
+      card.heldFor = undefined
       card.waitsSince = this.#sys.clock.now()
       this.#lookAfter(this.#request.carrierMs)
     }
@@ -216,13 +298,23 @@ class Race<T> {
 
   async #join(link: Link, isNew: boolean): Promise<void> {
     const now = this.#sys.clock.now()
-    const card: Card<T> = { link, waitsSince: now, hadCarrier: false, run: undefined, end: undefined }
+    const card: Card<T> = {
+      ...{ link, waitsSince: now, lookedAt: 0, hadCarrier: false, configured: false },
+      ...{ run: undefined, end: undefined, won: undefined, heldFor: undefined },
+    }
     this.#cards.set(link.name, card)
     if (isNew && now - this.#startedAt > LATE_MS) this.#request.onNotice(`${link.name}: appeared late, joins`)
-    if (link.up && link.carrier) return this.#start(card)
-    this.#lookAfter(this.#request.carrierMs)
-    if (link.up) return
+    const { mac, carrierMs } = this.#request
+    const isAddressed = mac === undefined || mac === link.mac
+    if (link.up && link.carrier && isAddressed) return this.#start(card)
+    this.#lookAfter(carrierMs)
+    this.#lookAfter(NEGOTIATION_MS)
+    if (link.up && isAddressed) return
     try {
+      if (!isAddressed) {
+        if (link.up) await this.#sys.network.setLink(link.name, { up: false })
+        await this.#sys.network.setLink(link.name, { mac })
+      }
       await this.#sys.network.setLink(link.name, { up: true })
     } catch (error) {
       if (!(error instanceof SysError)) throw error
@@ -260,8 +352,8 @@ class Race<T> {
   }
 
   #isCandidate(link: Link): boolean {
-    const { device, bootInterface } = this.#request
-    if (device !== undefined) return link.name === device
+    const { devices, bootInterface } = this.#request
+    if (devices !== undefined) return devices.includes(link.name)
     if (!link.physical) return false
     return bootInterface === undefined || this.#widened || link.mac === bootInterface
   }
@@ -277,14 +369,14 @@ class Race<T> {
   }
 
   async #giveUpIfHopeless(): Promise<void> {
-    const { carrierMs, totalMs, device, bootInterface, onNotice } = this.#request
+    const { carrierMs, totalMs, devices, bootInterface, onNotice } = this.#request
     const now = this.#sys.clock.now()
     const elapsed = now - this.#startedAt
     const cardsAreDue = now >= this.#cardsDueAt || elapsed >= totalMs
     if (this.#cards.size === 0) {
       if (!cardsAreDue) return
       if (this.#links.size === 0) throw noCardError(await this.#request.describeCards(), elapsed)
-      if (device !== undefined) throw noSuchCardError(device, [...this.#links.values()], elapsed)
+      if (devices !== undefined) throw noSuchCardError(devices.join(', '), [...this.#links.values()], elapsed)
       onNotice(`no card has the address ${bootInterface} of BOOTIF: every card is tried`)
       this.#widened = true
       for (const link of this.#links.values()) await this.#join(link, false)
@@ -309,9 +401,27 @@ class Race<T> {
   }
 
   #lookAfter(milliseconds: number): void {
-    this.#sys.clock.sleep(milliseconds, this.#over).then(
-      () => this.#happenings.push({ kind: 'look' }),
-      // ABORTED: the race is over, and nobody looks.
+    const at = this.#sys.clock.now() + milliseconds
+    this.#dues.push(at)
+    if (at <= Math.min(...this.#dues)) this.#sleep()
+  }
+
+  /** Until the first moment at which there is something to look at: one sleep at a time. */
+  #sleep(): void {
+    this.#sleeper?.abort()
+    this.#sleeper = undefined
+    const now = this.#sys.clock.now()
+    const at = Math.min(...this.#dues)
+    if (at === Number.POSITIVE_INFINITY || this.#over.aborted) return
+    const sleeper = new AbortController()
+    this.#sleeper = sleeper
+    this.#sys.clock.sleep(Math.max(0, at - now), sleeper.signal).then(
+      () => {
+        this.#dues = this.#dues.filter((due) => due > at)
+        this.#happenings.push({ kind: 'look' })
+        this.#sleep()
+      },
+      // ABORTED: another sleep is shorter, or the race is over, and nobody looks.
       () => {},
     )
   }

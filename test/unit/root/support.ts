@@ -28,6 +28,7 @@ export function networkUp(lease: { rootPath?: string; server?: string | undefine
     ...{ link: 'eth0', mac, address, prefixLength, routes, dns, search, domain, hostname, ntp },
     server: 'server' in lease ? lease.server : '10.0.2.2',
     source: { kind: 'lease', lease: parsed.lease },
+    ...{ stacked: [], beneath: [], others: [] },
   }
 }
 
