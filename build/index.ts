@@ -34,6 +34,7 @@ import {
   readRootImage,
 } from './root-image.ts'
 import { type Shell, shellWithPassword } from './shell.ts'
+import { type ClientIdentity, readAuthorities, readClientIdentity } from './tls.ts'
 import { placeBeside, replace, writeInitrd } from './write-initrd.ts'
 
 export { bundleInit } from './bundle.ts'
@@ -70,8 +71,10 @@ export interface BuildOptions {
   readonly modloop?: string
   /** Files named MODLOOP.SIGN.RSA.KEY, as Alpine's initramfs has them. */
   readonly modloopSignatures?: readonly string[]
-  /** A PEM file of the certificates that TLS trusts. */
+  /** A PEM file of the authorities that https trusts, or `public`. */
   readonly certificates?: string
+  /** Who this machine is to servers that ask for a certificate. */
+  readonly clientIdentity?: ClientIdentity
   readonly files?: readonly ExtraFile[]
   /** The directory to write. */
   readonly out: string
@@ -134,7 +137,9 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
     selection,
     firmware,
     keys,
-    certificates: options.certificates === undefined ? undefined : readInput(options.certificates),
+    certificates: options.certificates === undefined ? undefined : readAuthorities(options.certificates),
+    clientIdentity:
+      options.clientIdentity === undefined ? undefined : readClientIdentity(options.clientIdentity),
     keymaps: readKeymaps(options.keymaps ?? []),
     overlayKeys: readOverlayKeys(options.overlayKeys ?? []),
     modloop:

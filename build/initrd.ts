@@ -22,6 +22,7 @@ export interface Parts {
   readonly keys: ReadonlyMap<string, Buffer>
   /** Certificates that TLS trusts, PEM. */
   readonly certificates: Buffer | undefined
+  readonly clientIdentity: Buffer | undefined
   /** Keymaps in busybox' format, by file name. */
   readonly keymaps: ReadonlyMap<string, Buffer>
   /** Public keys of those who sign overlays, by file name. */
@@ -82,6 +83,9 @@ export function layOut(parts: Parts): Map<string, Placed> {
   for (const [name, bytes] of parts.modloopSignatures) file('keys', `var/cache/misc/${name}`, bytes)
   for (const [name, bytes] of parts.keymaps) file('keymaps', `lib/keymaps/${name}`, bytes)
   if (parts.certificates !== undefined) file('certificates', 'etc/ssl/cert.pem', parts.certificates)
+  if (parts.clientIdentity !== undefined) {
+    file('certificates', 'etc/diskless/client.pem', parts.clientIdentity, 0o600)
+  }
 
   const modules = `lib/modules/${parts.kernelVersion}`
   for (const module of parts.selection.modules) {

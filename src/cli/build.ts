@@ -32,7 +32,9 @@ Usage: diskless build --kernel SOURCE --out DIR [OPTIONS]
   --modloop-signature FILE
                       MODLOOP.SIGN.RSA.KEY from Alpine's initramfs; may be repeated
   --append TEXT       the kernel command line in boot.ipxe
-  --ca FILE           the certificates that https trusts, PEM
+  --ca FILE|public    the authorities that https trusts, PEM; public: those that this machine trusts
+  --client-cert FILE  who this machine is to servers that ask for a certificate, PEM
+  --client-key FILE   its key, without a password; whoever can fetch the initrd has it too
   --image FILE[=PATH] a squashfs or erofs image to boot: appended to the initrd, where it is PATH
                       [/image.squashfs]; --append is then, unless given, what boots it
   --image-beside      the image as a file of its own in DIR, which boot.ipxe fetches as well
@@ -58,6 +60,8 @@ const options = {
   firmware: { type: 'string', multiple: true },
   keys: { type: 'string', multiple: true },
   append: { type: 'string' },
+  'client-cert': { type: 'string' },
+  'client-key': { type: 'string' },
   ca: { type: 'string' },
   'overlay-key': { type: 'string', multiple: true },
   keymap: { type: 'string', multiple: true },
@@ -120,9 +124,18 @@ export function parse(words: readonly string[]): { readonly request: BuildOption
       ...(values.modloop === undefined ? {} : { modloop: values.modloop }),
       ...(values.append === undefined ? {} : { commandLine: values.append }),
       ...(values.ca === undefined ? {} : { certificates: values.ca }),
+      ...clientIdentityOf(values['client-cert'], values['client-key']),
       ...(values.cache === undefined ? {} : { cache: values.cache }),
     },
   }
+}
+
+function clientIdentityOf(certificate: string | undefined, key: string | undefined) {
+  if (certificate === undefined && key === undefined) return {}
+  if (certificate === undefined || key === undefined) {
+    throw new UsageError('--client-cert and --client-key go together', help)
+  }
+  return { clientIdentity: { certificate, key } }
 }
 
 const help = "'diskless build --help' lists the options."

@@ -16,7 +16,7 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use ureq::http::{HeaderValue, Uri};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, ClientCert, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, RustlsConnector, Transport,
@@ -26,21 +26,25 @@ use ureq::{Agent, Error};
 /// Where an initrd keeps the certificates of the authorities that it trusts, PEM. All that exist are read.
 pub const ROOTS: [&str; 2] = ["/etc/ssl/cert.pem", "/etc/diskless/ca.pem"];
 
+/// Who this machine is to a server that asks: its certificate, those between it and its authority, its key. PEM.
+const IDENTITY: &str = "/etc/diskless/client.pem";
+
 /// A longer entity tag or date is not kept: it would be sent again with every request.
 const VALIDATOR: usize = 512;
 
 /// Starts the request and reads the answer's head.
 pub fn open(url: &str, unless_still: &Validator, watch: &Watch) -> io::Result<Opened> {
     static CLIENT: OnceLock<Agent> = OnceLock::new();
-    open_with(CLIENT.get_or_init(|| client(&ROOTS)), url, unless_still, watch)
+    open_with(CLIENT.get_or_init(|| client(&ROOTS, IDENTITY)), url, unless_still, watch)
 }
 
-pub fn client(roots: &[&str]) -> Agent {
+pub fn client(roots: &[&str], identity: &str) -> Agent {
     let certificates: Vec<Certificate<'static>> =
         roots.iter().filter_map(|path| std::fs::read(path).ok()).flat_map(|pem| certificates(&pem)).collect();
     let trust = !certificates.is_empty();
     let tls = TlsConfig::builder()
         .root_certs(RootCerts::Specific(Arc::new(certificates)))
+        .client_cert(std::fs::read(identity).ok().and_then(|pem| client_certificate(&pem)))
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .build();
     let config = Agent::config_builder()
@@ -54,6 +58,14 @@ pub fn client(roots: &[&str]) -> Agent {
         .tls_config(tls)
         .build();
     Agent::with_parts(config, Tcp { trust }.chain(RustlsConnector::default()), Later)
+}
+
+fn client_certificate(pem: &[u8]) -> Option<ClientCert> {
+    let key = parse_pem(pem).find_map(|item| match item {
+        Ok(PemItem::PrivateKey(key)) => Some(key),
+        _ => None,
+    })?;
+    Some(ClientCert::new_with_certs(&certificates(pem), key))
 }
 
 fn certificates(pem: &[u8]) -> Vec<Certificate<'static>> {

@@ -155,11 +155,15 @@ fn a_password_goes_to_the_server_and_nowhere_else() {
 
 /// Fetches with a client that trusts these authorities.
 fn fetch_trusting(roots: &[&str], url: &str) -> crate::error::Result<String> {
+    fetch_as("/no/identity", roots, url)
+}
+
+fn fetch_as(identity: &str, roots: &[&str], url: &str) -> crate::error::Result<String> {
     use crate::pipeline::{Validator, failure::sys_error, http, watch};
     let watch = std::rc::Rc::new(watch::Watch::new("http", url, &Cancel::default(), None));
     watch::watched(&watch, || {
         let mut text = String::new();
-        http::open_with(&http::client(roots), url, &Validator::default(), &watch)?
+        http::open_with(&http::client(roots, identity), url, &Validator::default(), &watch)?
             .reader
             .read_to_string(&mut text)
             .map(|_| text)
@@ -186,46 +190,39 @@ impl Drop for Server {
     }
 }
 
-#[test]
-fn https_trusts_whom_it_is_told_to() {
+/// A certificate that signs itself, and its key beside it. None without openssl.
+fn certificate(dir: &Directory, name: &str) -> Option<String> {
+    let made = std::process::Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-nodes",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-days",
+            "2",
+        ])
+        .args(["-subj", &format!("/CN={name}"), "-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .args(["-keyout", &dir.text(&format!("{name}.key")), "-out", &dir.text(name)])
+        .output();
+    if made.is_ok_and(|output| output.status.success()) {
+        return Some(dir.text(name));
+    }
+    eprintln!("\nSKIPPED: this test needs openssl\n");
+    None
+}
+
+/// Serves the files of the directory; gives its URL.
+fn serve_securely(dir: &Directory, name: &str, more: &[&str]) -> (Server, String) {
     use std::process::{Command, Stdio};
-    let dir = Directory::new();
-    dir.file("page", b"secret page");
-    let make = |name: &str| {
-        let made = Command::new("openssl")
-            .args([
-                "req",
-                "-x509",
-                "-nodes",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-                "-days",
-                "2",
-            ])
-            .args(["-subj", "/CN=diskless", "-addext", "subjectAltName=IP:127.0.0.1"])
-            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-            .args(["-keyout", &dir.text(&format!("{name}.key")), "-out", &dir.text(name)])
-            .output();
-        made.is_ok_and(|output| output.status.success()).then(|| dir.text(name))
-    };
-    let (Some(ours), Some(stranger)) = (make("ours"), make("stranger")) else {
-        eprintln!("\nSKIPPED: https_trusts_whom_it_is_told_to needs openssl\n");
-        return;
-    };
     let mut server = Server(
         Command::new("openssl")
-            .args([
-                "s_server",
-                "-accept",
-                "127.0.0.1:0",
-                "-WWW",
-                "-cert",
-                &ours,
-                "-key",
-                &dir.text("ours.key"),
-            ])
+            .args(["s_server", "-accept", "127.0.0.1:0", "-WWW", "-cert", name, "-key"])
+            .arg(format!("{name}.key"))
+            .args(more)
             .current_dir(&dir.0)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -236,14 +233,44 @@ fn https_trusts_whom_it_is_told_to() {
     let mut lines = said.lines().map_while(|line| line.ok());
     let port = lines.find_map(|line| line.strip_prefix("ACCEPT ")?.rsplit(':').next().map(str::to_owned));
     let port = port.expect("a port");
-    let url = format!("https://127.0.0.1:{port}/page");
+    // It would end when nobody reads what it says.
+    std::thread::spawn(move || lines.for_each(drop));
+    (server, format!("https://127.0.0.1:{port}"))
+}
+
+#[test]
+fn https_trusts_whom_it_is_told_to() {
+    let dir = Directory::new();
+    dir.file("page", b"secret page");
+    let (Some(ours), Some(stranger)) = (certificate(&dir, "ours"), certificate(&dir, "stranger")) else {
+        return;
+    };
+    let (_server, base) = serve_securely(&dir, "ours", &[]);
+    let url = format!("{base}/page");
     assert_eq!(fetch_trusting(&[&dir.text("missing"), &ours], &url).expect("a page"), "secret page");
     let untrusted = fetch_trusting(&[&stranger], &url).expect_err("a stranger");
     assert_eq!((untrusted.code.as_str(), untrusted.operation.as_str()), ("TLS", "pipeline.http"));
-    let other =
-        fetch_trusting(&[&ours], &format!("https://localhost:{port}/page")).expect_err("another name");
+    let other = fetch_trusting(&[&ours], &url.replace("127.0.0.1", "localhost")).expect_err("another name");
     assert_eq!(other.code, "TLS");
     assert!(other.message.contains("no secure connection"), "{}", other.message);
+}
+
+#[test]
+fn a_server_that_asks_who_we_are_is_told() {
+    let dir = Directory::new();
+    dir.file("page", b"for us alone");
+    let (Some(server), Some(us)) = (certificate(&dir, "server"), certificate(&dir, "us")) else { return };
+    let identity = dir.file(
+        "client.pem",
+        &[std::fs::read(&us).expect("a certificate"), std::fs::read(dir.join("us.key")).expect("a key")]
+            .concat(),
+    );
+    let asking = ["-Verify", "1", "-verify_return_error", "-CAfile", "us"];
+    let (_server, base) = serve_securely(&dir, "server", &asking);
+    let url = format!("{base}/page");
+    assert_eq!(fetch_as(&identity, &[&server], &url).expect("a page"), "for us alone");
+    let refused = fetch_trusting(&[&server], &url).expect_err("nobody");
+    assert_eq!(refused.code, "TLS", "{}", refused.message);
 }
 
 #[test]
