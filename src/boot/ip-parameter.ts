@@ -7,6 +7,7 @@
 
 import type { IpAddress, Mac } from '../sys/network.ts'
 import { classfulPrefix, isHostAddress, isLinkName, prefixOfMask } from './ipv4.ts'
+import { isHostAddress6, isLinkLocal, normalizeIpv6 } from './ipv6.ts'
 
 interface OfLink {
   /** The only link that may be used. */
@@ -23,6 +24,8 @@ interface OfLink {
 
 export type IpConfiguration =
   | (OfLink & { readonly kind: 'dynamic' })
+  /** dracut’s words. */
+  | (OfLink & { readonly kind: 'dynamic6'; readonly method: Ipv6Method })
   | (OfLink & {
       readonly kind: 'static'
       readonly address: IpAddress
@@ -35,6 +38,9 @@ export type IpConfiguration =
   | { readonly kind: 'off' }
   /** For a person: why this cannot be done. */
   | { readonly kind: 'refused'; readonly reason: string }
+
+/** By router advertisement, by DHCPv6, or by DHCPv6 where no router speaks. */
+export type Ipv6Method = 'auto6' | 'dhcp6' | 'either6'
 
 /** What configures a link. */
 export type LinkConfiguration = Extract<IpConfiguration, OfLink>
@@ -49,16 +55,16 @@ export interface IpPlan {
 
 const DYNAMIC: ReadonlySet<string> = new Set(['dhcp', 'on', 'any'])
 const OFF: ReadonlySet<string> = new Set(['off', 'none'])
+const IPV6: ReadonlyMap<string, Ipv6Method> = new Map(
+  (['auto6', 'dhcp6', 'either6'] as const).map((word) => [word, word]),
+)
 
 /** Words that mean something to the kernel or to dracut, and nothing to us. */
 const REFUSED: ReadonlyMap<string, string> = new Map([
   ['bootp', 'BOOTP is not spoken, DHCP is: ip=dhcp'],
   ['rarp', 'RARP is not spoken, DHCP is: ip=dhcp'],
   ['both', 'it asks for BOOTP and RARP, which are not spoken: ip=dhcp'],
-  ['dhcp6', 'IPv6 is not supported yet: ip=dhcp'],
-  ['auto6', 'IPv6 is not supported yet: ip=dhcp'],
-  ['either6', 'IPv6 is not supported yet: ip=dhcp'],
-  ['link6', 'IPv6 is not supported yet: ip=dhcp'],
+  ['link6', 'link-local addresses reach no server: ip=auto6'],
   ['link-local', 'link-local addresses reach no server: ip=dhcp'],
   ['ibft', 'the iSCSI firmware table is not read: ip=dhcp'],
 ])
@@ -102,13 +108,13 @@ function several(all: readonly LinkConfiguration[], bootdev: string | undefined)
 }
 
 function isOfLink(ip: IpConfiguration): ip is LinkConfiguration {
-  return ip.kind === 'dynamic' || ip.kind === 'static'
+  return ip.kind === 'dynamic' || ip.kind === 'dynamic6' || ip.kind === 'static'
 }
 
 /** That of an `off`, too: that link is to be left alone. */
 function deviceOf(text: string, ip: IpConfiguration): string | undefined {
   if (isOfLink(ip)) return ip.device
-  const fields = text.split(':')
+  const fields = splitFields(text)
   return (fields.length === 2 ? fields[0] : fields[5]) || undefined
 }
 
@@ -118,15 +124,22 @@ export function parseIpParameter(text: string): IpConfiguration {
   if (OFF.has(text)) return { kind: 'off' }
   const word = REFUSED.get(text)
   if (word !== undefined) return refused(word)
-  if (text.includes('[')) return refused('IPv6 is not supported yet')
+  if (IPV6.has(text)) return parseFields(['', '', '', '', '', '', text])
 
-  const fields = text.split(':')
+  const fields = splitFields(text)
   // dracut's short form: <device>:<autoconf>, and perhaps its tail.
   const [first = '', second = '', ...rest] = fields
   if (isAutoconf(second) && isLinkName(first) && !isHostAddress(first)) {
     return parseFields(['', '', '', '', '', first, second, ...rest])
   }
   return parseFields(fields)
+}
+
+/** At the colons outside of brackets, which are for IPv6 addresses; brackets that are not closed stay as they are. */
+function splitFields(text: string): readonly string[] {
+  return (text.match(/(?:\[[^\]]*\]|[^:])+|(?<=^|:)(?=:|$)/g) ?? []).map(
+    (field) => normalizeIpv6(field) ?? field,
+  )
 }
 
 /**
@@ -140,7 +153,7 @@ function parseFields(fields: readonly string[]): IpConfiguration {
   if (autoconf !== '' && !isAutoconf(autoconf)) {
     // More colons come from an IPv6 address without brackets.
     if (fields.length > 10) return refused(tooMany(fields))
-    return refused(`'${autoconf}' is no way to configure: dhcp, on, any, off or none`)
+    return refused(`'${autoconf}' is no way to configure: dhcp, on, any, auto6, dhcp6, either6, off or none`)
   }
   if (device && !isLinkName(device)) return refused(`'${device}' is no name of a link`)
   if (hostname && !/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i.test(hostname)) {
@@ -159,9 +172,14 @@ function parseFields(fields: readonly string[]): IpConfiguration {
     'NTP server': ntp,
   }
   for (const [what, address] of Object.entries(addresses)) {
-    if (isGiven(address) && !isHostAddress(address))
+    if (isGiven(address) && !isHostAddress(address) && !isHostAddress6(address))
       return refused(`the ${what} '${address}' is no host's address`)
   }
+  const six = client.includes(':')
+  if (isGiven(client) && isGiven(gateway) && gateway.includes(':') !== six) {
+    return refused(`the client ${client} and the gateway ${gateway} are of two families`)
+  }
+  if (six && isLinkLocal(client)) return refused(REFUSED.get('link6') ?? '')
   const common = {
     device: device || undefined,
     hostname: hostname || undefined,
@@ -171,10 +189,12 @@ function parseFields(fields: readonly string[]): IpConfiguration {
   }
 
   // An address of 0.0.0.0 is "none" to the kernel.
+  const method = IPV6.get(autoconf)
+  if (method !== undefined) return { kind: 'dynamic6', method, ...common }
   const wantsDhcp = autoconf === 'dhcp' || (!isGiven(client) && !OFF.has(autoconf))
   if (wantsDhcp) return { kind: 'dynamic', ...common }
   if (!isGiven(client)) return { kind: 'off' }
-  const prefixLength = isGiven(mask) ? readMask(mask) : classfulPrefix(client)
+  const prefixLength = six ? readPrefix6(mask) : isGiven(mask) ? readMask(mask) : classfulPrefix(client)
   if (prefixLength === undefined) return refused(`the netmask '${mask}' is none`)
   return {
     kind: 'static',
@@ -222,8 +242,14 @@ function readMask(mask: string): number | undefined {
   return length >= 1 && length <= 32 ? length : undefined
 }
 
+/** dracut: a prefix length; nearly every network has the one that is taken where none is said. */
+function readPrefix6(text: string): number | undefined {
+  if (text === '') return 64
+  return /^\d{1,3}$/.test(text) && Number(text) >= 1 && Number(text) <= 128 ? Number(text) : undefined
+}
+
 function isAutoconf(word: string): boolean {
-  return DYNAMIC.has(word) || OFF.has(word) || REFUSED.has(word)
+  return DYNAMIC.has(word) || IPV6.has(word) || OFF.has(word) || REFUSED.has(word)
 }
 
 function isGiven(field: string | undefined): field is string {

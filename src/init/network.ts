@@ -2,11 +2,12 @@
 import type { BootPlan, NetworkPlan } from '../boot/plan.ts'
 import type { Cache } from '../cache/fetch.ts'
 import { dateOf } from '../cache/state.ts'
+import { describeDuid } from '../network/dhcp6-lease.ts'
 import { formatLease } from '../network/files.ts'
 import { joinNetwork, type NetworkUp } from '../network/join.ts'
 import { driverlessCards } from '../network/join-errors.ts'
 import { sourceHosts } from '../network/source-hosts.ts'
-import { BootError, chainOf, type Sys } from '../sys/index.ts'
+import { BootError, chainOf, type Sys, SysError } from '../sys/index.ts'
 import type { Report } from './story.ts'
 
 export const leasePath = '/run/diskless/lease.json'
@@ -58,6 +59,13 @@ async function join(
       nameservers: network.nameservers,
       deadlines: { carrierMs: network.carrierTimeoutMs, dhcpMs: network.dhcpTimeoutMs },
       coldplug: drivers,
+      // Built in, or a module of the initrd, or neither: then whoever needs it says so.
+      loadIpv6: async () => {
+        await sys.modules.load('ipv6').catch((error: unknown) => {
+          if (!(error instanceof SysError)) throw error
+          report.notice(`the kernel’s IPv6 could not be loaded: ${error.message}`)
+        })
+      },
       describeCards: async () => {
         await drivers
         return driverlessCards(await sys.devices.list())
@@ -72,6 +80,20 @@ async function join(
 }
 
 function describe({ link, mac, address, prefixLength, source, dns }: NetworkUp): string {
-  const from = source.kind === 'lease' ? `leased by ${source.lease.serverId}` : 'as ip= says'
+  const from = originOf(source)
   return `${link} (${mac}) ${address}/${prefixLength} ${from}${dns.length > 0 ? `, DNS ${dns.join(' ')}` : ''}`
+}
+
+function originOf(source: NetworkUp['source']): string {
+  switch (source.kind) {
+    case 'lease':
+      return `leased by ${source.lease.serverId}`
+    case 'static':
+      return 'as ip= says'
+    case 'ipv6': {
+      const { lease, routers } = source.configuration
+      if (lease !== undefined) return `leased by ${describeDuid(lease.serverId)}`
+      return `as ${routers.map(({ router }) => router).join(', ')} advertises`
+    }
+  }
 }

@@ -1,7 +1,7 @@
 /** What a race of network cards (race.ts) is about: who may run, what a run is, what a win is worth. */
 
 import type { Link, Mac } from '../sys/index.ts'
-import type { DhcpOutcome } from './dhcp-client.ts'
+import type { FailedLease } from './join-errors.ts'
 
 export interface RaceRequest {
   /** The only links that may win, by name. */
@@ -24,9 +24,7 @@ export interface RaceRequest {
 }
 
 /** What a card with a carrier may end in. */
-export type CardResult<T> =
-  | { readonly kind: 'won'; readonly value: T }
-  | Extract<DhcpOutcome, { kind: 'failed' }>
+export type CardResult<T> = { readonly kind: 'won'; readonly value: T } | FailedLease
 
 export interface Contestant<T> {
   /** Tries to configure a link that has a carrier; rejects with ABORTED when the signal fires. */

@@ -1,7 +1,7 @@
 /** What other programs read of the network, in the form that they read it. */
 
 import type { IpAddress } from '../sys/index.ts'
-import type { NetworkUp } from './join.ts'
+import type { AddressSource, NetworkUp } from './join.ts'
 
 /** resolv.conf(5): one `search` line, then a line a server; empty when there is neither. */
 export function formatResolvConf(names: {
@@ -15,7 +15,18 @@ export function formatResolvConf(names: {
 /** /run/diskless/lease.json: how the network came up; times in seconds, `obtainedAt` in ms of CLOCK_BOOTTIME. */
 export function formatLease(up: NetworkUp): string {
   const { source, ...common } = up
-  const { raw: _, ...lease } = source.kind === 'lease' ? source.lease : { raw: undefined }
-  const given = source.kind === 'lease' ? { lease } : { static: source.configuration }
-  return `${JSON.stringify({ ...common, ...given }, null, 2)}\n`
+  return `${JSON.stringify({ ...common, ...givenBy(source) }, null, 2)}\n`
+}
+
+function givenBy(source: AddressSource): object {
+  switch (source.kind) {
+    case 'lease': {
+      const { raw: _, ...lease } = source.lease
+      return { lease }
+    }
+    case 'static':
+      return { static: source.configuration }
+    case 'ipv6':
+      return { ipv6: source.configuration }
+  }
 }

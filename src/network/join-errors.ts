@@ -3,14 +3,16 @@
 import type { Device, Link } from '../sys/index.ts'
 import { BootError } from '../sys/index.ts'
 import type { DhcpOutcome } from './dhcp-client.ts'
+import type { Ipv6Outcome } from './ipv6.ts'
 
-export type FailedDhcp = Extract<DhcpOutcome, { kind: 'failed' }>
+/** How asking for an address may fail. */
+export type FailedLease = Extract<DhcpOutcome, { kind: 'failed' }> | Extract<Ipv6Outcome, { kind: 'failed6' }>
 
 /** How a card ended. */
 export type CardEnd =
   | { readonly kind: 'no-carrier'; readonly link: Link; readonly waitedMs: number }
   | { readonly kind: 'carrier-lost'; readonly link: Link }
-  | { readonly kind: 'no-lease'; readonly link: Link; readonly outcome: FailedDhcp }
+  | { readonly kind: 'no-lease'; readonly link: Link; readonly outcome: FailedLease }
   | { readonly kind: 'broken'; readonly link: Link; readonly error: unknown }
 
 /** Network cards (PCI class 02) that no driver took: `0000:00:03.0 (pci:v00008086d0000100E…)`. */
@@ -76,6 +78,7 @@ function sentence(end: CardEnd): string {
     case 'broken':
       return `${name} could not be used`
     case 'no-lease': {
+      if (end.outcome.kind === 'failed6') return `no IPv6 on ${name}: ${end.outcome.reason}`
       const { tally, elapsedMs } = end.outcome
       const asked = `${tally.discovers} discovers in ${seconds(elapsedMs)}`
       if (tally.offers === 0) return `no DHCP answer on ${name}: ${asked}`
@@ -92,6 +95,7 @@ function adviceFor(end: CardEnd): readonly string[] {
     case 'broken':
       return [`Look at what the kernel says about ${end.link.name} and its driver ${end.link.driver ?? ''}.`]
     case 'no-lease':
+      if (end.outcome.kind === 'failed6') return end.outcome.advice
       if (end.outcome.tally.conflicts.length > 0) {
         return [
           `Find the machine that uses ${end.outcome.tally.conflicts.join(', ')}, or take the address out of the DHCP range.`,

@@ -2,6 +2,7 @@
 
 import type { IpConfiguration, LinkConfiguration } from '../boot/ip-parameter.ts'
 import { isHostAddress } from '../boot/ipv4.ts'
+import { isHostAddress6, normalizeIpv6 } from '../boot/ipv6.ts'
 import { beneath, type StackedLink, topmost } from '../boot/stacked-links.ts'
 import type { IpAddress, Link, Mac, Route, Sys } from '../sys/index.ts'
 import { BootError, chainOf, hasCode, SysError } from '../sys/index.ts'
@@ -9,13 +10,13 @@ import {
   applySettings,
   type LinkSettings,
   type StaticConfiguration,
-  settingsOfLease,
-  settingsOfStatic,
+  settingsOfSource,
   writeResolvConf,
 } from './apply.ts'
 import type { Contestant, Proof, Winner } from './contest.ts'
-import type { DhcpConfig } from './dhcp.ts'
-import { acquireLease, releaseLease } from './dhcp-client.ts'
+import { contestantFor } from './contestants.ts'
+import type { Ipv6Configuration } from './ipv6.ts'
+import { upByIpv6, withZone } from './ipv6-up.ts'
 import type { Lease } from './lease.ts'
 import { raceCards } from './race.ts'
 import { type SourceHost, whyUnreachable } from './source-hosts.ts'
@@ -42,6 +43,8 @@ export interface JoinRequest {
   readonly deadlines?: Partial<JoinDeadlines>
   /** Settles when the drivers of what is there were loaded: only then does the wait for a card begin to count. */
   readonly coldplug?: Promise<unknown>
+  /** The kernel's IPv6 may be a module: called before it is needed. */
+  readonly loadIpv6?: () => Promise<void>
   /** Network cards without a driver, for the error when there is no card: `driverlessCards`. */
   readonly describeCards?: () => Promise<readonly string[]>
 }
@@ -66,6 +69,7 @@ export interface NetworkEvents {
 export type AddressSource =
   | { readonly kind: 'lease'; readonly lease: Lease }
   | { readonly kind: 'static'; readonly configuration: StaticConfiguration }
+  | { readonly kind: 'ipv6'; readonly configuration: Ipv6Configuration }
 
 /** The network as it is now configured. */
 export interface NetworkUp {
@@ -111,10 +115,12 @@ export async function joinNetwork(
   const { ip, others = [] } = request
   if (ip.kind === 'refused') throw new BootError(`ip= cannot be done: ${ip.reason}`)
   if (ip.kind === 'off') throw new BootError('the network was asked for, but ip= says off')
-  const badName = request.nameservers?.find((address) => !isHostAddress(address))
+  const nameservers = (request.nameservers ?? []).map((address) => normalizeIpv6(address) ?? address)
+  const badName = nameservers.find((address) => !isHostAddress(address) && !isHostAddress6(address))
   if (badName !== undefined) throw new BootError(`nameserver=${badName} is no host's address`)
 
   await bringLoopbackUp(sys, events)
+  if ([ip, ...others].some(needsIpv6)) await request.loadIpv6?.()
   const over = new AbortController()
   const stop = () => over.abort()
   signal.addEventListener('abort', stop, { once: true })
@@ -133,7 +139,7 @@ export async function joinNetwork(
   stacked.catch(stop)
   const beside = others.map((other, at) => joinOther(sys, other, at, request, stacked, events, over.signal))
   try {
-    const up = await joinLink(sys, ip, request, stacked, events, over.signal).catch(
+    const up = await joinLink(sys, ip, { ...request, nameservers }, stacked, events, over.signal).catch(
       async (error: unknown) => {
         await stacked
         throw error
@@ -145,6 +151,10 @@ export async function joinNetwork(
     signal.removeEventListener('abort', stop)
     await Promise.allSettled([stacked, ...beside])
   }
+}
+
+function needsIpv6(ip: LinkConfiguration): boolean {
+  return ip.kind === 'dynamic6' || (ip.kind === 'static' && ip.address.includes(':'))
 }
 
 type JoinSys = Pick<Sys, 'network' | 'clock' | 'files' | 'modules'>
@@ -201,7 +211,7 @@ async function joinOther(
     const { link, value } = await race(sys, ip, asked, stacked, contestant, events, signal)
     const settings = settingsOf(value, ip)
     const routes = settings.routes.map((route) =>
-      route.destination === '0.0.0.0/0' ? { ...route, metric: OTHERS_METRIC + at } : route,
+      route.destination.endsWith('/0') ? { ...route, metric: OTHERS_METRIC + at } : route,
     )
     await applySettings(sys, link, { ...settings, routes }, events.onNotice)
     return { ...networkUp(link, value, ip, request), routes }
@@ -262,7 +272,7 @@ function race(
   )
 }
 
-function deadlinesOf(request: JoinRequest): JoinDeadlines {
+export function deadlinesOf(request: JoinRequest): JoinDeadlines {
   return { ...DEFAULT_JOIN_DEADLINES, ...request.deadlines }
 }
 
@@ -276,49 +286,9 @@ async function bringLoopbackUp(sys: Pick<Sys, 'network'>, events: NetworkEvents)
   }
 }
 
-/** What a card with a carrier does: DHCP, or nothing when its address is known. */
-function contestantFor(
-  sys: Pick<Sys, 'network' | 'clock'>,
-  ip: LinkConfiguration,
-  request: JoinRequest,
-  events: NetworkEvents,
-): Contestant<AddressSource> {
-  if (ip.kind === 'static') {
-    return {
-      run: async () => ({ kind: 'won', value: { kind: 'static', configuration: ip } }),
-      giveBack: async () => {},
-    }
-  }
-  const configFor = (link: Link) => dhcpConfigFor(link, ip, request)
-  return {
-    run: async (link, signal) => {
-      const outcome = await acquireLease(sys, configFor(link), events, signal)
-      if (outcome.kind === 'failed') return outcome
-      return { kind: 'won', value: { kind: 'lease', lease: outcome.lease } }
-    },
-    giveBack: async (link, source) => {
-      if (source.kind === 'lease') await releaseLease(sys, configFor(link), source.lease, events)
-    },
-  }
-}
-
-function dhcpConfigFor(link: Link, ip: LinkConfiguration, request: JoinRequest): DhcpConfig {
-  const { uuid, userClass } = request
-  const hostname = ip.hostname ?? request.hostname
-  return {
-    link: link.name,
-    mac: link.mac,
-    totalMs: deadlinesOf(request).dhcpMs,
-    ...(uuid === undefined ? {} : { uuid }),
-    ...(hostname === undefined ? {} : { hostname }),
-    ...(userClass === undefined ? {} : { userClass }),
-  }
-}
-
 /** The MTU of ip= wins: somebody wrote it for this machine. */
 function settingsOf(source: AddressSource, { mtu }: LinkConfiguration): LinkSettings {
-  const settings =
-    source.kind === 'lease' ? settingsOfLease(source.lease) : settingsOfStatic(source.configuration)
+  const settings = settingsOfSource(source)
   return mtu === undefined ? settings : { ...settings, mtu }
 }
 
@@ -334,7 +304,9 @@ function networkUp(
   ip: LinkConfiguration,
   { nameservers = [], stacked = [] }: JoinRequest,
 ): NetworkUp {
-  const unique = (dns: readonly IpAddress[]) => [...new Set([...ip.dns, ...nameservers, ...dns])]
+  const unique = (dns: readonly IpAddress[]) => [
+    ...new Set([...ip.dns, ...nameservers, ...dns].map((each) => withZone(each, link.name))),
+  ]
   const below = allBeneath(link.name, stacked)
   const common = { link: link.name, mac: link.mac, source, stacked, beneath: below, others: [] }
   if (source.kind === 'lease') {
@@ -355,12 +327,16 @@ function networkUp(
       server: nextServer ?? serverId,
     }
   }
+  if (source.kind === 'ipv6') {
+    const told = upByIpv6(source.configuration)
+    return { ...common, ...told, dns: unique(told.dns) }
+  }
   const { address, prefixLength, hostname, ntp, server } = source.configuration
   return {
     ...common,
     address,
     prefixLength,
-    routes: settingsOfStatic(source.configuration).routes,
+    routes: settingsOfSource(source).routes,
     dns: unique([]),
     search: [],
     domain: undefined,

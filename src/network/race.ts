@@ -189,7 +189,7 @@ class Race<T> {
     const { link } = card
     if (happening.kind === 'looked') return this.#judge(card, happening.reason)
     if (happening.kind === 'broken') card.end = { kind: 'broken', link, error: happening.error }
-    else if (happening.result.kind === 'failed') {
+    else if (happening.result.kind !== 'won') {
       card.end = { kind: 'no-lease', link, outcome: happening.result }
     } else {
       card.won = { value: happening.result.value, at: this.#sys.clock.now() }

@@ -66,6 +66,14 @@ function leasedShare({ source }: NetworkUp): NfsShare {
   const advice = [
     'let the DHCP server send a root path (option 17: [SERVER:]/PATH[,OPTIONS]), or write nfsroot=[SERVER:]/PATH on the kernel command line',
   ]
+  if (source.kind === 'ipv6') {
+    throw new BootError(
+      'the root is to be the one that DHCP names, but only IPv6 came up, where nobody names one',
+      {
+        advice: ['write nfsroot=[SERVER]:/PATH on the kernel command line'],
+      },
+    )
+  }
   if (source.kind === 'static') {
     throw new BootError('the root is to be the one that DHCP names, but ip= gives a static address', {
       advice,

@@ -65,6 +65,27 @@ test.each<[string, unknown]>([
   ['eth1:dhcp::52:54:00:ab:cd:ef', { ...dynamic, device: 'eth1', mac: '52:54:00:ab:cd:ef' }],
   ['10.0.0.5:::::eth0:none:1400', { ...fixed, device: 'eth0', mtu: 1400 }],
   ['eth1:dhcp:9.9.9.9', { ...dynamic, device: 'eth1', dns: ['9.9.9.9'] }],
+  ['auto6', { ...dynamic, kind: 'dynamic6', method: 'auto6' }],
+  ['dhcp6', { ...dynamic, kind: 'dynamic6', method: 'dhcp6' }],
+  ['eth0:either6', { ...dynamic, kind: 'dynamic6', method: 'either6', device: 'eth0' }],
+  [
+    ':::::eth0:auto6:1400:52:54:00:00:00:01',
+    { ...dynamic, kind: 'dynamic6', method: 'auto6', device: 'eth0', mtu: 1400, mac: '52:54:00:00:00:01' },
+  ],
+  [
+    '[fd00::2]:[fd00::1]:[fd00::ff]:64:host:eth0:none',
+    {
+      ...{ ...fixed, address: 'fd00::2', prefixLength: 64, device: 'eth0', hostname: 'host' },
+      ...{ server: 'fd00::1', gateway: 'fd00::ff' },
+    },
+  ],
+  [
+    '[FD00:0::2]::[fe80::1]:::eth0:none:[fd00::53]:10.0.0.53',
+    {
+      ...{ ...fixed, address: 'fd00::2', prefixLength: 64, device: 'eth0' },
+      ...{ gateway: 'fe80::1', dns: ['fd00::53', '10.0.0.53'] },
+    },
+  ],
 ])('ip=%s', (text, expected) => {
   expect(parseIpParameter(text)).toEqual(expected)
 })
@@ -74,10 +95,14 @@ test.each<[string, RegExp]>([
   ['rarp', /RARP/],
   ['both', /BOOTP and RARP/],
   ['10.0.0.5::::::rarp', /RARP/],
-  ['dhcp6', /IPv6 is not supported yet/],
-  ['auto6', /IPv6 is not supported yet/],
-  ['eth0:auto6', /IPv6 is not supported yet/],
-  ['[fd00::5]::[fd00::1]:64::eth0:off', /IPv6 is not supported yet/],
+  ['link6', /link-local addresses reach no server/],
+  ['[fe80::5]', /link-local addresses reach no server/],
+  ['[fd00::5]::10.0.0.1', /of two families/],
+  ['[fd00::5]:::129', /the netmask '129' is none/],
+  ['[fd00::5]:::255.255.255.0', /the netmask '255\.255\.255\.0' is none/],
+  ['[ff02::1]', /the client 'ff02::1' is no host's address/],
+  ['[fd00::5', /the client '\[fd00' is no host's address/],
+  ['[fd00::g]', /the client '\[fd00::g\]'/],
   ['fd00:0:0:0:0:0:0:5:0:0:0:1', /12 fields/],
   ['dhpc', /the client 'dhpc' is no host's address/],
   ['10.0.0.256', /the client '10\.0\.0\.256'/],

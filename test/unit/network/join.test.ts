@@ -368,8 +368,8 @@ describe('it did not come up', () => {
   })
 
   test('ip= that is refused', async () => {
-    expect((await fixture([]).failure('auto6')).message).toBe(
-      'ip= cannot be done: IPv6 is not supported yet: ip=dhcp',
+    expect((await fixture([]).failure('link6')).message).toBe(
+      'ip= cannot be done: link-local addresses reach no server: ip=auto6',
     )
   })
 
