@@ -37,12 +37,19 @@ export interface Contestant<T> {
 
 export interface Proof<T> {
   /**
-   * Configures the link and looks whether what is to be booted can be reached: undefined, or why not, in words. Only one
-   * link is looked at at a time.
+   * Configures the link and looks whether what is to be booted can be reached: undefined, or why not. Only one link is
+   * looked at at a time.
    */
-  readonly look: (link: Link, value: T, signal: AbortSignal) => Promise<string | undefined>
+  readonly look: (link: Link, value: T, signal: AbortSignal) => Promise<Doubt | undefined>
   /** Takes from the link what `look` put there. */
   readonly undo: (link: Link) => Promise<void>
+}
+
+export interface Doubt {
+  /** For a person: `nobody answers at 10.0.2.2:80`. */
+  readonly reason: string
+  /** Somebody answered: of several doubtful cards this one is taken. */
+  readonly hope: boolean
 }
 
 export interface Winner<T> {

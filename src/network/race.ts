@@ -10,7 +10,7 @@
 import type { Link, Sys } from '../sys/index.ts'
 import { BootError, SysError } from '../sys/index.ts'
 import { Channel } from './channel.ts'
-import type { CardResult, Contestant, Proof, RaceRequest, Winner } from './contest.ts'
+import type { CardResult, Contestant, Doubt, Proof, RaceRequest, Winner } from './contest.ts'
 import { type CardEnd, noCardError, noNetworkError, noSuchCardError } from './join-errors.ts'
 
 interface Card<T> {
@@ -23,7 +23,7 @@ interface Card<T> {
   /** What its run won. It still runs, to be given back. */
   won: { readonly value: T; readonly at: number } | undefined
   /** Why its proof failed, the last time. */
-  heldFor: string | undefined
+  doubt: Doubt | undefined
   /** clock.now of its last look. */
   lookedAt: number
   /** `proof.look` put something on the link. */
@@ -33,7 +33,7 @@ interface Card<T> {
 /** A run is known by its controller: a card may have had an earlier one. */
 type Finished<T> = { readonly name: string; readonly controller: AbortController } & (
   | { readonly kind: 'result'; readonly result: CardResult<T> }
-  | { readonly kind: 'looked'; readonly reason: string | undefined }
+  | { readonly kind: 'looked'; readonly doubt: Doubt | undefined }
   | { readonly kind: 'broken'; readonly error: unknown }
 )
 
@@ -187,7 +187,7 @@ class Race<T> {
     // A run that was ended by its carrier has been replaced, or has no meaning any more.
     if (card?.run?.controller !== happening.controller) return undefined
     const { link } = card
-    if (happening.kind === 'looked') return this.#judge(card, happening.reason)
+    if (happening.kind === 'looked') return this.#judge(card, happening.doubt)
     if (happening.kind === 'broken') card.end = { kind: 'broken', link, error: happening.error }
     else if (happening.result.kind !== 'won') {
       card.end = { kind: 'no-lease', link, outcome: happening.result }
@@ -201,17 +201,17 @@ class Race<T> {
     return undefined
   }
 
-  async #judge(card: Card<T>, reason: string | undefined): Promise<Winner<T> | undefined> {
+  async #judge(card: Card<T>, doubt: Doubt | undefined): Promise<Winner<T> | undefined> {
     const { link, won } = card
     if (won === undefined) return undefined
-    if (reason === undefined) return { link, value: won.value, proved: true }
-    const isNews = card.heldFor !== reason
-    card.heldFor = reason
+    if (doubt === undefined) return { link, value: won.value, proved: true }
+    const isNews = card.doubt?.reason !== doubt.reason
+    card.doubt = doubt
     card.lookedAt = this.#sys.clock.now()
     this.#lookedAt = card.lookedAt
     await this.#undo(card)
     this.#lookAfter(LOOK_AGAIN_MS)
-    if (isNews) this.#request.onNotice(`${link.name}: ${reason}: other cards go first`)
+    if (isNews) this.#request.onNotice(`${link.name}: ${doubt.reason}: other cards go first`)
     return undefined
   }
 
@@ -223,14 +223,15 @@ class Race<T> {
     const { proof } = this.#contestant
     const hasRivals = winners.length > 1 || this.#mayYetWin()
     const isHeldUp = hasRivals && this.#sys.clock.now() - first.at < HOLD_MS
-    const fresh = winners.find(({ card }) => card.heldFor === undefined)
+    const fresh = winners.find(({ card }) => card.doubt === undefined)
     if (proof !== undefined && fresh !== undefined && hasRivals) {
       this.#look(fresh.card, fresh.value, proof)
     } else if (proof === undefined || !isHeldUp) {
-      const { link, heldFor } = first.card
-      if (heldFor !== undefined)
+      const best = winners.find(({ card }) => card.doubt?.hope) ?? first
+      const { link, doubt } = best.card
+      if (doubt !== undefined)
         this.#request.onNotice(`${link.name}: no other card leads there either: it stays`)
-      return { link, value: first.value, proved: false }
+      return { link, value: best.value, proved: false }
     } else if (this.#sys.clock.now() - this.#lookedAt >= LOOK_AGAIN_MS) {
       const next = winners.sort((a, b) => a.card.lookedAt - b.card.lookedAt)[0] ?? first
       this.#look(next.card, next.value, proof)
@@ -259,7 +260,7 @@ class Race<T> {
     this.#looking = card
     card.configured = true
     proof.look(link, value, controller.signal).then(
-      (reason) => this.#happenings.push({ kind: 'looked', name, controller, reason }),
+      (doubt) => this.#happenings.push({ kind: 'looked', name, controller, doubt }),
       (error: unknown) => this.#happenings.push({ kind: 'broken', name, controller, error }),
     )
   }
@@ -290,7 +291,7 @@ class Race<T> {
       card.run = undefined
       card.end = undefined
       card.won = undefined
-      card.heldFor = undefined
+      card.doubt = undefined
       card.waitsSince = this.#sys.clock.now()
       this.#lookAfter(this.#request.carrierMs)
     }
@@ -300,7 +301,7 @@ class Race<T> {
     const now = this.#sys.clock.now()
     const card: Card<T> = {
       ...{ link, waitsSince: now, lookedAt: 0, hadCarrier: false, configured: false },
-      ...{ run: undefined, end: undefined, won: undefined, heldFor: undefined },
+      ...{ run: undefined, end: undefined, won: undefined, doubt: undefined },
     }
     this.#cards.set(link.name, card)
     if (isNew && now - this.#startedAt > LATE_MS) this.#request.onNotice(`${link.name}: appeared late, joins`)

@@ -7,11 +7,18 @@ import { parseNfsShare } from '../boot/nfs.ts'
 import { isUrl, overlayIsRemote, type RootPlan } from '../boot/root-plan.ts'
 import type { IpAddress, Sys } from '../sys/index.ts'
 import { SysError } from '../sys/index.ts'
+import type { Doubt } from './contest.ts'
 import type { NetworkUp } from './join.ts'
 import { hostOf, schemeOf } from './url.ts'
 
 export type SourceHost =
-  | { readonly kind: 'host'; readonly host: string; readonly port: number }
+  | {
+      readonly kind: 'host'
+      readonly host: string
+      readonly port: number
+      /** By UDP: that TCP is refused there is the answer of a host that is reached. */
+      readonly datagrams?: boolean
+    }
   /** The server that the lease names: that of its root path, or of the next file. */
   | { readonly kind: 'lease'; readonly port: number }
 
@@ -53,37 +60,41 @@ function ofUrl(url: string): readonly SourceHost[] {
   // A port that is none is the download's to complain of.
   const [, port] = /^[^:]+:\/\/[^/?#]*:(\d{1,5})(?:[/?#]|$)/.exec(url) ?? []
   const number = Number(port ?? usual)
-  return number > 0 && number < 65_536 ? [{ kind: 'host', host, port: number }] : []
+  if (number < 1 || number > 65_535) return []
+  return [{ kind: 'host', host, port: number, ...(schemeOf(url) === 'tftp' ? { datagrams: true } : {}) }]
 }
 
 /**
- * Undefined when one of the hosts answers through the link of `up`, which is configured and alone in it; else why not, for a
- * person. Rejects with ABORTED.
+ * Undefined when one of the hosts takes a connection through the link of `up`, which is configured and alone in it; else why
+ * not. A refusal may be the server's, which starts later than its clients, or that of a wrong network's gate. Rejects with
+ * ABORTED.
  */
 export async function whyUnreachable(
   sys: Pick<Sys, 'network'>,
   up: NetworkUp,
   hosts: readonly SourceHost[],
   signal: AbortSignal,
-): Promise<string | undefined> {
+): Promise<Doubt | undefined> {
   return unlessOneIsFine(
     hosts.map(async (each) => {
       const host = each.kind === 'host' ? each.host : hostOfLease(up)
-      if (host === undefined) return 'its lease names no server to boot from'
-      return whySilent(sys, up.link, host, each.port, signal)
+      if (host === undefined) return { reason: 'its lease names no server to boot from', hope: false }
+      const datagrams = each.kind === 'host' && each.datagrams === true
+      return whySilent(sys, up.link, { host, port: each.port, datagrams }, signal)
     }),
   )
 }
 
-/** Undefined as soon as one is; else what the first says when all have. */
-async function unlessOneIsFine(reasons: readonly Promise<string | undefined>[]): Promise<string | undefined> {
-  const fine = reasons.map(
+/** Undefined as soon as one is; else the most hopeful of the doubts. */
+async function unlessOneIsFine(doubts: readonly Promise<Doubt | undefined>[]): Promise<Doubt | undefined> {
+  const fine = doubts.map(
     (each) =>
       new Promise<undefined>((resolve, reject) => {
-        each.then((reason) => reason === undefined && resolve(undefined), reject)
+        each.then((doubt) => doubt === undefined && resolve(undefined), reject)
       }),
   )
-  return Promise.race([...fine, Promise.all(reasons).then(([first]) => first)])
+  const worst = Promise.all(doubts).then((all) => all.find((doubt) => doubt?.hope) ?? all[0])
+  return Promise.race([...fine, worst])
 }
 
 function hostOfLease({ source, server }: NetworkUp): string | undefined {
@@ -94,21 +105,21 @@ function hostOfLease({ source, server }: NetworkUp): string | undefined {
 async function whySilent(
   sys: Pick<Sys, 'network'>,
   link: string,
-  host: string,
-  port: number,
+  { host, port, datagrams }: { readonly host: string; readonly port: number; readonly datagrams: boolean },
   signal: AbortSignal,
-): Promise<string | undefined> {
+): Promise<Doubt | undefined> {
   const where = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+  const ask = async (address: IpAddress): Promise<Doubt | undefined> => {
+    const answer = await sys.network.answers(link, address, port, LOOK_MS, signal)
+    if (answer === 'nothing') return { reason: `nobody answers at ${where}`, hope: false }
+    if (answer === 'connected' || datagrams) return undefined
+    return { reason: `${where} refuses the connection`, hope: true }
+  }
   try {
     const addresses = await sys.network.resolve(host, LOOK_MS)
-    const ask = async (address: IpAddress) => {
-      const answered = await sys.network.answers(link, address, port, LOOK_MS, signal)
-      return answered ? undefined : `nobody answers at ${where}`
-    }
     return await unlessOneIsFine(addresses.slice(0, 4).map(ask))
   } catch (error) {
-    if (!(error instanceof SysError)) throw error
-    if (error.code === 'ABORTED') throw error
-    return `${where} cannot be asked: ${error.message}`
+    if (!(error instanceof SysError) || error.code === 'ABORTED') throw error
+    return { reason: `${where} cannot be asked: ${error.message}`, hope: false }
   }
 }

@@ -140,6 +140,8 @@ export interface LinkChange {
   readonly master?: string
 }
 
+export type PortAnswer = 'connected' | 'refused' | 'nothing'
+
 /** A stream of events. Ends when the signal given at its opening fires. */
 export type Events<T> = AsyncIterableIterator<T>
 
@@ -178,7 +180,7 @@ export interface Network {
   /** Addresses of a host's name by /etc/resolv.conf, or the literal address itself. Rejects with DNS, TIMEOUT. */
   resolve(name: string, timeoutMs: number): Promise<readonly IpAddress[]>
   /**
-   * True when somebody answers at this TCP port through this link, be it with a refusal; false when nobody does within
+   * What asking for a connection with this TCP port through this link alone comes to. `nothing`: nobody answers within
    * `timeoutMs`, or the network says that there is no way.
    */
   answers(
@@ -187,7 +189,7 @@ export interface Network {
     port: number,
     timeoutMs: number,
     signal?: AbortSignal,
-  ): Promise<boolean>
+  ): Promise<PortAnswer>
   /**
    * The time that an NTP server tells (SNTP, RFC 4330): milliseconds since 1970 as the answer comes. One that does not know
    * it, or refuses: FORMAT. TIMEOUT, ECONNREFUSED.

@@ -1,4 +1,4 @@
-//! Whether somebody is there at a TCP port, through one link alone.
+//! What asking for a connection with a TCP port comes to, through one link alone.
 
 use super::netlink::Refusal;
 use super::packet::set_option;
@@ -6,17 +6,27 @@ use crate::clock::now;
 use crate::wait::{Waiter, Woken};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use serde::Serialize;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 
-/// Some(true): a connection, or a refusal, which is an answer as well. None: the call was given up.
+/// The `PortAnswer` of src/sys/network.ts.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Answer {
+    Connected,
+    Refused,
+    Nothing,
+}
+
+/// None: the call was given up.
 pub fn answers(
     link: &str,
     address: IpAddr,
     port: u16,
     timeout: f64,
     waiter: &Waiter,
-) -> Result<Option<bool>, Refusal> {
+) -> Result<Option<Answer>, Refusal> {
     let deadline = now() + timeout;
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -28,15 +38,16 @@ pub fn answers(
     let outcome = match rustix::net::connect(&socket, &SocketAddr::new(address, port)) {
         Err(Errno::INPROGRESS) => match waiter.writable(socket.as_fd(), Some(deadline))? {
             Woken::Cancelled => return Ok(None),
-            Woken::Deadline => return Ok(Some(false)),
+            Woken::Deadline => return Ok(Some(Answer::Nothing)),
             Woken::Ready => rustix::net::sockopt::socket_error(&socket)?,
         },
         at_once => at_once,
     };
     match outcome {
-        Ok(()) | Err(Errno::CONNREFUSED | Errno::CONNRESET) => Ok(Some(true)),
+        Ok(()) => Ok(Some(Answer::Connected)),
+        Err(Errno::CONNREFUSED | Errno::CONNRESET) => Ok(Some(Answer::Refused)),
         Err(Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::TIMEDOUT | Errno::HOSTDOWN | Errno::ACCESS) => {
-            Ok(Some(false))
+            Ok(Some(Answer::Nothing))
         }
         Err(errno) => Err(errno.into()),
     }

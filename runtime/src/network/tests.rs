@@ -2,6 +2,7 @@
 //!
 //! Needs root (CAP_SYS_ADMIN), `ip` and dnsmasq; without root each test says that it was skipped.
 
+use super::answers::Answer;
 use super::*;
 use crate::clock::now;
 use crate::ops::{Cancel, Emit};
@@ -307,7 +308,7 @@ fn a_lease_is_had_renewed_and_released_with_dnsmasq() {
 }
 
 #[test]
-fn a_refused_connection_is_an_answer_and_silence_is_none() {
+fn a_port_that_answers_refuses_and_is_silent_is_told_apart() {
     let Some(()) = namespace() else { return };
     let _server = dnsmasq(&[]);
     address("near", json!({"address": "10.0.0.2", "prefixLength": 24})).expect("an address");
@@ -315,12 +316,17 @@ fn a_refused_connection_is_an_answer_and_silence_is_none() {
         let address = address.parse().expect("an address");
         answers::answers(link, address, 9, timeout, &waiter()).expect("no error")
     };
-    assert_eq!(ask("near", "10.0.0.1", 9000.0), Some(true));
+    assert_eq!(ask("near", "10.0.0.1", 9000.0), Some(Answer::Refused));
     let before = now();
-    assert_eq!(ask("near", "10.0.0.77", 300.0), Some(false), "nobody has it");
+    assert_eq!(ask("near", "10.0.0.77", 300.0), Some(Answer::Nothing), "nobody has it");
     assert!(now() - before < 2000.0);
-    assert_eq!(ask("near", "192.0.2.1", 9000.0), Some(false), "no route leads there");
-    assert_eq!(ask("lo", "10.0.0.1", 300.0), Some(false), "only through the link that is named");
+    assert_eq!(ask("near", "192.0.2.1", 9000.0), Some(Answer::Nothing), "no route leads there");
+    assert_eq!(ask("lo", "10.0.0.1", 300.0), Some(Answer::Nothing), "only through the link that is named");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let localhost = "127.0.0.1".parse().expect("an address");
+    let connected = answers::answers("lo", localhost, port, 9000.0, &waiter()).expect("no error");
+    assert_eq!(connected, Some(Answer::Connected));
     let cancel = Cancel::default();
     let waiter = Waiter::new(&cancel).expect("an eventfd");
     cancel.cancel();

@@ -13,6 +13,7 @@ import type {
   LinkChange,
   Network,
   NewLink,
+  PortAnswer,
   Route,
 } from '../../../src/sys/index.ts'
 import type { VirtualClock } from './clock.ts'
@@ -47,12 +48,14 @@ export interface LinkScript {
   readonly ipv6?: Ipv6Script
   /** False: what is behind this link leads to none of the scripted servers. */
   readonly reachesServers?: boolean
+  /** Connections that somebody there refuses: `10.0.2.2:80`. */
+  readonly refuses?: readonly string[]
   /** The networks that arrive tagged, by their numbers; another one is silent. */
   readonly vlans?: Readonly<Record<number, Wire>>
 }
 
 /** What is at the other end of a link. */
-export type Wire = Pick<LinkScript, 'dhcp' | 'neighbours' | 'reachesServers'>
+export type Wire = Pick<LinkScript, 'dhcp' | 'neighbours' | 'reachesServers' | 'refuses'>
 
 /**
  * What servers tell, by address (NTP) or host (a web server's date): the time in milliseconds since 1970 when the machine
@@ -170,13 +173,14 @@ export class FakeNetwork implements Network {
     port: number,
     timeoutMs: number,
     signal?: AbortSignal,
-  ): Promise<boolean> {
+  ): Promise<PortAnswer> {
     const subject = `${address}:${port}`
     this.#faults.check('network.answers', subject)
     const state = this.#state(link, 'network.answers')
     const reached = this.#way(address) === state && this.reaches(address)
-    await this.#clock.sleep(reached ? 1 : timeoutMs, signal)
-    return reached
+    const refused = state.link.carrier && this.#wire(state)?.refuses?.includes(subject) === true
+    await this.#clock.sleep(reached || refused ? 1 : timeoutMs, signal)
+    return refused ? 'refused' : reached ? 'connected' : 'nothing'
   }
 
   async addAddress(link: string, address: Address): Promise<void> {

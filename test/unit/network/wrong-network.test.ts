@@ -1,7 +1,10 @@
 /** The right card of several (pain 1: netboot.xyz#1599, #1640, mkinitfs#52, grml#73): a quick lease is not yet the right network. */
 
 import { describe, expect, test } from 'vitest'
-import type { SourceHost } from '../../../src/network/source-hosts.ts'
+import { parseCommandLine } from '../../../src/boot/command-line.ts'
+import { planRoot } from '../../../src/boot/root-plan.ts'
+import { readSettings } from '../../../src/boot/settings.ts'
+import { type SourceHost, sourceHosts } from '../../../src/network/source-hosts.ts'
 import { dhcpServer, type LinkScript } from '../../support/machine/index.ts'
 import { joining } from './join-fixture.ts'
 
@@ -71,6 +74,19 @@ describe('a lease from which the source cannot be reached gives way', () => {
     expect((await f.join({}, { sources, coldplug })).link).toBe('eth1')
   })
 
+  test('a gate of the wrong network that refuses: the server may start later, but the other card has it now', async () => {
+    const f = joining([wrong('eth0', { refuses: ['10.0.2.2:80'] }), right('eth1')])
+    expect((await f.join({}, { sources })).link).toBe('eth1')
+    expect(f.notices).toContain('eth0: 10.0.2.2:80 refuses the connection: other cards go first')
+  })
+
+  test('TFTP goes by UDP: that TCP is refused is the answer of a server that is there', async () => {
+    const f = joining([right('eth0', { dhcp: dhcpServer(), refuses: ['10.0.2.2:69'] }), { name: 'eth1' }])
+    const tftp: SourceHost = { kind: 'host', host: '10.0.2.2', port: 69, datagrams: true }
+    expect((await f.join({}, { sources: [tftp] })).link).toBe('eth0')
+    expect(f.elapsed()).toBeLessThan(300)
+  })
+
   test('several mirrors: one that answers is enough', async () => {
     const f = joining([right('eth0', { dhcp: dhcpServer() }), { name: 'eth1' }], {
       names: { 'mirror.example': '' },
@@ -119,6 +135,13 @@ describe('where no other card leads there the lease stands', () => {
     expect(f.elapsed()).toBeLessThan(60_000)
   })
 
+  test('of two leases the one whose server refuses is taken, not the one where nobody is', async () => {
+    const f = joining([wrong('eth0'), right('eth1', { dhcp: dhcpServer(), refuses: ['10.0.2.2:80'] })])
+    expect((await f.join({}, { sources })).link).toBe('eth1')
+    expect(f.elapsed()).toBeGreaterThan(40_000)
+    expect(f.elapsed()).toBeLessThan(60_000)
+  })
+
   test('a server that starts after its clients: both leases are looked at in turns (nixpkgs#306858)', async () => {
     const f = joining([wrong('eth0'), right('eth1', { dhcp: dhcpServer() })])
     f.machine.faults.order({ operation: 'network.answers', code: 'EHOSTUNREACH', times: 3 })
@@ -139,5 +162,33 @@ describe('where no other card leads there the lease stands', () => {
     const f = joining([right('eth0', { dhcp: dhcpServer() }), right('eth1')])
     f.machine.faults.order({ operation: 'network.addAddress', subject: 'eth0', code: 'EINVAL' })
     expect((await f.join({}, { sources })).link).toBe('eth1')
+  })
+})
+
+describe('what a network is told by', () => {
+  const hosts = (text: string) => sourceHosts(planRoot(readSettings(parseCommandLine(text))))
+
+  test.each<[string, readonly unknown[]]>([
+    ['apkovl=http://a.example/x alpine_repo=http://b.example/apks', [['a.example', 80]]],
+    ['apkovl=https://a.example:8443/x', [['a.example', 8443]]],
+    ['apkovl=http://user:word@[fd00::1]:81/x', [['fd00::1', 81]]],
+    [
+      'alpine_repo=http://a.example/x,https://b.example/y,/media/cdrom/apks',
+      [
+        ['a.example', 80],
+        ['b.example', 443],
+      ],
+    ],
+    ['modloop=tftp://10.0.0.1/modloop', [['10.0.0.1', 69]]],
+    ['alpine_dev=nfs:10.0.0.1:/media', [['10.0.0.1', 2049]]],
+    ['root=/dev/nfs nfsroot=10.0.0.1:/root', [['10.0.0.1', 2049]]],
+    ['root=/dev/nfs nfsroot=/root', [[undefined, 2049]]],
+    ['root=dhcp', [[undefined, 2049]]],
+    ['root=live:http://10.0.0.1/root.squashfs', [['10.0.0.1', 80]]],
+    ['root=/dev/sda1', []],
+    ['apkovl=/x.apkovl.tar.gz', []],
+    ['apkovl=http://a.example:99999/x', []],
+  ])('%s', (text, expected) => {
+    expect(hosts(text).map((each) => ['host' in each ? each.host : undefined, each.port])).toEqual(expected)
   })
 })
