@@ -65,11 +65,17 @@ export const groups = {
     names: ['e1000', 'e1000e', 'igb', 'igc', 'ixgbe', 'r8169', '8139cp', 'tg3', 'atlantic', 'vmxnet3'],
   },
   ethernet: {
-    about: 'every wired PCI card that this kernel drives, and the PHYs on them',
-    names: ['virtio_net', 'vmxnet3', 'hv_netvsc', 'xen_netfront'],
+    about: 'every wired card that this kernel drives, the PHYs on them, VLANs and bonds',
+    names: ['virtio_net', 'vmxnet3', 'hv_netvsc', 'xen_netfront', '8021q', 'bonding'],
     where: (module) =>
-      (module.path.startsWith('kernel/drivers/net/ethernet/') && hasAlias(module, 'pci')) ||
+      (module.path.startsWith('kernel/drivers/net/ethernet/') &&
+        // What is on no bus (of, acpi, platform) is soldered to the board: arm64, mostly.
+        ['pci', 'of', 'acpi', 'platform'].some((bus) => hasAlias(module, bus))) ||
       (module.path.startsWith('kernel/drivers/net/phy/') && hasAlias(module, 'mdio')),
+  },
+  'vlan-bond': {
+    about: 'vlan= and bond=',
+    names: ['8021q', 'bonding'],
   },
   'usb-ethernet': {
     about: 'wired USB adapters and docks',

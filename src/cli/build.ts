@@ -22,7 +22,7 @@ Usage: diskless build --kernel SOURCE --out DIR [OPTIONS]
   --out DIR           where to write
 
   --modules LIST      groups and modules, separated by commas [virtio,common-ethernet]
-                      groups: ethernet, common-ethernet, usb-ethernet, virtio, nfs, storage
+                      groups: ethernet, common-ethernet, usb-ethernet, vlan-bond, virtio, nfs, storage
                       (keyboards, screens, loop, squashfs and overlay are always there)
   --firmware DIR      where to look for the firmware that modules name; may be repeated
   --keys PLACE        public keys of repositories: a file, or a directory of *.rsa.pub; may be repeated

@@ -72,7 +72,7 @@ async function addLink(sys: StackSys, link: StackedLink): Promise<boolean> {
     if (!hasCode(error, 'EOPNOTSUPP')) return refused(link)(error)
     throw new BootError(`${name} cannot be made: this initrd has no module ${MODULES[kind][0]}`, {
       cause: error,
-      advice: [`Build it with --modules ${MODULES[kind][0]}, or with the group network.`],
+      advice: ['Build it with the group vlan-bond: --modules virtio,common-ethernet,vlan-bond'],
     })
   }
 }

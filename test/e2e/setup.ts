@@ -27,7 +27,7 @@ const out = fileURLToPath(new URL('../../out/', import.meta.url))
 export default async function setup(project: TestProject): Promise<void> {
   const demo = await makeDemo(`${out}demo`)
   const kernel = await kernelDirectory()
-  const modules = ['virtio', 'common-ethernet']
+  const modules = ['virtio', 'common-ethernet', 'vlan-bond']
   const boot = await build({ kernel, modules, keys: [demo.keys], out: `${out}e2e` })
   const full = await build({
     kernel,

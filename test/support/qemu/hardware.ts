@@ -11,14 +11,24 @@ export interface TapNetwork {
   addTap(): Promise<string>
 }
 
+/** Where QEMU brings a card’s frames, and where the network’s own come from: test/support/qemu/wire.ts. */
+export interface FrameWire {
+  /** Paths of sockets; `uplink` for the first card on the wire only. */
+  readonly card: string
+  readonly uplink: string
+}
+
 export type Card = (
   | {
       /**
        * `user`: QEMU's own network: DHCP, DNS, and this host's loopback as 10.0.2.2. `unplugged`: the same, its cable
        * pulled until `plug` is called. `silent`: a carrier, and nobody there: no DHCP server, no answer to anything.
+       * `cut off`: the lease of `user`, and a gate that lets nothing through.
        */
-      readonly kind: 'user' | 'unplugged' | 'silent'
+      readonly kind: 'user' | 'unplugged' | 'silent' | 'cut off'
     }
+  /** `user`, through a wire that the test holds in its hand; several cards may be on one. */
+  | { readonly kind: 'wire'; readonly wire: FrameWire }
   /** On the lab's bridge. QEMU runs in its namespace, so that loopback is the lab's for other cards. */
   | { readonly kind: 'tap'; readonly lab: TapNetwork }
 ) & { readonly mac?: string; readonly model?: string }
@@ -65,6 +75,7 @@ export async function qemuCommand(hardware: Hardware, directory: string): Promis
   const network = await Promise.all(
     cards.map(async (card, at) => ['-netdev', await netdev(card, at, start), '-device', device(card, at)]),
   )
+  const wires = new Set(cards.flatMap((card) => (card.kind === 'wire' ? [card.wire] : [])))
   return [
     ...inside,
     ...['qemu-system-x86_64', '-accel', 'tcg', '-m', String(memoryMb)],
@@ -78,6 +89,7 @@ export async function qemuCommand(hardware: Hardware, directory: string): Promis
     ...['-chardev', `socket,id=events,path=${join(directory, 'events')}`],
     ...['-device', 'virtio-serial-pci', '-device', 'virtserialport,chardev=events,name=diskless.events'],
     ...network.flat(),
+    ...[...wires].flatMap(uplink),
     ...(cards.length === 0 ? ['-nic', 'none'] : []),
     ...diskArguments(disks),
     ...(start.by === 'kernel'
@@ -91,8 +103,19 @@ function memoryArguments(file: string, megabytes: number): string[] {
   return ['-object', backend, '-machine', 'memory-backend=memory']
 }
 
+/** QEMU’s own network behind a wire: a hub of the two, in which no card is. */
+function uplink(wire: FrameWire, at: number): string[] {
+  const ends = [`user,id=far${at}`, `stream,id=near${at},server=off,addr.type=unix,addr.path=${wire.uplink}`]
+  const ports = ['far', 'near'].map(
+    (end) => `hubport,id=${end}port${at},hubid=${100 + at},netdev=${end}${at}`,
+  )
+  return [...ends, ...ports].flatMap((each) => ['-netdev', each])
+}
+
 async function netdev(card: Card, at: number, start: Start): Promise<string> {
   if (card.kind === 'silent') return `hubport,id=net${at},hubid=${at}`
+  if (card.kind === 'wire') return `stream,id=net${at},server=off,addr.type=unix,addr.path=${card.wire.card}`
+  if (card.kind === 'cut off') return `user,id=net${at},restrict=on`
   if (card.kind === 'tap') return `tap,id=net${at},ifname=${await card.lab.addTap()},script=no,downscript=no`
   const boot = start.by === 'ipxe' && at === 0 ? `,tftp=${start.directory},bootfile=boot.ipxe` : ''
   return `user,id=net${at}${boot}`

@@ -50,7 +50,7 @@ describe('a VLAN', () => {
     f.machine.faults.order({ operation: 'network.addLink', code: 'EOPNOTSUPP' })
     const error = await f.failure({ vlan: ['eth0.5:eth0'] })
     expect(error.message).toBe('eth0.5 cannot be made: this initrd has no module 8021q')
-    expect(error.advice[0]).toContain('--modules 8021q')
+    expect(error.advice[0]).toContain('the group vlan-bond')
   })
 
   test('can be made twice: a phase that is tried again', async () => {
