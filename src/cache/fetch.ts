@@ -5,12 +5,10 @@
  */
 
 import { type FetchOptions, type FetchRequest, fetchPipeline, redactUrl } from '../network/fetch.ts'
-import { verdictOn } from '../network/fetch-errors.ts'
 import { hostOf, schemeOf } from '../network/url.ts'
 import {
   BootError,
   chainOf,
-  type Filter,
   hasCode,
   type Mac,
   type Results,
@@ -18,6 +16,7 @@ import {
   type Sys,
   SysError,
 } from '../sys/index.ts'
+import { type Asked, damage, exactly, expectedDigest, isFixed, isSilence } from './request.ts'
 import { type CachedEntry, type CacheState, dateOf } from './state.ts'
 import type { Store } from './store.ts'
 
@@ -49,9 +48,6 @@ export interface CacheUse {
   /** What the disk has is what this boot used. */
   readonly complete: boolean
 }
-
-/** What a request is about, whatever is made of it. */
-type Asked = Pick<FetchRequest<'discard'>, 'what' | 'urls' | 'filters'>
 
 export interface HeldFile {
   readonly path: string
@@ -276,42 +272,6 @@ export function cacheOver({ store, medium, onWarning }: CacheRequest): Cache {
       return { ...use, complete }
     },
   }
-}
-
-/** How a copy shows that it is not what it was. */
-const damage = [
-  'DIGEST',
-  'SIGNATURE',
-  'FORMAT',
-  'TRUNCATED',
-  'TOO_BIG',
-  'EIO',
-  'EUCLEAN',
-  'EBADMSG',
-  'ENOENT',
-] as const
-
-export function exactly({ bytes, sha256 }: CachedEntry): readonly Filter[] {
-  return [
-    { kind: 'limit', bytes },
-    { kind: 'digest', algorithm: 'sha256', expected: sha256 },
-  ]
-}
-
-/** Nobody said no. A share whose server stopped: nfs(5)'s softerr, and what its soft makes of it. */
-function isSilence(cause: SysError): boolean {
-  return verdictOn(cause) === 'again' || hasCode(cause, 'EIO', 'ESTALE')
-}
-
-/** Whether what the request asks for can be only this, whatever the server has by now. */
-function isFixed({ filters }: Asked, sink: Sink): boolean {
-  return sink.kind === 'apk-stage' || expectedDigest(filters) !== undefined
-}
-
-/** The digest that the source itself must have: not that of what a filter makes of it. */
-function expectedDigest(filters: readonly Filter[] = []): string | undefined {
-  const [first] = filters.filter(({ kind }) => kind !== 'limit')
-  return first?.kind === 'digest' && first.algorithm === 'sha256' ? first.expected : undefined
 }
 
 function notHeld({ what, urls }: Asked, held: Held | undefined): BootError {

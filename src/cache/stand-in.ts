@@ -4,7 +4,8 @@
  */
 import { availableMemory, megabytes, type RootEvents } from '../root/mounted.ts'
 import { BootError, hasCode, type Sys } from '../sys/index.ts'
-import { type Cache, exactly, type HeldFile } from './fetch.ts'
+import type { Cache, HeldFile } from './fetch.ts'
+import { exactly } from './request.ts'
 
 const source = 'cache'
 
