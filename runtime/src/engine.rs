@@ -35,6 +35,9 @@ pub fn run() -> String {
         Ok(program) => program,
         Err(text) => return text,
     };
+    let (name, value) = crate::pipeline::resolve::RESOLVER;
+    // SAFETY: this process has one thread so far.
+    unsafe { std::env::set_var(name, value) };
     let memory = rustix::system::sysinfo();
     let limit = (memory.totalram as u64 * memory.mem_unit as u64 / 4).min(MEMORY);
     match Engine::new(limit as usize) {

@@ -7,22 +7,47 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::process::{Command, Output};
 
-/// Answers every question for an address of `boot.test` with 127.0.0.80, and all others with no such name.
-fn serve_names(socket: UdpSocket) {
+/// What a name server does with a question for an AAAA.
+#[derive(Clone, Copy, PartialEq)]
+enum Six {
+    Answered,
+    Dropped,
+}
+
+/// Answers every question for an address of `boot.test` with 127.0.0.80, for one of `two.test` with that and ::1, and
+/// all others with no such name.
+fn serve_names(socket: UdpSocket, six: Six) {
     let mut question = [0; 512];
     while let Ok((length, client)) = socket.recv_from(&mut question) {
         let question = &question[..length];
         let ends = question[12..].iter().position(|&byte| byte == 0).unwrap() + 12 + 5;
-        let known = question[12..].starts_with(b"\x04boot\x04test\0");
-        let address = question[ends - 4..ends - 2] == [0, 1];
-        let answers = u8::from(known && address);
+        let both = question[12..].starts_with(b"\x03two\x04test\0");
+        let known = both || question[12..].starts_with(b"\x04boot\x04test\0");
+        let (address, longer) =
+            (question[ends - 4..ends - 2] == [0, 1], question[ends - 4..ends - 2] == [0, 28]);
+        if longer && six == Six::Dropped {
+            continue;
+        }
+        let answers = u8::from(known && address || both && longer);
         // Response, recursion available; NXDOMAIN is 3.
         let mut answer =
             [&question[..2], &[0x81, if known { 0x80 } else { 0x83 }, 0, 1, 0, answers, 0, 0, 0, 0]].concat();
         answer.extend(&question[12..ends]);
-        if answers > 0 {
+        if answers > 0 && longer {
+            answer.extend([0xc0, 12, 0, 28, 0, 1, 0, 0, 0, 60, 0, 16]);
+            answer.extend(std::net::Ipv6Addr::LOCALHOST.octets());
+        } else if answers > 0 {
             answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 80]);
         }
+        let _ = socket.send_to(&answer, client);
+    }
+}
+
+/// Answers every question with SERVFAIL.
+fn serve_failures(socket: UdpSocket) {
+    let mut question = [0; 512];
+    while let Ok((length, client)) = socket.recv_from(&mut question) {
+        let answer = [&question[..2], &[0x81, 0x82], &question[4..length]].concat();
         let _ = socket.send_to(&answer, client);
     }
 }
@@ -46,7 +71,15 @@ fn alone_in_a_network(run: impl FnOnce() -> Output + Send + 'static) -> Option<O
         // Takes questions and says nothing.
         std::mem::forget(UdpSocket::bind("127.0.0.54:53").unwrap());
         let pages = TcpListener::bind("127.0.0.80:80").unwrap();
-        std::thread::spawn(|| serve_names(names));
+        let failing = UdpSocket::bind("127.0.0.55:53").unwrap();
+        let dropping = UdpSocket::bind("127.0.0.56:53").unwrap();
+        // Takes no connection: its queue is full.
+        let full = TcpListener::bind("[::1]:80").unwrap();
+        rustix::net::listen(&full, 0).unwrap();
+        std::mem::forget((std::net::TcpStream::connect("[::1]:80").unwrap(), full));
+        std::thread::spawn(|| serve_names(names, Six::Answered));
+        std::thread::spawn(|| serve_names(dropping, Six::Dropped));
+        std::thread::spawn(|| serve_failures(failing));
         std::thread::spawn(|| serve_pages(pages));
         Some(run())
     });
@@ -97,5 +130,47 @@ fn a_root_with_nothing_but_a_resolv_conf_resolves() {
         "silent: TIMEOUT no answer within 0.1 s\n",
     ] {
         assert!(said.contains(part), "{part:?} is not in:\n{said}");
+    }
+}
+
+#[test]
+fn the_dns_race_is_won_by_whoever_answers() {
+    let place = Place::new("race");
+    let program = "
+        const page = { filters: [], sink: { kind: 'text', bytes: 100 } }
+        const deadlines = { connectMs: 9000, stallMs: 9000, totalMs: 20000 }
+        const times = async (what, resolver, host) => {
+          await call('files.writeText', { path: '/etc/resolv.conf', text: resolver })
+          const begun = host_.now()
+          const { text } = await call('pipelines.run', { ...page, source: { kind: 'http', url: `http://${host}/`, deadlines } })
+          host_.log(`${what}: ${text} ${host_.now() - begun < 3000 ? 'soon' : 'late'}`)
+        }
+        const host_ = host
+        await times('a silent resolver', 'nameserver 127.0.0.54\\nnameserver 127.0.0.53\\n', 'boot.test')
+        await times('two silent resolvers', 'nameserver 127.0.0.54\\nnameserver 127.0.0.54\\nnameserver 127.0.0.53\\n', 'boot.test')
+        await times('a failing resolver', 'nameserver 127.0.0.55\\nnameserver 127.0.0.53\\n', 'boot.test')
+        await times('a resolver that drops AAAA', 'nameserver 127.0.0.56\\n', 'boot.test')
+        await times('a search list', 'search none.test test\\nnameserver 127.0.0.53\\n', 'boot')
+        await times('an IPv6 address that nobody is at', 'nameserver 127.0.0.53\\n', 'two.test')";
+    place.program("init", &program.replace("\\\\n", "\\n"));
+    std::fs::create_dir(place.path("etc")).unwrap();
+    let root = place.0.clone();
+    let output = alone_in_a_network(move || {
+        Command::new("chroot").arg(root).args(["/init", "--engine"]).output().unwrap()
+    });
+    let Some(output) = output else {
+        eprintln!("\nSKIPPED: the_dns_race_is_won_by_whoever_answers needs root\n");
+        return;
+    };
+    let said = text(&output.stderr);
+    for what in [
+        "a silent resolver",
+        "two silent resolvers",
+        "a failing resolver",
+        "a resolver that drops AAAA",
+        "a search list",
+        "an IPv6 address that nobody is at",
+    ] {
+        assert!(said.contains(&format!("{what}: hello soon\n")), "{what:?} is not in:\n{said}");
     }
 }

@@ -49,6 +49,7 @@ export interface InstallOptions {
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: InstallProgress) => void
   readonly onRetry?: FetchOptions['onRetry']
+  readonly onBreak?: FetchOptions['onBreak']
   /** `Executing busybox-1.36.1-r15.post-install`, conflicts, failures: a line each, as they happen. */
   readonly onMessage?: (text: string) => void
 }
@@ -193,7 +194,7 @@ class Installation {
 
   async #fetch(pkg: SelectedPackage, options: FetchOptions): Promise<StagedPackage> {
     const { fetch, root, placesOf } = this.#request
-    const { onRetry } = this.#options
+    const { onRetry, onBreak } = this.#options
     const { stage } = await fetch(
       this.#sys,
       {
@@ -204,7 +205,11 @@ class Installation {
         filters: [{ kind: 'limit', bytes: 2 * pkg.size + SIZE_SLACK }],
         sink: { kind: 'apk-stage', root, checksum: pkg.checksum },
       },
-      { ...options, ...(onRetry === undefined ? {} : { onRetry }) },
+      {
+        ...options,
+        ...(onRetry === undefined ? {} : { onRetry }),
+        ...(onBreak === undefined ? {} : { onBreak }),
+      },
     )
     return stage
   }

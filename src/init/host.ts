@@ -9,7 +9,7 @@ import type {
   LinkAddress,
   Network,
 } from '../sys/network.ts'
-import type { PipelineOptions, Progress } from '../sys/pipeline.ts'
+import type { Break, PipelineOptions, Progress } from '../sys/pipeline.ts'
 import type * as sys from '../sys/sys.ts'
 import { type Host, Wire } from './wire.ts'
 
@@ -39,8 +39,9 @@ export function hostSys(host: Host): sys.Sys {
     network: network(wire),
     pipelines: {
       run: (pipeline, options: PipelineOptions = {}) => {
-        const { signal, onProgress } = options
-        const onEvent = onProgress && ((progress: Progress) => onProgress(progress))
+        const { signal, onProgress, onBreak } = options
+        const onEvent = (event: Progress | { readonly broken: Break }) =>
+          'broken' in event ? onBreak?.(event.broken) : onProgress?.(event)
         return wire.call('pipelines.run', pipeline, { signal, onEvent, abort: 'when stopped' })
       },
     },

@@ -44,7 +44,7 @@ export async function installPackages(
   const selection = await selectPackages(source, world)
   for (const dropped of selection.dropped) tellDropped(plan, dropped, report)
 
-  const { onRetry } = fetchOptions(report, 'the packages')
+  const { onRetry, onBreak } = fetchOptions(report, 'the packages')
   const installed = await withKernelFilesystems(sys, () =>
     installWorld(
       sys,
@@ -62,6 +62,7 @@ export async function installPackages(
         onProgress: (progress) => report.progress(barOf(progress)),
         onMessage: report.note,
         ...(onRetry === undefined ? {} : { onRetry }),
+        ...(onBreak === undefined ? {} : { onBreak }),
       },
     ),
   )

@@ -255,6 +255,10 @@ export function fetchOptions(report: Report, what: string): FetchOptions {
       report.notice(
         `${what}: try ${attempt} of ${of} failed (${url}: ${error.message.replace(`${error.subject}: `, '')}); again in ${duration(waitMs)}`,
       ),
+    onBreak: ({ why, attempt, of, waitMs }, url = '') =>
+      report.notice(
+        `${what}: the connection broke (${url}: ${why}); goes on there in ${duration(waitMs)}, ${attempt} of ${of}`,
+      ),
     onProgress: ({ bytes, total }) => report.progress({ done: bytes, total: total ?? 0, text: '' }),
   }
 }

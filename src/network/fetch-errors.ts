@@ -12,7 +12,7 @@ import { hostOf, redactUrl } from './url.ts'
 export type Verdict = 'again' | 'elsewhere' | 'stop'
 
 /** The network, or a server that is not up yet. */
-const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+export const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'DNS',
   'TIMEOUT',
   'TRUNCATED',

@@ -4,19 +4,21 @@
  */
 
 import type {
+  Break,
   Deadlines,
   Filter,
   Pipeline,
   PipelineOptions,
   Progress,
   Results,
+  Resume,
   Sink,
   Source,
   Sys,
   Validator,
 } from '../sys/index.ts'
 import { BootError, hasCode, SysError } from '../sys/index.ts'
-import { adviceFor, verdictOn } from './fetch-errors.ts'
+import { adviceFor, PASSING, verdictOn } from './fetch-errors.ts'
 import { hostOf, redactUrl, sourceOf } from './url.ts'
 
 export { redactUrl } from './url.ts'
@@ -39,6 +41,12 @@ const FIRST_WAIT_MS = 500
 const LONGEST_WAIT_MS = 30_000
 /** A server may ask for more with Retry-After; more than this is not believed. */
 const LONGEST_RETRY_AFTER_MS = 120_000
+
+/**
+ * How often one try goes on after a break of its connection, with waits that grow as those between tries do. With
+ * another mirror to go to, a server that is gone is not waited for.
+ */
+const RECONNECTIONS = { alone: 6, amongMirrors: 2 }
 
 export interface FetchRequest<K extends Sink['kind']> {
   /** For a person: `the overlay`, `the package busybox-1.36.1-r15`. */
@@ -75,6 +83,8 @@ export interface FetchOptions {
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: Progress) => void
   readonly onRetry?: (notice: RetryNotice) => void
+  /** The connection broke, and the download goes on where it was. */
+  readonly onBreak?: (broken: Break, url?: string) => void
   /** Shared by the downloads of a boot, so that a mirror that is down costs one of them a try, and not each. */
   readonly memory?: HostMemory
 }
@@ -120,12 +130,18 @@ export async function fetchPipeline<K extends Sink['kind']>(
     try {
       return await sys.pipelines.run<K>(
         {
-          source: conditional(source, mirror.url, request.known),
+          source: askedWith(source, {
+            unlessStill: request.known?.url === mirror.url ? request.known.validator : undefined,
+            resume: {
+              afterMs: reconnections(mirrors.length, sys.clock),
+              on: [...PASSING],
+            },
+          }),
           ...(request.aside === undefined ? {} : { aside: request.aside }),
           filters: request.filters ?? [],
           sink: request.sink,
         },
-        pipelineOptions(options),
+        pipelineOptions(options, mirror.url),
       )
     } catch (error) {
       if (!(error instanceof SysError) || hasCode(error, 'ABORTED')) throw error
@@ -156,8 +172,17 @@ export async function fetchPipeline<K extends Sink['kind']>(
   }
 }
 
-function conditional(source: Source, url: string, known: FetchRequest<'file'>['known']): Source {
-  return source.kind === 'http' && known?.url === url ? { ...source, unlessStill: known.validator } : source
+function askedWith(
+  source: Source,
+  { unlessStill, resume }: { readonly unlessStill: Validator | undefined; readonly resume: Resume },
+): Source {
+  if (source.kind !== 'http') return source
+  return { ...source, resume, ...(unlessStill === undefined ? {} : { unlessStill }) }
+}
+
+function reconnections(mirrors: number, clock: Sys['clock']): readonly number[] {
+  const length = mirrors === 1 ? RECONNECTIONS.alone : RECONNECTIONS.amongMirrors
+  return Array.from({ length }, (_, made) => Math.round(backoff(made + 1, clock.random())))
 }
 
 function newMirror(url: string, memory: HostMemory | undefined): Mirror {
@@ -182,20 +207,26 @@ function nextMirror(open: readonly Mirror[]): Mirror | undefined {
 }
 
 /**
- * Milliseconds to leave a mirror alone after its so-manieth failed try: 0.5, 1, 2, … 30 s, of which a random half is
- * taken off, so that clients which were switched on together drift apart.
+ * Milliseconds of waiting after the so-manieth failure: 0.5, 1, 2, … 30 s, of which a random half is taken off, so that
+ * clients which were switched on together drift apart.
  */
+function backoff(failures: number, random: number): number {
+  return Math.min(FIRST_WAIT_MS * 2 ** (failures - 1), LONGEST_WAIT_MS) * (1 - random / 2)
+}
+
+/** Milliseconds to leave a mirror alone. */
 function waitAfter(error: SysError, tries: number, random: number): number {
-  const backoff = Math.min(FIRST_WAIT_MS * 2 ** (tries - 1), LONGEST_WAIT_MS) * (1 - random / 2)
-  if (error.retryAfter === undefined) return backoff
+  const least = backoff(tries, random)
+  if (error.retryAfter === undefined) return least
   // Later than asked, never earlier, and not all at the same instant.
   const asked = Math.min(Math.max(0, error.retryAfter * 1000), LONGEST_RETRY_AFTER_MS) * (1 + random / 4)
-  return Math.max(backoff, asked)
+  return Math.max(least, asked)
 }
 
 /** Without what is undefined: exactOptionalPropertyTypes. */
-export function pipelineOptions({ signal, onProgress }: FetchOptions): PipelineOptions {
+export function pipelineOptions({ signal, onProgress, onBreak }: FetchOptions, url = ''): PipelineOptions {
   return {
+    ...(onBreak === undefined ? {} : { onBreak: (broken) => onBreak(broken, redactUrl(url)) }),
     ...(signal === undefined ? {} : { signal }),
     ...(onProgress === undefined ? {} : { onProgress }),
   }

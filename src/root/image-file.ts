@@ -224,6 +224,10 @@ async function fetchImage(
           events.onNotice(
             `the image: try ${attempt} of ${of} failed (${error.message}); again in ${(waitMs / 1000).toFixed(1)} s`,
           ),
+        onBreak: ({ why, attempt, of, waitMs }) =>
+          events.onNotice(
+            `the image: the connection broke (${why}); goes on there in ${(waitMs / 1000).toFixed(1)} s, ${attempt} of ${of}`,
+          ),
       },
     )
   } catch (error) {

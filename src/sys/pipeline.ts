@@ -3,6 +3,8 @@
  * never enter JavaScript. The same description runs in tests on Node streams and a memory file system.
  */
 
+import type { ErrorCode } from './error.ts'
+
 /** Deadlines in milliseconds. A stall is a time without a byte. */
 export interface Deadlines {
   readonly connectMs: number
@@ -16,6 +18,29 @@ export interface Validator {
   readonly lastModified?: string
 }
 
+/**
+ * What happens when the connection breaks in the middle of a body: the rest is asked for by Range and If-Range (RFC 9110,
+ * 13.1.5), where the server gave a strong entity tag, or a date that is older than its answer. What is not surely the
+ * rest of the same thing (200, 206 of another range, length or tag, 412, 416, …) ends the pipeline with TRUNCATED.
+ */
+export interface Resume {
+  /** Milliseconds before each reconnection. There are no more than these in a pipeline, whether they help or not. */
+  readonly afterMs: readonly number[]
+  /** Codes of what is a break; `TRUNCATED` includes a 5xx to the reconnection. */
+  readonly on: readonly ErrorCode[]
+}
+
+/** The connection broke, and another one is tried. */
+export interface Break {
+  /** Bytes that have come. */
+  readonly bytes: number
+  readonly why: string
+  /** The reconnection that follows, from 1, and how many there may be. */
+  readonly attempt: number
+  readonly of: number
+  readonly waitMs: number
+}
+
 export type Source =
   | {
       readonly kind: 'http'
@@ -23,6 +48,12 @@ export type Source =
       readonly deadlines: Deadlines
       /** If-None-Match, If-Modified-Since: an unchanged resource rejects with HTTP, status 304. */
       readonly unlessStill?: Validator
+      readonly resume?: Resume
+      /**
+       * `http://[USER:PASSWORD@]HOST[:PORT]`: asks for everything, redirects included. By CONNECT for https, with
+       * the whole URL in the request for http. Its errors begin with `by the proxy URL: `.
+       */
+      readonly proxy?: string
     }
   | { readonly kind: 'tftp'; readonly url: string; readonly deadlines: Deadlines }
   | { readonly kind: 'file'; readonly path: string }
@@ -142,6 +173,7 @@ export interface PipelineOptions {
   readonly signal?: AbortSignal
   /** At most ten calls a second. */
   readonly onProgress?: (progress: Progress) => void
+  readonly onBreak?: (broken: Break) => void
 }
 
 /** Runs pipelines. Rejects with a `SysError` whose operation is `pipeline.<stage kind>`. */

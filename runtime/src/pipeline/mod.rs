@@ -2,14 +2,17 @@
 
 pub mod archive;
 mod aside;
+mod connect;
 mod decrypt;
 pub mod failure;
 pub mod filter;
 mod http;
+mod http_date;
 pub mod inflate;
 pub mod inside;
 mod pax;
 pub mod resolve;
+mod resume;
 mod signature;
 pub mod sink;
 mod source;
@@ -130,7 +133,7 @@ pub fn run(pipeline: &Pipeline, cancel: &Cancel, emit: &Emit) -> Result<Outcome>
 
 fn transfer(pipeline: &Pipeline, watch: &Rc<Watch>, emit: &Emit, subject: &str) -> io::Result<Outcome> {
     watch.check()?;
-    let mut source = pipeline.source.open(watch)?;
+    let mut source = pipeline.source.open(watch, emit)?;
     let validator = source.validator.take();
     if let Some(total) = source.total {
         filter::check_announced(&pipeline.filters, total, subject)?;

@@ -1,6 +1,7 @@
 //! Where bytes come from, and the meter on them: cancel and deadlines at each chunk, progress at most ten times a second.
 
 use super::failure::{failure, sys_error};
+use super::http::Http;
 use super::watch::{Deadlines, Watch};
 use super::{http, tftp};
 use crate::ops::Emit;
@@ -13,24 +14,13 @@ use std::time::{Duration, Instant};
 #[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Source {
-    #[serde(rename_all = "camelCase")]
-    Http {
-        url: String,
-        deadlines: Deadlines,
-        #[serde(default)]
-        unless_still: Validator,
-    },
-    Tftp {
-        url: String,
-        deadlines: Deadlines,
-    },
-    File {
-        path: String,
-    },
+    Http(Http),
+    Tftp { url: String, deadlines: Deadlines },
+    File { path: String },
 }
 
 /// What a server said of the state of a resource (RFC 9110, 8.8).
-#[derive(Deserialize, Serialize, Default)]
+#[derive(Deserialize, Serialize, Default, Clone)]
 #[serde(rename_all = "camelCase")]
 pub struct Validator {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,8 +30,8 @@ pub struct Validator {
 }
 
 /// A source that has answered.
-pub struct Opened {
-    pub reader: Box<dyn Read>,
+pub struct Opened<'a> {
+    pub reader: Box<dyn Read + 'a>,
     /// The length that it announced. Not to be believed.
     pub total: Option<u64>,
     pub validator: Option<Validator>,
@@ -50,7 +40,7 @@ pub struct Opened {
 impl Source {
     pub fn stage(&self) -> &'static str {
         match self {
-            Source::Http { .. } => "http",
+            Source::Http(_) => "http",
             Source::Tftp { .. } => "tftp",
             Source::File { .. } => "file",
         }
@@ -58,7 +48,7 @@ impl Source {
 
     pub fn deadlines(&self) -> Option<Deadlines> {
         match self {
-            Source::Http { deadlines, .. } | Source::Tftp { deadlines, .. } => Some(*deadlines),
+            Source::Http(Http { deadlines, .. }) | Source::Tftp { deadlines, .. } => Some(*deadlines),
             Source::File { .. } => None,
         }
     }
@@ -66,23 +56,23 @@ impl Source {
     /// What errors are about: never with a password.
     pub fn subject(&self) -> String {
         match self {
-            Source::Http { url, .. } | Source::Tftp { url, .. } => {
+            Source::Http(Http { url, .. }) | Source::Tftp { url, .. } => {
                 super::url::split_userinfo(url).1.into_owned()
             }
             Source::File { path } => path.clone(),
         }
     }
 
-    pub fn open(&self, watch: &Rc<Watch>) -> io::Result<Opened> {
+    pub fn open<'a>(&'a self, watch: &Rc<Watch>, emit: &'a Emit) -> io::Result<Opened<'a>> {
         match self {
-            Source::Http { url, unless_still, .. } => http::open(url, unless_still, watch),
+            Source::Http(http) => http::open(http, watch, emit),
             Source::Tftp { url, .. } => tftp::open(url, watch),
             Source::File { path } => open_file(path).map_err(|error| failure(sys_error(error, "file", path))),
         }
     }
 }
 
-fn open_file(path: &str) -> io::Result<Opened> {
+fn open_file(path: &str) -> io::Result<Opened<'static>> {
     let file = File::open(path)?;
     let status = file.metadata()?;
     if status.is_dir() {
@@ -101,7 +91,7 @@ struct Progress {
 
 /// The source as the filters see it.
 pub struct Metered<'a> {
-    pub source: Opened,
+    pub source: Opened<'a>,
     pub watch: Rc<Watch>,
     pub emit: &'a Emit,
     pub bytes: u64,

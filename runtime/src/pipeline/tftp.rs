@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 const PORT: u16 = 69;
 const STAGE: &str = "tftp";
 
-pub fn open(url: &str, watch: &Rc<Watch>) -> io::Result<Opened> {
+pub fn open(url: &str, watch: &Rc<Watch>) -> io::Result<Opened<'static>> {
     let url = split_userinfo(url).1;
     let invalid = || fail("EINVAL", STAGE, &watch.subject, "this is not a URL of a file: tftp://HOST/PATH");
     let (host, port, path) = host_port_path(&url, PORT).ok_or_else(invalid)?;

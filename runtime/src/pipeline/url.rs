@@ -14,6 +14,16 @@ pub fn split_userinfo(url: &str) -> (Option<Vec<u8>>, Cow<'_, str>) {
     }
 }
 
+/// Host and port without the zone of a link-local address, which is nobody else's business (RFC 6874, 4); `None`
+/// where there is no zone. Of a URL whose userinfo is gone.
+pub fn without_zone(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://[")?;
+    let (address, rest) = rest.split_once(']')?;
+    let (address, _) = address.split_once('%')?;
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    Some(format!("[{address}]{}", &rest[..end]))
+}
+
 /// RFC 3986, 2.1. What is not a valid escape stays as it is.
 pub fn percent_decode(text: &str) -> Vec<u8> {
     let bytes = text.as_bytes();
@@ -81,6 +91,14 @@ mod tests {
         assert_eq!(host_port_path("tftp://[fd00::1]/a/b", 69), Some(("[fd00::1]", 69, "/a/b")));
         assert_eq!(host_port_path("tftp://server:1069/a", 69), Some(("server", 1069, "/a")));
         assert_eq!(host_port_path("tftp://server:x/a", 69), None);
+    }
+
+    #[test]
+    fn zones_stay_here() {
+        assert_eq!(without_zone("http://[fe80::1%25eth0]:81/a%b").as_deref(), Some("[fe80::1]:81"));
+        assert_eq!(without_zone("http://[fe80::1%eth0]").as_deref(), Some("[fe80::1]"));
+        assert_eq!(without_zone("http://[fe80::1]/a%25b"), None);
+        assert_eq!(without_zone("http://server/%25b"), None);
     }
 
     #[test]

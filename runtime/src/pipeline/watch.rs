@@ -119,12 +119,27 @@ impl Watch {
 
     /// Whether the descriptor is ready within a slice.
     pub fn poll(&self, fd: BorrowedFd<'_>, events: PollFlags, slice: Duration) -> io::Result<bool> {
+        self.poll_all(&mut [PollFd::from_borrowed_fd(fd, events)], slice)
+    }
+
+    /// Whether any of the descriptors is ready within a slice.
+    pub fn poll_all(&self, descriptors: &mut [PollFd<'_>], slice: Duration) -> io::Result<bool> {
         let timeout = Timespec { tv_sec: slice.as_secs() as i64, tv_nsec: slice.subsec_nanos().into() };
-        match poll(&mut [PollFd::from_borrowed_fd(fd, events)], Some(&timeout)) {
+        match poll(descriptors, Some(&timeout)) {
             Ok(0) | Err(Errno::INTR) => Ok(false),
             Ok(_) => Ok(true),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Lets some time pass.
+    pub fn pause(&self, wait: Duration) -> io::Result<()> {
+        let begun = Instant::now();
+        while begun.elapsed() < wait {
+            self.check()?;
+            std::thread::sleep(wait.saturating_sub(begun.elapsed()).min(SLICE));
+        }
+        self.check()
     }
 
     fn timeout(&self, message: String) -> io::Error {

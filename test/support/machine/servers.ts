@@ -1,6 +1,7 @@
 /** Scripted HTTP and TFTP servers: what they answer, how slowly, and where they break off. */
 
 import {
+  type Break,
   type Deadlines,
   type Progress,
   type Source,
@@ -24,6 +25,8 @@ export interface Answer {
   readonly truncateAt?: number
   /** After so many bytes nothing more comes. */
   readonly stallAt?: number
+  /** Of a request for a part: the whole is sent instead. */
+  readonly ignoresRange?: true
   readonly redirect?: string
   /** Seconds, sent with an error status. */
   readonly retryAfter?: number
@@ -41,6 +44,24 @@ export interface ServedRequest {
   readonly at: number
   /** What the request's If-None-Match and If-Modified-Since say. */
   readonly unlessStill?: Validator
+  /** What the request's Range and If-Range say. */
+  readonly rest?: { readonly from: number; readonly condition: string }
+  /** Whom the request came by. */
+  readonly proxy?: string
+}
+
+/** A transfer that broke off in the middle. */
+class Broken extends Error {
+  readonly error: SysError
+  readonly bytes: number
+  readonly condition: string | undefined
+
+  constructor(error: SysError, bytes: number, { etag, lastModified }: Answer) {
+    super(error.message)
+    this.error = error
+    this.bytes = bytes
+    this.condition = etag ?? lastModified
+  }
 }
 
 export interface Fetched {
@@ -53,6 +74,7 @@ export type Server = (request: ServedRequest & { readonly attempt: number }) => 
 export interface FetchOptions {
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: Progress) => void
+  readonly onBreak?: (broken: Break) => void
   /** More than this need not be fetched: a filter refuses it. */
   readonly atMost?: number
 }
@@ -79,10 +101,37 @@ export class FakeServers {
   }
 
   async fetch(source: Exclude<Source, { kind: 'file' }>, options: FetchOptions): Promise<Fetched> {
+    const { afterMs, on } = (source.kind === 'http' ? source.resume : undefined) ?? { afterMs: [], on: [] }
+    const started = this.#clock.now()
+    let rest: ServedRequest['rest']
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#transfer(source, options, started, rest)
+      } catch (thrown) {
+        const error = thrown instanceof Broken ? thrown.error : thrown
+        if (thrown instanceof Broken && thrown.condition !== undefined && thrown.bytes > 0) {
+          rest = { from: thrown.bytes, condition: thrown.condition }
+        }
+        const waitMs = afterMs[attempt - 1]
+        const late = this.#clock.now() - started >= source.deadlines.totalMs
+        const isBreak = error instanceof SysError && rest !== undefined && on.includes(error.code) && !late
+        if (!isBreak || rest === undefined || waitMs === undefined) throw error
+        options.onBreak?.({ bytes: rest.from, why: error.message, attempt, of: afterMs.length, waitMs })
+        await this.#clock.sleep(waitMs, options.signal)
+      }
+    }
+  }
+
+  async #transfer(
+    source: Exclude<Source, { kind: 'file' }>,
+    options: FetchOptions,
+    started: number,
+    rest: ServedRequest['rest'],
+  ): Promise<Fetched> {
     const { kind, url, deadlines } = source
+    const proxy = source.kind === 'http' ? source.proxy : undefined
     const operation = `pipeline.${kind}`
     const shown = withoutPassword(url)
-    const started = this.#clock.now()
     const wait = async (milliseconds: number, limit: number, what: string) => {
       const left = Math.min(limit, started + deadlines.totalMs - this.#clock.now())
       await this.#clock.sleep(Math.min(milliseconds, left), options.signal).catch(() => {
@@ -93,8 +142,8 @@ export class FakeServers {
     let at = url
     for (let hops = 0; hops <= 5; hops += 1) {
       if (options.signal?.aborted) throw aborted(operation, shown)
-      await this.#connect(operation, at, shown, wait, deadlines)
-      const answer = this.#answer(source, at)
+      await this.#connect(operation, proxy ?? at, shown, wait, deadlines)
+      const answer = this.#answer(source, at, rest)
       if (answer.fails)
         throw refusal(answer.fails, operation, shown, answer.fails === 'TLS' ? 'bad certificate' : undefined)
       await wait(answer.delayMs ?? 0, deadlines.stallMs, 'no answer')
@@ -105,18 +154,29 @@ export class FakeServers {
       const validator = kind === 'http' ? validatorOf(answer) : undefined
       const still = source.kind === 'http' && matches(validator, source.unlessStill)
       const said = still ? { status: 304 } : answer
+      const same = rest === undefined || [answer.etag, answer.lastModified].includes(rest.condition)
+      if (rest !== undefined && said.status === undefined && (!same || answer.ignoresRange)) {
+        throw refusal('TRUNCATED', operation, shown, 'asked for the rest the server answered 200')
+      }
       return { body: await this.#body(said, operation, shown, wait, deadlines, options), validator }
     }
     throw refusal('HTTP', operation, shown, 'too many redirects')
   }
 
-  #answer(source: Exclude<Source, { kind: 'file' }>, url: string): Answer {
+  #answer(source: Exclude<Source, { kind: 'file' }>, url: string, rest: ServedRequest['rest']): Answer {
     const bare = new URL(url)
     bare.username = ''
     bare.password = ''
     const key = [url, bare.href].find((each) => this.#answers.has(each))
-    const known = source.kind === 'http' ? source.unlessStill : undefined
-    const request = { url, at: this.#clock.now(), ...(known === undefined ? {} : { unlessStill: known }) }
+    const { unlessStill: known, proxy } =
+      source.kind === 'http' ? source : { unlessStill: undefined, proxy: undefined }
+    const request = {
+      url,
+      at: this.#clock.now(),
+      ...(known === undefined || rest !== undefined ? {} : { unlessStill: known }),
+      ...(rest === undefined ? {} : { rest }),
+      ...(proxy === undefined ? {} : { proxy }),
+    }
     this.requests.push(request)
     const attempt = this.requests.filter((other) => other.url === url).length
     const fallback = this.#answers.get('*')
@@ -186,15 +246,16 @@ export class FakeServers {
       options.onProgress?.({ bytes: read, total })
       if (atMost !== undefined && read > atMost) return body.subarray(0, read)
     }
-    if (answer.stallAt !== undefined && answer.stallAt < body.length) {
-      await wait(
-        Number.POSITIVE_INFINITY,
-        deadlines.stallMs,
-        `no byte for ${deadlines.stallMs} ms, after ${end}`,
-      )
-    }
-    if (answer.truncateAt !== undefined && answer.truncateAt < body.length) {
-      throw refusal('TRUNCATED', operation, shown, `ended after ${end} of ${body.length} bytes`)
+    try {
+      if (answer.stallAt !== undefined && answer.stallAt < body.length) {
+        const what = `no byte for ${deadlines.stallMs} ms, after ${end}`
+        await wait(Number.POSITIVE_INFINITY, deadlines.stallMs, what)
+      }
+      if (answer.truncateAt !== undefined && answer.truncateAt < body.length) {
+        throw refusal('TRUNCATED', operation, shown, `ended after ${end} of ${body.length} bytes`)
+      }
+    } catch (error) {
+      throw error instanceof SysError ? new Broken(error, end, answer) : error
     }
     return body
   }

@@ -2,8 +2,11 @@
 
 mod aside;
 mod bytes;
+mod connect;
 mod encrypted;
+mod lies;
 mod network;
+mod resume;
 mod signed;
 pub mod support;
 mod tftp;

@@ -155,18 +155,18 @@ fn a_password_goes_to_the_server_and_nowhere_else() {
 
 /// Fetches with a client that trusts these authorities.
 fn fetch_trusting(roots: &[&str], url: &str) -> crate::error::Result<String> {
-    fetch_as("/no/identity", roots, url)
+    fetch_as("/no/identity", roots, http(url))
 }
 
-fn fetch_as(identity: &str, roots: &[&str], url: &str) -> crate::error::Result<String> {
-    use crate::pipeline::{Validator, failure::sys_error, http, watch};
+pub fn fetch_as(identity: &str, roots: &[&str], source: serde_json::Value) -> crate::error::Result<String> {
+    use crate::pipeline::{failure::sys_error, http, watch};
+    let asked: http::Http = serde_json::from_value(source).expect("a source");
+    let url = asked.url.as_str();
     let watch = std::rc::Rc::new(watch::Watch::new("http", url, &Cancel::default(), None));
+    let (client, emit) = (http::client(roots, identity), crate::ops::Emit::new(|_| ()));
     watch::watched(&watch, || {
         let mut text = String::new();
-        http::open_with(&http::client(roots, identity), url, &Validator::default(), &watch)?
-            .reader
-            .read_to_string(&mut text)
-            .map(|_| text)
+        http::open_with(&client, &asked, &watch, &emit)?.reader.read_to_string(&mut text).map(|_| text)
     })
     .map_err(|error| sys_error(error, "http", url))
 }
@@ -181,7 +181,7 @@ fn https_without_any_authority_says_so() {
 }
 
 /// Ends with the test.
-struct Server(std::process::Child);
+pub struct Server(std::process::Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
@@ -191,7 +191,7 @@ impl Drop for Server {
 }
 
 /// A certificate that signs itself, and its key beside it. None without openssl.
-fn certificate(dir: &Directory, name: &str) -> Option<String> {
+pub fn certificate(dir: &Directory, name: &str) -> Option<String> {
     let made = std::process::Command::new("openssl")
         .args([
             "req",
@@ -216,7 +216,7 @@ fn certificate(dir: &Directory, name: &str) -> Option<String> {
 }
 
 /// Serves the files of the directory; gives its URL.
-fn serve_securely(dir: &Directory, name: &str, more: &[&str]) -> (Server, String) {
+pub fn serve_securely(dir: &Directory, name: &str, more: &[&str]) -> (Server, String) {
     use std::process::{Command, Stdio};
     let mut server = Server(
         Command::new("openssl")
@@ -268,7 +268,7 @@ fn a_server_that_asks_who_we_are_is_told() {
     let asking = ["-Verify", "1", "-verify_return_error", "-CAfile", "us"];
     let (_server, base) = serve_securely(&dir, "server", &asking);
     let url = format!("{base}/page");
-    assert_eq!(fetch_as(&identity, &[&server], &url).expect("a page"), "for us alone");
+    assert_eq!(fetch_as(&identity, &[&server], http(&url)).expect("a page"), "for us alone");
     let refused = fetch_trusting(&[&server], &url).expect_err("nobody");
     assert_eq!(refused.code, "TLS", "{}", refused.message);
 }
