@@ -139,20 +139,19 @@ fn the_dns_race_is_won_by_whoever_answers() {
     let program = "
         const page = { filters: [], sink: { kind: 'text', bytes: 100 } }
         const deadlines = { connectMs: 9000, stallMs: 9000, totalMs: 20000 }
-        const times = async (what, resolver, host) => {
+        const times = async (what, resolver, name) => {
           await call('files.writeText', { path: '/etc/resolv.conf', text: resolver })
-          const begun = host_.now()
-          const { text } = await call('pipelines.run', { ...page, source: { kind: 'http', url: `http://${host}/`, deadlines } })
-          host_.log(`${what}: ${text} ${host_.now() - begun < 3000 ? 'soon' : 'late'}`)
+          const begun = host.now()
+          const { text } = await call('pipelines.run', { ...page, source: { kind: 'http', url: `http://${name}/`, deadlines } })
+          host.log(`${what}: ${text} ${host.now() - begun < 3000 ? 'soon' : 'late'}`)
         }
-        const host_ = host
         await times('a silent resolver', 'nameserver 127.0.0.54\\nnameserver 127.0.0.53\\n', 'boot.test')
         await times('two silent resolvers', 'nameserver 127.0.0.54\\nnameserver 127.0.0.54\\nnameserver 127.0.0.53\\n', 'boot.test')
         await times('a failing resolver', 'nameserver 127.0.0.55\\nnameserver 127.0.0.53\\n', 'boot.test')
         await times('a resolver that drops AAAA', 'nameserver 127.0.0.56\\n', 'boot.test')
         await times('a search list', 'search none.test test\\nnameserver 127.0.0.53\\n', 'boot')
         await times('an IPv6 address that nobody is at', 'nameserver 127.0.0.53\\n', 'two.test')";
-    place.program("init", &program.replace("\\\\n", "\\n"));
+    place.program("init", program);
     std::fs::create_dir(place.path("etc")).unwrap();
     let root = place.0.clone();
     let output = alone_in_a_network(move || {
