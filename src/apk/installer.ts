@@ -50,6 +50,7 @@ export interface InstallOptions {
   readonly onProgress?: (progress: InstallProgress) => void
   readonly onRetry?: FetchOptions['onRetry']
   readonly onBreak?: FetchOptions['onBreak']
+  readonly memory?: FetchOptions['memory']
   /** `Executing busybox-1.36.1-r15.post-install`, conflicts, failures: a line each, as they happen. */
   readonly onMessage?: (text: string) => void
 }
@@ -194,7 +195,7 @@ class Installation {
 
   async #fetch(pkg: SelectedPackage, options: FetchOptions): Promise<StagedPackage> {
     const { fetch, root, placesOf } = this.#request
-    const { onRetry, onBreak } = this.#options
+    const { onRetry, onBreak, memory } = this.#options
     const { stage } = await fetch(
       this.#sys,
       {
@@ -209,6 +210,7 @@ class Installation {
         ...options,
         ...(onRetry === undefined ? {} : { onRetry }),
         ...(onBreak === undefined ? {} : { onBreak }),
+        ...(memory === undefined ? {} : { memory }),
       },
     )
     return stage

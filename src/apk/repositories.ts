@@ -1,8 +1,13 @@
-/** etc/apk/repositories: one a line, `URL`, `path` or `@tag URL`, and `#` begins a comment line. */
+/**
+ * etc/apk/repositories: one a line, `URL`, `path` or `@tag URL`, and `#` begins a comment line. On the kernel command
+ * line `|` stands between mirrors of one repository: no URL has that character, and no path here is one of several.
+ */
 
 export interface Repository {
   /** Without a trailing slash and without the architecture. */
   readonly url: string
+  /** Others that have the same, to be asked where that one fails. */
+  readonly mirrors: readonly string[]
   /** `@tag`, without the sign: only what world asks for by this tag comes from here. */
   readonly tag: string | undefined
 }
@@ -14,12 +19,21 @@ export function parseRepository(line: string, arch: string): Repository | undefi
   const text = line.trim()
   if (text === '' || text.startsWith('#')) return undefined
   const tagged = /^@(\S+)\s+(\S.*)$/.exec(text)
-  let url = tagged?.[2] ?? text
+  const [url = '', ...mirrors] = mirrorsIn(tagged?.[2] ?? text).map((each) => baseOf(each, arch))
   if (url.startsWith('@')) return undefined
+  return { url, mirrors, tag: tagged?.[1] }
+}
+
+/** `URL|URL` apart; anything else is itself. */
+export function mirrorsIn(text: string): readonly string[] {
+  return text.split(/\|(?=[a-z][a-z\d+.-]*:\/\/)/i)
+}
+
+function baseOf(url: string, arch: string): string {
   if (url.endsWith(`/${INDEX_NAME}`)) url = url.slice(0, -INDEX_NAME.length)
   url = withoutSlashes(url)
   if (url.endsWith(`/${arch}`)) url = withoutSlashes(url.slice(0, -arch.length))
-  return { url, tag: tagged?.[1] }
+  return url
 }
 
 function withoutSlashes(url: string): string {

@@ -83,6 +83,20 @@ export const parameters = {
     { repeated: true },
   ),
 
+  http_proxy: alpine(
+    'http_proxy=http://[USER:PASSWORD@]HOST[:PORT]',
+    'The proxy for what is fetched by http. (The kernel hands it to Alpine’s init as its environment, where wget and apk read it.)',
+  ),
+  https_proxy: alpine(
+    'https_proxy=http://[USER:PASSWORD@]HOST[:PORT]',
+    'The proxy for what is fetched by https, through a tunnel (CONNECT).',
+  ),
+  no_proxy: alpine(
+    'no_proxy=NAME[,NAME…]',
+    'Whom to ask without a proxy: a domain with everything below it, an address, an IPv4 prefix (10.0.0.0/8), or `*`.',
+    { repeated: true },
+  ),
+
   // Where the system comes from
   apkovl: alpine(
     'apkovl=URL | PATH | DEVICE[:FSTYPE][:PATH]',
@@ -99,8 +113,8 @@ export const parameters = {
     { default: 'every block device is looked at' },
   ),
   alpine_repo: alpine(
-    'alpine_repo=URL[,URL…]',
-    'Repositories to install from, with or without the architecture at the end. Over the overlay’s own etc/apk/repositories.',
+    'alpine_repo=URL[|URL…][,URL…]',
+    'Repositories to install from, with or without the architecture at the end; `|` between mirrors of the same one, which are tried in turn. Over the overlay’s own etc/apk/repositories.',
     { default: 'the overlay’s etc/apk/repositories' },
   ),
   pkgs: alpine('pkgs=NAME[,NAME…]', 'Packages to install besides the overlay’s etc/apk/world.', {

@@ -10,6 +10,7 @@ import {
   parseBootInterface,
   parseIpParameters,
 } from './ip-parameter.ts'
+import { type ProxyPlan, planProxies } from './proxy-plan.ts'
 import { needsNetwork, planRoot, type RamRootPlan, type RootPlan } from './root-plan.ts'
 import { readSettings, type Settings } from './settings.ts'
 import { parseStackedLinks, type StackedLink } from './stacked-links.ts'
@@ -26,6 +27,7 @@ export interface BootPlan {
   readonly modules: readonly string[]
   readonly blacklist: readonly string[]
   readonly network: NetworkPlan
+  readonly proxies: ProxyPlan
   readonly root: RootPlan
   readonly init: { readonly path: string; readonly arguments: readonly string[] }
   /** keymap= or dokeymap: a name, or `ask`. */
@@ -80,6 +82,7 @@ export function makePlan(line: CommandLine, machine: Identity): BootPlan {
     modules: settings.list('modules'),
     blacklist: settings.list('blacklist'),
     network: planNetwork(settings, root),
+    proxies: planProxies(settings),
     root,
     init: planInit(settings, line),
     keymap: settings.text('keymap') ?? (settings.flag('dokeymap') ? 'ask' : undefined),

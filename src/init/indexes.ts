@@ -5,7 +5,7 @@
 import { cachedIndex, type PackageCache } from '../apk/cache.ts'
 import { fetchIndex, type VerifiedIndex } from '../apk/index.ts'
 import { findKeys } from '../apk/keys.ts'
-import { parseRepositories, type Repository } from '../apk/repositories.ts'
+import { mirrorsIn, parseRepositories, type Repository } from '../apk/repositories.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
 import type { Media } from '../media/media.ts'
 import { placesOfMedia, presentPath, readFstab } from '../media/places.ts'
@@ -43,7 +43,7 @@ export async function fetchIndexes(
   const [indexes] = await Promise.all([Promise.all(early), overlay])
 
   const { cache, media } = await findCache(sys, found, report)
-  const known = new Set(named.map(({ url }) => url))
+  const known = new Set(named.flatMap(({ url, mirrors }) => [url, ...mirrors]))
   for (const repository of await repositoriesOfOverlay(sys, arch, media)) {
     if (known.has(repository.url)) continue
     known.add(repository.url)
@@ -57,7 +57,7 @@ export async function fetchIndexes(
   report.detail(
     `${count(packages, 'package')} in ${count(indexes.length, 'repository', 'repositories')}, signed by ${[...signers].join(', ')}${cache === undefined ? '' : `; the cache ${cache.directory}`}`,
   )
-  return { indexes, cache, media, lines }
+  return { indexes, cache, media, lines: lines.flatMap(mirrorsIn) }
 }
 
 interface Wanted {
@@ -146,8 +146,8 @@ async function fetchOfOverlay(
   }
 }
 
-function mirrorsOf({ url, tag }: Repository) {
-  return { urls: [url], tag }
+function mirrorsOf({ url, mirrors, tag }: Repository) {
+  return { urls: [url, ...mirrors], tag }
 }
 
 function noRepository(plan: RamBootPlan, { looked }: Media): BootError {

@@ -1,9 +1,11 @@
 /** The story of a boot. */
 import type { BootPlan, RamBootPlan } from '../boot/plan.ts'
+import type { ProxyPlan } from '../boot/proxy-plan.ts'
 import { type MountedRootPlan, overlayIsRemote } from '../boot/root-plan.ts'
 import type { Cache } from '../cache/fetch.ts'
 import { type Media, noMedia, wantsMedia } from '../media/media.ts'
 import { fetchPipeline } from '../network/fetch.ts'
+import { throughProxies } from '../network/proxy.ts'
 import type { Handoff, Sys } from '../sys/index.ts'
 import { commitCache, keepModloops, prepareCache } from './cache.ts'
 import { asksForTime, correctClock, waitsForClock } from './clock.ts'
@@ -23,13 +25,19 @@ import type { Screen } from './screen.ts'
 import type { Promises, Story } from './story.ts'
 
 /** What is learned about the machine stays when the boot is tried again; what is built in the root is built again. */
-export function prepareBoot(sys: Sys, story: Story, screen: Screen) {
+export function prepareBoot(bare: Sys, story: Story, screen: Screen) {
   const { phase, once } = story
+  let proxies: ProxyPlan | undefined
+  const sys = throughProxies(bare, () => proxies)
 
   const machine = once(
     'machine',
     () => [],
-    (report) => meetMachine(sys, screen, report),
+    async (report) => {
+      const plan = await meetMachine(sys, screen, report)
+      proxies = plan.proxies
+      return plan
+    },
   )
 
   const drivers = once(

@@ -44,7 +44,7 @@ export async function installPackages(
   const selection = await selectPackages(source, world)
   for (const dropped of selection.dropped) tellDropped(plan, dropped, report)
 
-  const { onRetry, onBreak } = fetchOptions(report, 'the packages')
+  const { onRetry, onBreak, memory } = fetchOptions(report, 'the packages')
   const installed = await withKernelFilesystems(sys, () =>
     installWorld(
       sys,
@@ -63,6 +63,7 @@ export async function installPackages(
         onMessage: report.note,
         ...(onRetry === undefined ? {} : { onRetry }),
         ...(onBreak === undefined ? {} : { onBreak }),
+        ...(memory === undefined ? {} : { memory }),
       },
     ),
   )

@@ -72,6 +72,10 @@ export function adviceFor(url: string, error: SysError | undefined, wall: number
       `${url} is on a medium that does not answer: look at the server of the share, or at the disk. The boot's line "media" names it.`,
     ]
   }
+  const [, proxy] = /^by the proxy (\S+): /.exec(error.message.replace(`${error.subject}: `, '')) ?? []
+  if (proxy !== undefined && isOfTheProxy(error)) {
+    return [`Check the proxy ${proxy} (http_proxy=, https_proxy=), or ask without it: no_proxy=${host}.`]
+  }
   switch (error.code) {
     case 'DNS':
       return [
@@ -116,6 +120,12 @@ export function adviceFor(url: string, error: SysError | undefined, wall: number
     default:
       return []
   }
+}
+
+/** What a proxy says of itself, and what happens on the way to it: not what the server behind it answered. */
+function isOfTheProxy({ code, status }: SysError): boolean {
+  if (code === 'HTTP') return status === 407 || (status !== undefined && status >= 502 && status <= 504)
+  return PASSING.has(code) || code === 'EPROTO'
 }
 
 function adviceForStatus(shown: string, host: string, status: number | undefined): readonly string[] {

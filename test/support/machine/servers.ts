@@ -64,6 +64,16 @@ class Broken extends Error {
   }
 }
 
+/** Asked for the rest, the server has something else. */
+class Refused extends Error {
+  readonly error: SysError
+
+  constructor(error: SysError) {
+    super(error.message)
+    this.error = error
+  }
+}
+
 export interface Fetched {
   readonly body: Buffer
   readonly validator: Validator | undefined
@@ -108,6 +118,7 @@ export class FakeServers {
       try {
         return await this.#transfer(source, options, started, rest)
       } catch (thrown) {
+        if (thrown instanceof Refused) throw thrown.error
         const error = thrown instanceof Broken ? thrown.error : thrown
         if (thrown instanceof Broken && thrown.condition !== undefined && thrown.bytes > 0) {
           rest = { from: thrown.bytes, condition: thrown.condition }
@@ -156,7 +167,9 @@ export class FakeServers {
       const said = still ? { status: 304 } : answer
       const same = rest === undefined || [answer.etag, answer.lastModified].includes(rest.condition)
       if (rest !== undefined && said.status === undefined && (!same || answer.ignoresRange)) {
-        throw refusal('TRUNCATED', operation, shown, 'asked for the rest the server answered 200')
+        throw new Refused(
+          refusal('TRUNCATED', operation, shown, 'asked for the rest the server answered 200'),
+        )
       }
       return { body: await this.#body(said, operation, shown, wait, deadlines, options), validator }
     }

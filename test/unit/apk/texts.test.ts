@@ -78,10 +78,23 @@ http://mirror.example/local/x86_64/APKINDEX.tar.gz
 https://mirror.example/alpine/v3.19/main
 `
     expect(parseRepositories(text, 'x86_64')).toEqual([
-      { url: 'https://mirror.example/alpine/v3.19/main', tag: undefined },
-      { url: 'https://mirror.example/alpine/edge/main', tag: 'edge' },
-      { url: '/media/usb/apks', tag: undefined },
-      { url: 'http://mirror.example/local', tag: undefined },
+      { url: 'https://mirror.example/alpine/v3.19/main', mirrors: [], tag: undefined },
+      { url: 'https://mirror.example/alpine/edge/main', mirrors: [], tag: 'edge' },
+      { url: '/media/usb/apks', mirrors: [], tag: undefined },
+      { url: 'http://mirror.example/local', mirrors: [], tag: undefined },
+    ])
+  })
+  it('reads mirrors of the same one, each with or without the architecture', () => {
+    const line = 'http://a.example/main/|https://b.example/x86_64|http://c.example/main'
+    expect(parseRepositories(line, 'x86_64')).toEqual([
+      {
+        url: 'http://a.example/main',
+        mirrors: ['https://b.example', 'http://c.example/main'],
+        tag: undefined,
+      },
+    ])
+    expect(parseRepositories('/media/a|b', 'x86_64')).toEqual([
+      { url: '/media/a|b', mirrors: [], tag: undefined },
     ])
   })
   it('makes the URLs that apk asks for', () => {

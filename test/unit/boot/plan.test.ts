@@ -93,7 +93,7 @@ describe('the verdicts', () => {
     cryptdiscards cryptdm cryptheader cryptkey cryptoffset cryptroot dasd debug_init ds init init_args ip keep_apk_new
     memdisk modules nbd overlaytmpfs overlaytmpfsflags panic pkgs quiet resume resume_offset root root_size rootflags
     rootfstype s390x_net single splash ssh_key tinycloud uevent_buf_size usbdelay usrflags wireguard zfcp
-    modloop modloop_verify alpine_dev ovl_dev`.split(/\s+/)
+    modloop modloop_verify alpine_dev ovl_dev http_proxy https_proxy no_proxy`.split(/\s+/)
   const rows = new Map(parameterRows())
   const known = new Map([...rows].map(([name, parameter]): [string, typeof parameter] => [name, parameter]))
 
