@@ -259,7 +259,9 @@ fn explain(error: Error, watch: &Watch) -> io::Error {
         Error::BodyStalled => of("FORMAT", "the answer's body is not as HTTP has it".into()),
         Error::LargeResponseHeader(..) => of("FORMAT", "the answer's headers are too long".into()),
         Error::TooManyRedirects => of("ELOOP", "more than 10 redirects".into()),
-        Error::RequireHttpsOnly(_) => of("TLS", "the server redirects from https to http, which is refused".into()),
+        Error::RequireHttpsOnly(_) => {
+            of("TLS", "the server redirects from https to http, which is refused".into())
+        }
         Error::RedirectFailed => of("FORMAT", "the server redirects to what is not a URL".into()),
         Error::ConnectProxyFailed(reason) => {
             // "… responded 407/…": the client tells it in no other way.

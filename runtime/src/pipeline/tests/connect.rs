@@ -175,5 +175,10 @@ fn a_redirect_from_https_to_http_is_not_followed() {
     // -HTTP: files hold whole answers.
     let (_server, base) = serve_securely(&dir, "ours", &["-HTTP"]);
     let error = fetch_as("/no/identity", &[&ours], http(&format!("{base}/moved"))).expect_err("a redirect");
-    assert_eq!((error.code.as_str(), error.message.contains("from https to http")), ("TLS", true), "{}", error.message);
+    assert_eq!(
+        (error.code.as_str(), error.message.contains("from https to http")),
+        ("TLS", true),
+        "{}",
+        error.message
+    );
 }
