@@ -70,7 +70,7 @@ export const groups = {
     where: (module) =>
       (module.path.startsWith('kernel/drivers/net/ethernet/') &&
         // What is on no bus (of, acpi, platform) is soldered to the board: arm64, mostly.
-        ['pci', 'of', 'acpi', 'platform'].some((bus) => hasAlias(module, bus))) ||
+        ['pci', 'of', 'acpi*', 'platform'].some((bus) => hasAlias(module, bus))) ||
       (module.path.startsWith('kernel/drivers/net/phy/') && hasAlias(module, 'mdio')),
   },
   'vlan-bond': {

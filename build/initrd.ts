@@ -96,8 +96,18 @@ export function layOut(parts: Parts): Map<string, Placed> {
     file('modules: tables', `${modules}/${name}`, Buffer.from(text))
   }
   for (const [name, bytes] of parts.firmware.files) file('firmware', `lib/firmware/${name}`, bytes)
+  // For the message when a card does not work. A machine's own disks are another matter.
+  const missing = [...parts.firmware.missing].filter(([, module]) => isCardDriver(parts.selection, module))
+  if (missing.length > 0) {
+    const lines = missing.map(([name, module]) => `${module} ${name}\n`)
+    file('layout', 'etc/diskless/missing-firmware', Buffer.from(lines.join('')))
+  }
   for (const extra of parts.files) for (const [name, entry] of readExtra(extra)) put('files', name, entry)
   return tree
+}
+
+function isCardDriver({ modules }: Selection, name: string): boolean {
+  return modules.some((module) => module.name === name && module.path.startsWith('kernel/drivers/net/'))
 }
 
 function* readExtra({ source, destination }: ExtraFile): Generator<[string, Entry]> {

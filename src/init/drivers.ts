@@ -1,8 +1,9 @@
 /**
- * The drivers phase: modules for the hardware that is there. Network cards come first, by PCI class 02xx: they decide
+ * The drivers phase: modules for the hardware that is there. Network cards come first: they decide
  * how soon a lease is asked for. What loads a bus (virtio_pci, xhci) makes new devices, so it goes on in rounds.
  */
 import type { BootPlan } from '../boot/plan.ts'
+import { isNetworkCard } from '../network/cards.ts'
 import { type Device, hasCode, type Sys } from '../sys/index.ts'
 import { count } from './format.ts'
 import type { Report } from './story.ts'
@@ -42,10 +43,6 @@ async function followHotplug(sys: Sys, modules: ModuleSet, signal: AbortSignal):
       if (!hasCode(error, 'ENOBUFS')) throw error
     }
   }
-}
-
-function isNetworkCard({ pciClass }: Device): boolean {
-  return pciClass?.startsWith('02') ?? false
 }
 
 /** The modules tried in this boot; each once. */

@@ -2,10 +2,10 @@
 import type { BootPlan, NetworkPlan } from '../boot/plan.ts'
 import type { Cache } from '../cache/fetch.ts'
 import { dateOf } from '../cache/state.ts'
+import { driverlessCards, type MissingFirmware, parseMissingFirmware } from '../network/cards.ts'
 import { describeDuid } from '../network/dhcp6-lease.ts'
 import { formatLease } from '../network/files.ts'
 import { joinNetwork, type NetworkUp } from '../network/join.ts'
-import { driverlessCards } from '../network/join-errors.ts'
 import { sourceHosts } from '../network/source-hosts.ts'
 import { BootError, chainOf, type Sys, SysError } from '../sys/index.ts'
 import type { Report } from './story.ts'
@@ -47,6 +47,7 @@ async function join(
   drivers: Promise<void>,
   report: Report,
 ): Promise<NetworkUp> {
+  const missingFirmware = await readMissingFirmware(sys)
   const up = await joinNetwork(
     sys,
     {
@@ -66,9 +67,11 @@ async function join(
           report.notice(`the kernel’s IPv6 could not be loaded: ${error.message}`)
         })
       },
+      missingFirmware,
       describeCards: async () => {
         await drivers
-        return driverlessCards(await sys.devices.list())
+        const modulesFor = (modalias: string) => sys.modules.match([modalias])
+        return driverlessCards(await sys.devices.list(), modulesFor, missingFirmware)
       },
     },
     { onNotice: report.notice },
@@ -96,4 +99,10 @@ function originOf(source: NetworkUp['source']): string {
       return `as ${routers.map(({ router }) => router).join(', ')} advertises`
     }
   }
+}
+
+/** What the builder looked for and did not find. */
+async function readMissingFirmware(sys: Sys): Promise<MissingFirmware> {
+  const path = '/etc/diskless/missing-firmware'
+  return parseMissingFirmware((await sys.files.readTexts([path])).get(path) ?? '')
 }

@@ -1,6 +1,7 @@
 /** What a race of network cards (race.ts) is about: who may run, what a run is, what a win is worth. */
 
 import type { Link, Mac } from '../sys/index.ts'
+import type { MissingFirmware } from './cards.ts'
 import type { FailedLease } from './join-errors.ts'
 
 export interface RaceRequest {
@@ -20,6 +21,7 @@ export interface RaceRequest {
   readonly totalMs: number
   /** Cards that no driver took, for the error when there is none. */
   readonly describeCards: () => Promise<readonly string[]>
+  readonly missingFirmware?: MissingFirmware | undefined
   readonly onNotice: (text: string) => void
 }
 

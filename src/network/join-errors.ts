@@ -1,7 +1,8 @@
 /** Why the network did not come up, for whoever stands before the machine. */
 
-import type { Device, Link } from '../sys/index.ts'
+import type { Link } from '../sys/index.ts'
 import { BootError } from '../sys/index.ts'
+import { type MissingFirmware, some } from './cards.ts'
 import type { DhcpOutcome } from './dhcp-client.ts'
 import type { Ipv6Outcome } from './ipv6.ts'
 
@@ -15,13 +16,6 @@ export type CardEnd =
   | { readonly kind: 'no-lease'; readonly link: Link; readonly outcome: FailedLease }
   | { readonly kind: 'broken'; readonly link: Link; readonly error: unknown }
 
-/** Network cards (PCI class 02) that no driver took: `0000:00:03.0 (pci:v00008086d0000100E…)`. */
-export function driverlessCards(devices: readonly Device[]): readonly string[] {
-  return devices
-    .filter(({ pciClass, driver }) => pciClass?.startsWith('02') && driver === undefined)
-    .map(({ path, modalias }) => `${path.slice(path.lastIndexOf('/') + 1)} (${modalias ?? 'no modalias'})`)
-}
-
 export function noCardError(driverless: readonly string[], waitedMs: number): BootError {
   const message = `no network card after ${seconds(waitedMs)}`
   if (driverless.length === 0) {
@@ -32,7 +26,9 @@ export function noCardError(driverless: readonly string[], waitedMs: number): Bo
     })
   }
   return new BootError(`${message}; without a driver: ${driverless.join(', ')}`, {
-    advice: ['Build the initrd with the module for this card, and with the firmware that it needs.'],
+    advice: [
+      'Build the initrd with the module for this card (--modules), and with the firmware that it needs (--firmware).',
+    ],
   })
 }
 
@@ -44,7 +40,7 @@ export function noSuchCardError(device: string, links: readonly Link[], waitedMs
 }
 
 /** At least one card was there, and none of them brought the network. */
-export function noNetworkError(ends: readonly CardEnd[]): BootError {
+export function noNetworkError(ends: readonly CardEnd[], missing?: MissingFirmware): BootError {
   const waiting = ends.filter((end) => end.kind === 'no-carrier')
   const [first] = waiting
   if (first && waiting.length === ends.length) {
@@ -57,7 +53,7 @@ export function noNetworkError(ends: readonly CardEnd[]): BootError {
   const broken = sorted.find((end) => end.kind === 'broken')
   return new BootError(sorted.map(sentence).join('; '), {
     ...(broken === undefined ? {} : { cause: broken.error }),
-    advice: [...new Set(sorted.flatMap(adviceFor))],
+    advice: [...new Set(sorted.flatMap((end) => adviceFor(end, missing)))],
   })
 }
 
@@ -87,13 +83,20 @@ function sentence(end: CardEnd): string {
   }
 }
 
-function adviceFor(end: CardEnd): readonly string[] {
+function adviceFor(end: CardEnd, missing: MissingFirmware | undefined): readonly string[] {
   switch (end.kind) {
     case 'no-carrier':
     case 'carrier-lost':
       return CABLE
-    case 'broken':
+    case 'broken': {
+      const lacking = missing?.get(end.link.driver ?? '') ?? []
+      if (lacking.length > 0) {
+        return [
+          `Its driver ${end.link.driver} may ask for firmware that this initrd lacks (${some(lacking)}): build it with --firmware DIR.`,
+        ]
+      }
       return [`Look at what the kernel says about ${end.link.name} and its driver ${end.link.driver ?? ''}.`]
+    }
     case 'no-lease':
       if (end.outcome.kind === 'failed6') return end.outcome.advice
       if (end.outcome.tally.conflicts.length > 0) {

@@ -13,6 +13,7 @@ import {
   settingsOfSource,
   writeResolvConf,
 } from './apply.ts'
+import type { MissingFirmware } from './cards.ts'
 import type { Contestant, Proof, Winner } from './contest.ts'
 import { contestantFor } from './contestants.ts'
 import type { Ipv6Configuration } from './ipv6.ts'
@@ -47,6 +48,8 @@ export interface JoinRequest {
   readonly loadIpv6?: () => Promise<void>
   /** Network cards without a driver, for the error when there is no card: `driverlessCards`. */
   readonly describeCards?: () => Promise<readonly string[]>
+  /** For the error when a card cannot be brought up. */
+  readonly missingFirmware?: MissingFirmware | undefined
 }
 
 /** Milliseconds. */
@@ -265,6 +268,7 @@ function race(
       carrierMs,
       totalMs: cardMs + carrierMs + 2 * dhcpMs,
       describeCards: request.describeCards ?? (async () => []),
+      missingFirmware: request.missingFirmware,
       onNotice,
     },
     contestant,

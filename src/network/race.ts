@@ -384,11 +384,13 @@ class Race<T> {
     }
     const ends = [...this.#cards.values()].map((card) => endOf(card, now, carrierMs))
     const known = ends.filter((end) => end !== undefined)
-    if (cardsAreDue && known.length === ends.length) throw noNetworkError(known)
+    if (cardsAreDue && known.length === ends.length)
+      throw noNetworkError(known, this.#request.missingFirmware)
     if (elapsed < totalMs) return
     // Each run has a deadline of its own: whatever is still going on was begun anew again and again.
     throw noNetworkError(
       [...this.#cards.values()].map(({ link, end }) => end ?? { kind: 'carrier-lost', link }),
+      this.#request.missingFirmware,
     )
   }
 

@@ -19,25 +19,27 @@ const writable: Layers = { below: sysroot, above: sysroot }
 /** Unless `layers` says otherwise, the new root is at /sysroot and can be written. */
 export async function keepNetwork(
   sys: Pick<Sys, 'files'>,
-  { link }: Pick<NetworkUp, 'link'>,
+  { link, beneath }: Pick<NetworkUp, 'link' | 'beneath'>,
   { onNotice }: Pick<RootEvents, 'onNotice'>,
   layers: Layers = writable,
 ): Promise<void> {
   const changed: string[] = []
-  for (const [path, text] of await filesToChange(sys, layers.below, link)) {
+  // With a VLAN or a bond, what it lies on carries the root as well.
+  const links = [link, ...beneath]
+  for (const [path, text] of await filesToChange(sys, layers.below, links)) {
     await writeAbove(sys, layers, path, text)
     changed.push(path)
   }
   if (changed.length > 0)
     onNotice(`${link} carries the root: ${changed.join(', ')} leave it as it is, for this boot`)
-  await tellPrograms(sys, layers.below, link)
+  await tellPrograms(sys, layers.below, links)
 }
 
 /** The new text by the path in the root, for what has no other place to say it than in /etc. */
 async function filesToChange(
   sys: Pick<Sys, 'files'>,
   root: string,
-  link: string,
+  links: readonly string[],
 ): Promise<ReadonlyMap<string, string>> {
   const changed = new Map<string, string>()
   const change = async (path: string, how: (text: string) => string) => {
@@ -47,9 +49,11 @@ async function filesToChange(
     const kept = how(text)
     if (kept !== text) changed.set(file.slice(root.length), kept)
   }
-  for (const path of await interfacesFiles(sys, root)) await change(path, (text) => withoutLink(text, link))
+  for (const path of await interfacesFiles(sys, root)) {
+    await change(path, (text) => links.reduce(withoutLink, text))
+  }
   // dhcpcd.conf(5): at the beginning, as what follows an interface’s line is about that interface only.
-  await change('/etc/dhcpcd.conf', (text) => `denyinterfaces ${link}\n${text}`)
+  await change('/etc/dhcpcd.conf', (text) => `denyinterfaces ${links.join(' ')}\n${text}`)
   // halt(8) of sysvinit, which else takes every card down before it is done with the files of the root.
   await change('/etc/default/halt', (text) => `${text.replace(/^NETDOWN=/gm, '#$&')}\nNETDOWN=no\n`)
   return changed
@@ -82,7 +86,7 @@ async function writeAbove(
 }
 
 /** Those that read /run too, which is moved to the new system: nothing of the root is changed for them. */
-async function tellPrograms(sys: Pick<Sys, 'files'>, root: string, link: string): Promise<void> {
+async function tellPrograms(sys: Pick<Sys, 'files'>, root: string, links: readonly string[]): Promise<void> {
   const has = async (...paths: readonly string[]) => {
     for (const path of paths) if ((await sys.files.resolveIn(root, path)) !== undefined) return true
     return false
@@ -103,15 +107,23 @@ async function tellPrograms(sys: Pick<Sys, 'files'>, root: string, link: string)
       '[Network]',
       'KeepConfiguration=yes',
     ]
-    await tell('/run/systemd/network', '00-diskless.network', ['[Match]', `Name=${link}`, '', ...network])
+    await tell('/run/systemd/network', '00-diskless.network', [
+      '[Match]',
+      `Name=${links.join(' ')}`,
+      '',
+      ...network,
+    ])
   }
   if (await has(...libraries.map((each) => `${each}/systemd-udevd`))) {
     // systemd.link(5): neither a new name nor another one beside it, by which ifupdown would find the card.
-    const name = ['[Match]', `OriginalName=${link}`, '', '[Link]', 'NamePolicy=']
+    const name = ['[Match]', `OriginalName=${links.join(' ')}`, '', '[Link]', 'NamePolicy=']
     await tell('/run/systemd/network', '00-diskless.link', name)
   }
   if (await has('/usr/sbin/NetworkManager', '/usr/bin/NetworkManager')) {
-    const keyfile = ['[keyfile]', `unmanaged-devices+=interface-name:${link}`]
+    const keyfile = [
+      '[keyfile]',
+      `unmanaged-devices+=${links.map((link) => `interface-name:${link}`).join(';')}`,
+    ]
     await tell('/run/NetworkManager/conf.d', '99-diskless.conf', keyfile)
   }
 }

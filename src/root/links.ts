@@ -25,7 +25,7 @@ const made: ReadonlyMap<string, number> = new Map([
 export async function linkRoot(
   sys: Sys,
   from: string,
-  network: Pick<NetworkUp, 'link'>,
+  network: Pick<NetworkUp, 'link' | 'beneath'>,
   events: RootEvents,
 ): Promise<void> {
   const { signal, onProgress } = events
@@ -73,7 +73,7 @@ export async function linkRoot(
 async function showExport(
   sys: Sys,
   from: string,
-  network: Pick<NetworkUp, 'link'>,
+  network: Pick<NetworkUp, 'link' | 'beneath'>,
   events: RootEvents,
 ): Promise<void> {
   await sys.files.makeDirectory(upperMount)

@@ -46,6 +46,29 @@ describe('choosing modules', () => {
     expect(chosen(kernelFiles(), 'ethernet')).not.toContain('unrelated')
   })
 
+  it('takes cards of every bus for ethernet, with VLANs and bonds', () => {
+    const files = kernelFiles()
+    const add = (path: string, name: string, alias: string) => {
+      files[`lib/modules/${version}/kernel/${path}`] = kernelModule([`name=${name}`, `alias=${alias}`])
+    }
+    add('drivers/net/hyperv/hv_netvsc.ko', 'hv_netvsc', 'vmbus:635161f83edfc546913ff2d2f965ed0e')
+    add('drivers/net/xen-netfront.ko', 'xen_netfront', 'xen:vif')
+    add('drivers/net/virtio_net.ko', 'virtio_net', 'virtio:d00000001v*')
+    add('drivers/net/ethernet/broadcom/genet/genet.ko', 'genet', 'of:N*T*Cbrcm,bcm2711-genet-v5')
+    add('drivers/net/ethernet/acme/acme-acpi.ko', 'acme_acpi', 'acpi*:ACME0001:*')
+    add('drivers/net/ethernet/smsc/smsc911x.ko', 'smsc911x', 'platform:smsc911x')
+    add('drivers/net/usb/r8152.ko', 'r8152', 'usb:v0BDAp8153d*dc*dsc*dp*icFFiscFFip00in*')
+    add('net/8021q/8021q.ko', '8021q', 'rtnl-link-vlan')
+    add('drivers/net/bonding/bonding.ko', 'bonding', 'rtnl-link-bond')
+    const wired = ['8021q', 'acme_acpi', 'acme_net', 'bonding', 'genet', 'hv_netvsc', 'smsc911x']
+    expect(chosen(files, 'ethernet')).toEqual(
+      expect.arrayContaining([...wired, 'virtio_net', 'xen_netfront']),
+    )
+    expect(chosen(files, 'ethernet')).not.toContain('r8152')
+    expect(chosen(files, 'usb-ethernet')).toContain('r8152')
+    expect(chosen(files, 'vlan-bond')).toEqual(expect.arrayContaining(['8021q', 'bonding']))
+  })
+
   it('names the nearest module or group for a typo', () => {
     const advice = (request: string) => {
       try {

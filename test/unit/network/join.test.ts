@@ -2,8 +2,8 @@
 
 import { describe, expect, test } from 'vitest'
 import { parseIpParameter } from '../../../src/boot/ip-parameter.ts'
+import { driverlessCards } from '../../../src/network/cards.ts'
 import { type JoinRequest, joinNetwork, type NetworkUp } from '../../../src/network/join.ts'
-import { driverlessCards } from '../../../src/network/join-errors.ts'
 import { BootError } from '../../../src/sys/index.ts'
 import { dhcpServer, fakeMachine, type LinkScript, type MachineOptions } from '../../support/machine/index.ts'
 
@@ -288,7 +288,8 @@ describe('it did not come up', () => {
       { path: 'devices/pci0000:00/0000:00:04.0', subsystem: 'pci', pciClass: '010000' },
     ]
     const f = fixture([], { devices })
-    const describeCards = async () => driverlessCards(await f.machine.devices.list())
+    const describeCards = async () =>
+      driverlessCards(await f.machine.devices.list(), (each) => f.machine.modules.match([each]), new Map())
     const error = await f.failure('dhcp', { describeCards })
     expect(error.message).toBe(
       'no network card after 15 s; without a driver: 0000:00:03.0 (pci:v00008086d0000100E)',

@@ -12,12 +12,13 @@ async function rootOf(
   writable: NfsRootPlan['writable'],
   files: NonNullable<Media['files']>,
   options: MachineOptions = {},
+  beneath: readonly string[] = [],
 ) {
   const media: Media = { type: 'nfs', readOnly: true, files: { '/etc/hostname': 'client\n', ...files } }
   const machine = fakeMachine({ media: { '10.0.2.2:/root': media }, ...options })
   const plan: NfsRootPlan = { kind: 'nfs', share: 'lease', writable, options: [] }
   const events = rootEvents()
-  await machine.run(mountNfsRoot(machine, plan, networkUp({ rootPath: '/root' }), events))
+  await machine.run(mountNfsRoot(machine, plan, { ...networkUp({ rootPath: '/root' }), beneath }, events))
   const read = async (path: string) => {
     const place = await machine.files.resolveIn('/sysroot', path)
     return place === undefined ? undefined : machine.files.readText(place)
@@ -78,6 +79,24 @@ it('in links without overlayfs, the person is told instead, and nothing else is 
   const { notices, read } = await rootOf('links', files, { fileSystems: ['tmpfs', 'nfs'] })
   expect(await read('/etc/network/interfaces')).toBe(ifupdown)
   expect(notices).toEqual([expect.stringMatching(/nothing of it may touch eth0$/)])
+})
+
+it('what a VLAN or a bond lies on carries the root as well (netboot.xyz#1747)', async () => {
+  const files = {
+    '/etc/network/interfaces': 'auto eth0 eth1 eth2\niface eth1 inet dhcp\n',
+    '/etc/dhcpcd.conf': '',
+    '/usr/lib/systemd/systemd-networkd': 'x',
+    '/usr/sbin/NetworkManager': 'x',
+  }
+  const { machine, read } = await rootOf('overlay', files, {}, ['bond0', 'eth1', 'eth2'])
+  expect(await read('/etc/network/interfaces')).toBe('# auto eth0 eth1 eth2\niface eth1 inet manual\n')
+  expect(await read('/etc/dhcpcd.conf')).toBe('denyinterfaces eth0 bond0 eth1 eth2\n')
+  expect(await machine.files.readText('/run/systemd/network/00-diskless.network')).toContain(
+    '[Match]\nName=eth0 bond0 eth1 eth2\n',
+  )
+  expect(await machine.files.readText('/run/NetworkManager/conf.d/99-diskless.conf')).toContain(
+    'unmanaged-devices+=interface-name:eth0;interface-name:bond0;interface-name:eth1;interface-name:eth2\n',
+  )
 })
 
 describe('interfaces(5) without a link', () => {
