@@ -4,7 +4,7 @@
 //! file system of its own, and never across a mount.
 
 use crate::protocol::{Action, Handoff, Refused};
-use crate::{ending, shell, signals, terminal, tree};
+use crate::{ending, keeper, shell, signals, terminal, tree};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use rustix::process::{Pid, Signal};
 use std::ffi::CString;
@@ -67,9 +67,15 @@ pub fn perform(handoff: &Handoff, action: Action) -> String {
     kill_leftovers(&handoff.root);
     // Read now: the configuration is emptied with the rest.
     let open_shell = matches!(shell::configured(), Ok(shell::Kind::Open));
+    let keeper = handoff.keeper.as_deref().and_then(keeper::start);
     let old_root = match move_root(&handoff.root) {
         Ok(old_root) => old_root,
-        Err(error) => return format!("{}: the root cannot be moved: {error}", handoff.root),
+        Err(error) => {
+            if let Some(keeper) = keeper {
+                keeper::stop(keeper);
+            }
+            return format!("{}: the root cannot be moved: {error}", handoff.root);
+        }
     };
     if let Err(error) = tree::empty(old_root.as_fd(), tree::Mounts::Keep) {
         // It costs memory and nothing else.

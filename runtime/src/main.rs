@@ -16,6 +16,7 @@ mod error;
 mod failure;
 mod files;
 mod handoff;
+mod keeper;
 mod keymap;
 mod kmsg;
 mod link;

@@ -32,6 +32,9 @@ pub struct Handoff {
     pub init: String,
     pub arguments: Vec<String>,
     pub console: String,
+    /// The lease keeper's plan, JSON; none where there is no lease to keep.
+    #[serde(default)]
+    pub keeper: Option<String>,
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Debug)]

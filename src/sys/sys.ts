@@ -345,6 +345,8 @@ export interface Handoff {
   readonly arguments: readonly string[]
   /** `/dev/console`, inside the new root, unless told. */
   readonly console: string
+  /** A `KeeperPlan` (src/network/keeper.ts) as JSON: PID 1 starts the lease keeper with it, which stays. */
+  readonly keeper?: string
 }
 
 /** A command typed in the emergency shell, waiting for its answer. */

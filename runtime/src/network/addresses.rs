@@ -13,27 +13,27 @@ const PROTOCOL_ADVERTISED: u8 = 9;
 /// Set by whoever is not the kernel; `ip` writes the same.
 const PROTOCOL_BOOT: u8 = libc::RTPROT_BOOT;
 
-#[derive(Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Address {
-    address: IpAddr,
-    prefix_length: u8,
-    broadcast: Option<IpAddr>,
+    pub address: IpAddr,
+    pub prefix_length: u8,
+    pub broadcast: Option<IpAddr>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Route {
-    destination: Destination,
-    gateway: Option<IpAddr>,
-    metric: Option<u32>,
+    pub destination: Destination,
+    pub gateway: Option<IpAddr>,
+    pub metric: Option<u32>,
     #[serde(default)]
-    onlink: bool,
+    pub onlink: bool,
 }
 
 /// `10.0.0.0/8`. Bits beyond the prefix are dropped, which the kernel would refuse and DHCP servers do send.
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(try_from = "String")]
-struct Destination(IpAddr, u8);
+pub struct Destination(pub IpAddr, pub u8);
 
 impl TryFrom<String> for Destination {
     type Error = String;
@@ -91,8 +91,41 @@ pub fn add(name: &str, wanted: &Address) -> Result<(), Refusal> {
     Routing::open()?.request(message)
 }
 
+/// With it go the routes that came by it. An address that is not there is no error.
+#[allow(dead_code, reason = "the lease keeper’s, which is built from this file too")]
+pub fn remove(name: &str, address: &Address) -> Result<(), Refusal> {
+    let header = address_header(family(address.address), address.prefix_length, link(name)?.index);
+    let message = Message::new(libc::RTM_DELADDR, libc::NLM_F_ACK, &header)
+        .attribute(libc::IFA_LOCAL, &octets(address.address));
+    gone(Routing::open()?.request(message))
+}
+
+/// Whether the link has this address, with whatever prefix.
+#[allow(dead_code, reason = "the lease keeper’s, which is built from this file too")]
+pub fn has(index: u32, address: IpAddr) -> Result<bool, Refusal> {
+    let header = address_header(family(address), 0, 0);
+    let all = Routing::open()?.dump(|| Message::new(libc::RTM_GETADDR, libc::NLM_F_DUMP, &header))?;
+    Ok(all.iter().any(|(_, payload)| {
+        let here = netlink::read_u32(payload, 4) == Some(index);
+        let attributes = payload.get(8..).unwrap_or_default();
+        here && netlink::attributes(attributes)
+            .any(|(kind, value)| kind == libc::IFA_LOCAL && value == octets(address))
+    }))
+}
+
 /// Replaces a route of the same destination and metric.
 pub fn add_route(name: &str, route: &Route) -> Result<(), Refusal> {
+    let flags = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_REPLACE;
+    Routing::open()?.request(route_message(libc::RTM_NEWROUTE, flags, name, route)?)
+}
+
+/// A route that is not there is no error.
+#[allow(dead_code, reason = "the lease keeper’s, which is built from this file too")]
+pub fn remove_route(name: &str, route: &Route) -> Result<(), Refusal> {
+    gone(Routing::open()?.request(route_message(libc::RTM_DELROUTE, libc::NLM_F_ACK, name, route)?))
+}
+
+fn route_message(kind: u16, flags: i32, name: &str, route: &Route) -> Result<Message, Refusal> {
     let Destination(destination, length) = route.destination;
     let scope = if route.gateway.is_none() && destination.is_ipv4() {
         libc::RT_SCOPE_LINK
@@ -116,9 +149,8 @@ pub fn add_route(name: &str, route: &Route) -> Result<(), Refusal> {
     if route.onlink {
         header[8..].copy_from_slice(&ONLINK.to_ne_bytes());
     }
-    let flags = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_REPLACE;
-    let mut message = Message::new(libc::RTM_NEWROUTE, flags, &header)
-        .attribute(libc::RTA_OIF, &link(name)?.index.to_ne_bytes());
+    let mut message =
+        Message::new(kind, flags, &header).attribute(libc::RTA_OIF, &link(name)?.index.to_ne_bytes());
     if length > 0 {
         message = message.attribute(libc::RTA_DST, &octets(destination));
     }
@@ -134,7 +166,7 @@ pub fn add_route(name: &str, route: &Route) -> Result<(), Refusal> {
     if let Some(metric) = route.metric {
         message = message.attribute(libc::RTA_PRIORITY, &metric.to_ne_bytes());
     }
-    Routing::open()?.request(message)
+    Ok(message)
 }
 
 /// Removes every address and every route that is not the kernel's own. The link-local IPv6 address stays: the

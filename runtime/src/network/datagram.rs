@@ -1,10 +1,10 @@
 //! Datagrams of IPv6 on one link, whose messages TypeScript reads and writes: router discovery (ICMPv6, RFC 4861) and
 //! DHCPv6 (UDP, RFC 8415).
 
-use super::dhcp::next_before;
 use super::links::Link;
 use super::netlink::Refusal;
 use super::packet::{bpf, set_option};
+use super::receive::next_before;
 use crate::wait::Waiter;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, ipproto};

@@ -4,12 +4,12 @@ use super::dhcp_message::{self, DhcpMessage, Direction};
 use super::links::Link;
 use super::netlink::Refusal;
 use super::packet::{self, BROADCAST, Endpoint, MacBytes, PacketSocket};
-use crate::wait::{Waiter, Woken};
 use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::fd::AsFd;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 const CLIENT: u16 = 68;
 const SERVER: u16 = 67;
@@ -17,7 +17,7 @@ const SERVER: u16 = 67;
 pub struct DhcpSocket {
     pub link: String,
     mac: MacBytes,
-    packets: PacketSocket,
+    pub packets: PacketSocket,
     /// Opened by the first message from an address of our own. Its answers are read from `packets` like all others;
     /// while it is open the kernel does not tell the server that nobody listens.
     unicast: Mutex<Option<(Ipv4Addr, UdpSocket)>>,
@@ -55,59 +55,35 @@ impl DhcpSocket {
         let failed = |error: std::io::Error| Refusal::from(Errno::from_io_error(&error).unwrap_or(Errno::IO));
         let mut unicast = self.unicast.lock().expect("no panic inside");
         if unicast.as_ref().is_none_or(|(bound, _)| *bound != from) {
-            // The old one first: the port may be bound once.
-            *unicast = None;
-            let socket = UdpSocket::bind(SocketAddrV4::new(from, CLIENT)).map_err(failed)?;
+            let flags = SocketFlags::CLOEXEC;
+            let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::DGRAM, flags, None)?;
+            // The new system's own client, which takes over, binds the same port.
+            packet::set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, &1i32)?;
             let mut name = [0u8; libc::IFNAMSIZ];
             let length = self.link.len().min(name.len() - 1);
             name[..length].copy_from_slice(&self.link.as_bytes()[..length]);
             packet::set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_BINDTODEVICE, &name)?;
-            *unicast = Some((from, socket));
+            rustix::net::bind(&socket, &SocketAddrV4::new(from, CLIENT))?;
+            *unicast = Some((from, socket.into()));
         }
         let Some((_, socket)) = unicast.as_ref() else { return Err(Errno::IO.into()) };
         socket.send_to(payload, SocketAddrV4::new(to, SERVER)).map_err(failed)?;
         Ok(())
     }
 
-    /// The next reply to our hardware address; None at the deadline, when the call is given up, and after the
-    /// socket was closed.
-    pub fn receive(&self, deadline: Option<f64>, waiter: &Waiter) -> Result<Option<DhcpMessage>, Refusal> {
-        let mut buffer = vec![0; packet::FRAME];
-        next_before(&self.packets, &self.closed, deadline, waiter, || {
-            Ok(self.packets.receive(&mut buffer)?.and_then(|frame| self.reply(frame)))
-        })
+    /// Frees the port for others, until the next message to one server alone.
+    #[allow(dead_code, reason = "the lease keeper’s, which is built from this file too")]
+    pub fn rest(&self) {
+        *self.unicast.lock().expect("no panic inside") = None;
+    }
+
+    /// What has come: a reply to our hardware address, or None when it was anything else.
+    pub fn take(&self, buffer: &mut [u8]) -> Result<Option<DhcpMessage>, Refusal> {
+        Ok(self.packets.receive(buffer)?.and_then(|frame| self.reply(frame)))
     }
 
     fn reply(&self, frame: &[u8]) -> Option<DhcpMessage> {
         let message = dhcp_message::decode(packet::udp_payload(frame, CLIENT)?)?;
         (message.op == Direction::Reply && message.chaddr.0 == self.mac).then_some(message)
     }
-}
-
-/// Calls `take` whenever there is something to read until it finds what was waited for. None at the deadline, when the
-/// call is given up, and after the socket was closed.
-pub fn next_before<T>(
-    socket: &impl AsFd,
-    closed: &AtomicBool,
-    deadline: Option<f64>,
-    waiter: &Waiter,
-    mut take: impl FnMut() -> Result<Option<T>, Refusal>,
-) -> Result<Option<T>, Refusal> {
-    /// How soon a receiver sees that its socket was closed, in milliseconds.
-    const LOOK: f64 = 250.0;
-    while !closed.load(Ordering::Relaxed) {
-        let look = crate::clock::now() + LOOK;
-        let last = deadline.is_some_and(|deadline| deadline <= look);
-        match waiter.socket(socket, Some(deadline.filter(|_| last).unwrap_or(look)))? {
-            Woken::Cancelled => break,
-            Woken::Deadline if last => break,
-            Woken::Deadline => {}
-            Woken::Ready => {
-                if let Some(found) = take()? {
-                    return Ok(Some(found));
-                }
-            }
-        }
-    }
-    Ok(None)
 }

@@ -13,9 +13,11 @@ mod dhcp_options;
 mod dhcp_tests;
 #[cfg(test)]
 mod ipv6_tests;
+mod link_watch;
 mod links;
 pub mod netlink;
 mod packet;
+mod receive;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -207,7 +209,7 @@ fn failed<E: Into<std::io::Error>>(operation: &'static str, subject: &str) -> im
 fn watch_links(_: Nothing, call: Call) {
     const NAME: &str = "network.watchLinks";
     // Subscribed before this returns, so a change that the caller makes next is seen.
-    let opened = links::Watch::open();
+    let opened = link_watch::Watch::open();
     on_thread("watch-links", call, move |cancel, emit| {
         let mut watch = opened.map_err(told(NAME, "links"))?;
         let waiter = Waiter::new(cancel).map_err(failed(NAME, "links"))?;
