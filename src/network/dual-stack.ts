@@ -2,8 +2,8 @@
  * `ip=dhcp` on a network that may have no IPv4: DHCP goes first, and IPv6 is used where it stays silent.
  *
  * Both by decision: with a lease, the kernel makes itself IPv6 addresses all the same where a router advertises, so that
- * names with AAAA records can be reached, and nothing waits for that. Without a lease for half a minute, routers are asked,
- * and whichever is there first is taken. Not sooner: after a power cut a router is often up before the DHCP server, and
+ * names with AAAA records can be reached, and nothing waits for that. Without a lease for forty seconds, routers are
+ * asked, and whichever is there first is taken. Not sooner: after a power cut a router is often up before the DHCP server, and
  * a machine with IPv6 alone reaches no server of 10.0.0.0/8. Who has no IPv4 says `ip=auto6`, and waits for nothing.
  */
 
@@ -14,8 +14,8 @@ import { acquireLease, type DhcpEvents, type DhcpOutcome } from './dhcp-client.t
 import { releaseLease6 } from './dhcp6-client.ts'
 import { configureIpv6, type Ipv6Config, type Ipv6Outcome } from './ipv6.ts'
 
-/** Or half the time that DHCP has, if that is less. */
-const ALONE_MS = 30_000
+/** The sixth discover, after 31 s, has been answered by then. Or half the time that DHCP has, if that is less. */
+const ALONE_MS = 40_000
 
 type Either = DhcpOutcome | Extract<Ipv6Outcome, { kind: 'configured' }>
 

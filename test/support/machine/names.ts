@@ -30,11 +30,13 @@ export class Names {
   }
 
   lookup(name: string): Lookup {
-    if (/^\d+\.\d+\.\d+\.\d+$/.test(name) || name.includes(':')) return { kind: 'address', address: name }
+    if (/^\d+\.\d+\.\d+\.\d+$/.test(name)) return { kind: 'address', address: name }
+    // In a URL it is in brackets.
+    if (name.includes(':')) return { kind: 'address', address: name.replace(/^\[(.*)\]$/, '$1') }
     const network = this.#network
     if (network !== undefined) {
       const lines = (this.#files.text('/etc/resolv.conf') ?? '').match(/^nameserver\s+\S+/gm) ?? []
-      const servers = lines.map((line) => line.split(/\s+/)[1] ?? '')
+      const servers = lines.map((line) => (line.split(/\s+/)[1] ?? '').replace(/%.*$/, ''))
       if (!servers.some((server) => network.reaches(server))) {
         return { kind: 'unanswered', asked: servers.some((server) => network.routed(server)) }
       }
