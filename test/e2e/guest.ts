@@ -19,6 +19,7 @@ export interface GuestOptions {
   readonly initrd?: string
   /** Besides console=ttyS0 and that an idle shell waits for the test. */
   readonly append?: readonly string[]
+  readonly clock?: string
 }
 
 /** Boots the kernel directly: the firmware's part is the demo's to prove. */
@@ -28,6 +29,7 @@ export function bootGuest({
   disks = [],
   memoryMb = 512,
   initrd,
+  clock,
 }: GuestOptions): Promise<Machine> {
   return Machine.start({
     start: {
@@ -39,6 +41,7 @@ export function bootGuest({
     memoryMb,
     cards,
     disks,
+    ...(clock === undefined ? {} : { clock }),
   })
 }
 

@@ -25,7 +25,7 @@ import { join } from 'node:path'
 import { type DhcpOptions, dnsmasqConfiguration } from './dnsmasq.ts'
 import { type Export, ganeshaConfiguration, ganeshaScript, type NfsOptions } from './ganesha.ts'
 import { Namespace } from './namespace.ts'
-import { nginxConfiguration, nginxScript } from './nginx.ts'
+import { nginxConfiguration, nginxScript, type SecureOptions } from './nginx.ts'
 import { labIsPossible } from './possible.ts'
 import { Service } from './service.ts'
 
@@ -40,6 +40,8 @@ const address = `${network}.1`
 export interface LabOptions {
   /** A directory that nginx serves at http://10.77.0.1/. */
   readonly http?: string
+  /** The same directory over TLS, only for whom this authority signed. PEM files. */
+  readonly https?: SecureOptions
   /** None: no NFS server. */
   readonly exports?: readonly Export[]
   /** What the NFS server speaks; false leaves it out in spite of `exports`. */
@@ -134,7 +136,7 @@ export class Lab {
     return service
   }
 
-  #furnish({ dhcp = {}, dns, exports = [], http, nfs = true, tftp }: LabOptions): void {
+  #furnish({ dhcp = {}, dns, exports = [], http, https, nfs = true, tftp }: LabOptions): void {
     const { directory } = this.#namespace
     if (dhcp !== false || dns !== undefined || tftp !== undefined) {
       const options = { address, network, directory, dhcp, dns, tftp: tftp && realpathSync(tftp) }
@@ -144,7 +146,7 @@ export class Lab {
       this.#add('dhcp', script, dhcp === false ? /started, version/ : /DHCP, IP range/)
     }
     if (http !== undefined) {
-      const text = nginxConfiguration(address, realpathSync(http), directory)
+      const text = nginxConfiguration(address, realpathSync(http), directory, https)
       this.#add('http', nginxScript(this.#write('nginx.conf', text)), /OS: Linux/)
     }
     if (nfs !== false && exports.length > 0) this.#furnishNfs(nfs === true ? {} : nfs, exports)

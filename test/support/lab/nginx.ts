@@ -1,6 +1,19 @@
 /** nginx's configuration: the files of one directory, each request on standard error. */
 
-export function nginxConfiguration(address: string, root: string, directory: string): string {
+/** PEM files. */
+export interface SecureOptions {
+  readonly certificate: string
+  readonly key: string
+  /** Whose certificates clients must have. */
+  readonly clients: string
+}
+
+export function nginxConfiguration(
+  address: string,
+  root: string,
+  directory: string,
+  https: SecureOptions | undefined,
+): string {
   const kinds = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
   return `daemon off;
 # One process: no worker outlives it.
@@ -15,8 +28,17 @@ http {
   sendfile on;
   ${kinds.map((kind) => `${kind}_temp_path ${directory}/nginx-${kind};`).join('\n  ')}
   server { listen ${address}:80; root "${root}"; }
+  ${https === undefined ? '' : secureServer(address, root, https)}
 }
 `
+}
+
+function secureServer(address: string, root: string, { certificate, key, clients }: SecureOptions): string {
+  return `server {
+    listen ${address}:443 ssl; root "${root}";
+    ssl_certificate "${certificate}"; ssl_certificate_key "${key}";
+    ssl_client_certificate "${clients}"; ssl_verify_client on;
+  }`
 }
 
 /** Through cat: nginx opens /dev/stderr by name, and cannot where that is a socket, as Node's pipes are. */

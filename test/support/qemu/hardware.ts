@@ -62,13 +62,15 @@ export interface Hardware {
   readonly terminal?: boolean
   /** A file that is the machine's memory, so that what it touched can be seen. */
   readonly memoryFile?: string
+  /** What the battery-backed clock says at power-on: `2001-01-01T00:00:00`. The true time unless told. */
+  readonly clock?: string
   /** A VGA card, and with it virtual terminals and a keyboard that somebody has (`press`). */
   readonly screen?: boolean
 }
 
 /** The program and its arguments. `directory` holds the sockets `qmp` and `events`, which QEMU connects to. */
 export async function qemuCommand(hardware: Hardware, directory: string): Promise<string[]> {
-  const { cards, disks = [], memoryFile, memoryMb, screen = false, start, terminal = false } = hardware
+  const { cards, clock, disks = [], memoryFile, memoryMb, screen = false, start, terminal = false } = hardware
   const labs = new Set(cards.flatMap((card) => (card.kind === 'tap' ? [card.lab] : [])))
   if (labs.size > 1) throw new Error('a guest can be in one lab only')
   const inside = [...labs].flatMap((lab) => ['ip', 'netns', 'exec', lab.namespace])
@@ -82,6 +84,7 @@ export async function qemuCommand(hardware: Hardware, directory: string): Promis
     ...(memoryFile === undefined ? [] : memoryArguments(memoryFile, memoryMb)),
     ...['-display', 'none', '-vga', screen ? 'std' : 'none', '-no-user-config'],
     // Stopped until `cont`, so that a cable can be pulled before the firmware looks; a reboot ends QEMU.
+    ...(clock === undefined ? [] : ['-rtc', `base=${clock}`]),
     ...['-S', '-no-reboot', '-parallel', 'none'],
     ...['-chardev', `stdio,id=console,${terminal ? 'mux=on,' : ''}signal=off`],
     ...['-serial', 'chardev:console', '-monitor', terminal ? 'chardev:console' : 'none'],
