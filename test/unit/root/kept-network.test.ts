@@ -89,7 +89,7 @@ it('what a VLAN or a bond lies on carries the root as well (netboot.xyz#1747)', 
     '/usr/sbin/NetworkManager': 'x',
   }
   const { machine, read } = await rootOf('overlay', files, {}, ['bond0', 'eth1', 'eth2'])
-  expect(await read('/etc/network/interfaces')).toBe('# auto eth0 eth1 eth2\niface eth1 inet manual\n')
+  expect(await read('/etc/network/interfaces')).toBe('# auto eth2\niface eth1 inet manual\n')
   expect(await read('/etc/dhcpcd.conf')).toBe('denyinterfaces eth0 bond0 eth1 eth2\n')
   expect(await machine.files.readText('/run/systemd/network/00-diskless.network')).toContain(
     '[Match]\nName=eth0 bond0 eth1 eth2\n',
