@@ -124,7 +124,7 @@ export function prepareBoot(bare: Sys, story: Story, screen: Screen) {
       'packages',
       [overlay, indexes, online],
       (report, [overlay, repositories, online]) =>
-        installPackages(sys, plan, { overlay, repositories, nextServer: online?.server, fetch }, report),
+        installPackages(sys, plan, { overlay, repositories, online, fetch }, report),
     )
 
     await Promise.all([bringModules(plan, cache, [root, media, online], packages), time])

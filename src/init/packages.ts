@@ -10,6 +10,7 @@ import { makeWorld, type World, worldWords } from '../apk/world.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
 import { honourFstab, type Moved } from '../media/fstab.ts'
 import type { Fetch } from '../network/fetch.ts'
+import type { NetworkUp } from '../network/join.ts'
 import type { Overlay } from '../overlay/apkovl.ts'
 import { addConsoleLogins } from '../root/consoles.ts'
 import { directoryIn } from '../root/in-root.ts'
@@ -24,15 +25,15 @@ import { fetchOptions, type Report } from './story.ts'
 interface Ingredients {
   readonly overlay: Overlay | undefined
   readonly repositories: Repositories
-  /** For an NFS share of fstab that names no server. */
-  readonly nextServer: string | undefined
+  /** The network as it came up: for etc/network/interfaces, and for an NFS share of fstab that names no server. */
+  readonly online: NetworkUp | undefined
   readonly fetch: Fetch
 }
 
 export async function installPackages(
   sys: Sys,
   plan: RamBootPlan,
-  { overlay, repositories: { indexes, cache, media, lines }, nextServer, fetch }: Ingredients,
+  { overlay, repositories: { indexes, cache, media, lines }, online, fetch }: Ingredients,
   report: Report,
 ): Promise<void> {
   const { packages: wanted } = await prepareRamRoot(sys, plan.root, overlay !== undefined)
@@ -70,10 +71,11 @@ export async function installPackages(
   await keepIndexes(sys, indexes, cache)
   tellTroubles(installed, report)
   const { notice: onNotice, warn: onWarning, signal } = report
-  const moved = await honourFstab(sys, sysroot, media, nextServer, { onNotice, onWarning, signal })
+  const moved = await honourFstab(sys, sysroot, media, online?.server, { onNotice, onWarning, signal })
   await settleRoot(
     sys,
     lines.map((line) => placeOf(line, moved)),
+    online,
   )
   await addConsoleLogins(sys, plan, overlay !== undefined)
   report.detail(`${count(installed.packages, 'package')}, ${size(installed.bytes)}`)

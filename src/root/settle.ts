@@ -1,10 +1,16 @@
 /** After the packages: the last files of the new root, each only where it has none of its own. */
+import { formatInterfaces } from '../network/interfaces-file.ts'
+import type { NetworkUp } from '../network/join.ts'
 import type { Sys } from '../sys/index.ts'
 import { directoryIn, writeIn } from './in-root.ts'
 import { sysroot } from './ram.ts'
 
-/** Alpine's init writes these two when neither the overlay nor a package has them. */
-export async function settleRoot(sys: Sys, repositories: readonly string[]): Promise<void> {
+/** Alpine's init writes the first two when neither the overlay nor a package has them. */
+export async function settleRoot(
+  sys: Sys,
+  repositories: readonly string[],
+  online: NetworkUp | undefined,
+): Promise<void> {
   if (
     (await sys.files.resolveIn(sysroot, '/etc/apk/repositories')) === undefined &&
     repositories.length > 0
@@ -14,6 +20,10 @@ export async function settleRoot(sys: Sys, repositories: readonly string[]): Pro
   const resolver = (await sys.files.readTexts(['/etc/resolv.conf'])).get('/etc/resolv.conf')
   if (resolver !== undefined && (await sys.files.resolveIn(sysroot, '/etc/resolv.conf')) === undefined) {
     await writeIn(sys, sysroot, 'etc/resolv.conf', resolver)
+  }
+  const interfaces = '/etc/network/interfaces'
+  if (online !== undefined && (await sys.files.resolveIn(sysroot, interfaces)) === undefined) {
+    await writeIn(sys, sysroot, interfaces.slice(1), formatInterfaces(online))
   }
 }
 
