@@ -13,7 +13,17 @@ export interface DhcpOptions {
   readonly options?: Readonly<Record<string, string>>
 }
 
+/** What its router advertises (`mode` of dhcp-range in dnsmasq(8)), with the lab itself as DNS server. */
+export interface Ipv6Options {
+  /** `slaac`: a prefix and nothing else. `stateless`: the rest by DHCPv6. `both`: besides, addresses by DHCPv6. */
+  readonly mode: 'slaac' | 'stateless' | 'both'
+  /** By `option6:NAME` or `option6:NUMBER`. */
+  readonly options?: Readonly<Record<string, string>>
+}
+
 export interface DnsmasqOptions {
+  /** The lab's own, and what is advertised. */
+  readonly ipv6: (Ipv6Options & { readonly address: string; readonly prefix: string }) | undefined
   readonly address: string
   /** The network's first three numbers. */
   readonly network: string
@@ -26,7 +36,7 @@ export interface DnsmasqOptions {
 }
 
 export function dnsmasqConfiguration(options: DnsmasqOptions): string {
-  const { address, dhcp, directory, dns, network, tftp } = options
+  const { address, dhcp, directory, dns, ipv6, network, tftp } = options
   const lines = [
     `interface=${bridge}`,
     'bind-interfaces',
@@ -39,11 +49,27 @@ export function dnsmasqConfiguration(options: DnsmasqOptions): string {
     ...Object.entries(dns ?? {}).map(([name, to]) => `address=/${name}/${to}`),
     ...(tftp === undefined ? [] : ['enable-tftp', `tftp-root=${tftp}`]),
   ]
-  if (dhcp !== false) lines.push(...dhcpLines(dhcp, address, network, directory))
+  if (dhcp !== false) lines.push(...dhcpLines(dhcp, address, network))
+  if (ipv6 !== undefined) lines.push(...ipv6Lines(ipv6))
+  if (dhcp !== false || ipv6 !== undefined) lines.push(`dhcp-leasefile=${directory}/leases`, 'log-dhcp')
   return `${lines.join('\n')}\n`
 }
 
-function dhcpLines(dhcp: DhcpOptions, address: string, network: string, directory: string): string[] {
+function ipv6Lines({ mode, options = {}, address, prefix }: NonNullable<DnsmasqOptions['ipv6']>): string[] {
+  const ranges = {
+    slaac: `${prefix},ra-only`,
+    stateless: `${prefix},ra-stateless`,
+    both: `${prefix}100,${prefix}1ff,slaac,64,1h`,
+  }
+  return [
+    'enable-ra',
+    `dhcp-range=${ranges[mode]}`,
+    `dhcp-option=option6:dns-server,[${address}]`,
+    ...Object.entries(options).map(([name, value]) => `dhcp-option=${name},${value}`),
+  ]
+}
+
+function dhcpLines(dhcp: DhcpOptions, address: string, network: string): string[] {
   const { bootFile = '', nextServer, options = {}, rootPath } = dhcp
   const boot = nextServer === undefined ? bootFile : `${bootFile},,${nextServer}`
   return [
@@ -56,7 +82,5 @@ function dhcpLines(dhcp: DhcpOptions, address: string, network: string, director
     // The header's fields stay what they are: some clients read no options there.
     'dhcp-no-override',
     'no-ping',
-    `dhcp-leasefile=${directory}/leases`,
-    'log-dhcp',
   ]
 }

@@ -22,20 +22,22 @@
 
 import { mkdirSync, realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type DhcpOptions, dnsmasqConfiguration } from './dnsmasq.ts'
+import { type DhcpOptions, dnsmasqConfiguration, type Ipv6Options } from './dnsmasq.ts'
 import { type Export, ganeshaConfiguration, ganeshaScript, type NfsOptions } from './ganesha.ts'
-import { Namespace } from './namespace.ts'
+import { bridge, Namespace } from './namespace.ts'
 import { nginxConfiguration, nginxScript, type SecureOptions } from './nginx.ts'
 import { labIsPossible } from './possible.ts'
 import { Service } from './service.ts'
 
-export type { DhcpOptions } from './dnsmasq.ts'
+export type { DhcpOptions, Ipv6Options } from './dnsmasq.ts'
 export type { Export, NfsOptions } from './ganesha.ts'
 export { labIsPossible } from './possible.ts'
 export type { Service } from './service.ts'
 
 const network = '10.77.0'
 const address = `${network}.1`
+const prefix6 = 'fd77::'
+const address6 = `${prefix6}1`
 
 export interface LabOptions {
   /** A directory that nginx serves at http://10.77.0.1/. */
@@ -48,6 +50,8 @@ export interface LabOptions {
   readonly nfs?: NfsOptions | boolean
   /** On, unless false. */
   readonly dhcp?: DhcpOptions | false
+  /** A router, and the lab has `Lab.address6`, too. With `dhcp: false` guests know of no IPv4. */
+  readonly ipv6?: Ipv6Options
   /** A directory. */
   readonly tftp?: string
   /** Addresses by name; the lease then names the lab as DNS server. */
@@ -60,6 +64,7 @@ export type ServiceName = 'dhcp' | 'http' | 'nfs'
 export class Lab {
   /** The same in every lab, so that a command line can be written before there is one. */
   static readonly address = address
+  static readonly address6 = address6
   readonly address = address
   readonly #namespace: Namespace
   readonly #services = new Map<ServiceName, Service>()
@@ -76,6 +81,9 @@ export class Lab {
     const lab = new Lab(namespace)
     try {
       mkdirSync(namespace.directory, { recursive: true })
+      // It asks no neighbour for it, and so may be used at once.
+      const six = ['addr', 'add', `${address6}/64`, 'dev', bridge, 'nodad']
+      if (options.ipv6 !== undefined) await lab.run('ip', ...six)
       lab.#furnish(options)
       await Promise.all([...lab.#services.values()].map((service) => service.start()))
       return lab
@@ -136,17 +144,19 @@ export class Lab {
     return service
   }
 
-  #furnish({ dhcp = {}, dns, exports = [], http, https, nfs = true, tftp }: LabOptions): void {
+  #furnish({ dhcp = {}, dns, exports = [], http, https, ipv6, nfs = true, tftp }: LabOptions): void {
     const { directory } = this.#namespace
-    if (dhcp !== false || dns !== undefined || tftp !== undefined) {
-      const options = { address, network, directory, dhcp, dns, tftp: tftp && realpathSync(tftp) }
+    if (dhcp !== false || dns !== undefined || tftp !== undefined || ipv6 !== undefined) {
+      const six = ipv6 && { ...ipv6, address: address6, prefix: prefix6 }
+      const options = { address, network, directory, dhcp, dns, ipv6: six, tftp: tftp && realpathSync(tftp) }
       const configuration = this.#write('dnsmasq.conf', dnsmasqConfiguration(options))
       // Not as process 1, which the kernel ends with this process: dnsmasq drops privileges, and that with them.
       const script = `dnsmasq --keep-in-foreground --conf-file=${configuration}\nexit $?`
       this.#add('dhcp', script, dhcp === false ? /started, version/ : /DHCP, IP range/)
     }
     if (http !== undefined) {
-      const text = nginxConfiguration(address, realpathSync(http), directory, https)
+      const addresses = [address, ...(ipv6 ? [`[${address6}]`] : [])]
+      const text = nginxConfiguration(addresses, realpathSync(http), directory, https)
       this.#add('http', nginxScript(this.#write('nginx.conf', text)), /OS: Linux/)
     }
     if (nfs !== false && exports.length > 0) this.#furnishNfs(nfs === true ? {} : nfs, exports)

@@ -8,8 +8,9 @@ export interface SecureOptions {
   readonly clients: string
 }
 
+/** `addresses`: as a `listen` has them. */
 export function nginxConfiguration(
-  address: string,
+  addresses: readonly string[],
   root: string,
   directory: string,
   https: SecureOptions | undefined,
@@ -27,15 +28,19 @@ http {
   default_type application/octet-stream;
   sendfile on;
   ${kinds.map((kind) => `${kind}_temp_path ${directory}/nginx-${kind};`).join('\n  ')}
-  server { listen ${address}:80; root "${root}"; }
-  ${https === undefined ? '' : secureServer(address, root, https)}
+  server { ${addresses.map((each) => `listen ${each}:80;`).join(' ')} root "${root}"; }
+  ${https === undefined ? '' : secureServer(addresses, root, https)}
 }
 `
 }
 
-function secureServer(address: string, root: string, { certificate, key, clients }: SecureOptions): string {
+function secureServer(
+  addresses: readonly string[],
+  root: string,
+  { certificate, key, clients }: SecureOptions,
+): string {
   return `server {
-    listen ${address}:443 ssl; root "${root}";
+    ${addresses.map((each) => `listen ${each}:443 ssl;`).join(' ')} root "${root}";
     ssl_certificate "${certificate}"; ssl_certificate_key "${key}";
     ssl_client_certificate "${clients}"; ssl_verify_client on;
   }`
