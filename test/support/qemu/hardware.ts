@@ -16,6 +16,8 @@ export interface FrameWire {
   /** Paths of sockets; `uplink` for the first card on the wire only. */
   readonly card: string
   readonly uplink: string
+  /** It leads there, and not to QEMU’s own network. */
+  readonly lab?: TapNetwork | undefined
 }
 
 export type Card = (
@@ -27,7 +29,7 @@ export type Card = (
        */
       readonly kind: 'user' | 'unplugged' | 'silent' | 'cut off'
     }
-  /** `user`, through a wire that the test holds in its hand; several cards may be on one. */
+  /** `user`, or a lab, through a wire that the test holds in its hand; several cards may be on one. */
   | { readonly kind: 'wire'; readonly wire: FrameWire }
   /** On the lab's bridge. QEMU runs in its namespace, so that loopback is the lab's for other cards. */
   | { readonly kind: 'tap'; readonly lab: TapNetwork }
@@ -71,7 +73,7 @@ export interface Hardware {
 /** The program and its arguments. `directory` holds the sockets `qmp` and `events`, which QEMU connects to. */
 export async function qemuCommand(hardware: Hardware, directory: string): Promise<string[]> {
   const { cards, clock, disks = [], memoryFile, memoryMb, screen = false, start, terminal = false } = hardware
-  const labs = new Set(cards.flatMap((card) => (card.kind === 'tap' ? [card.lab] : [])))
+  const labs = new Set(cards.flatMap(labOf))
   if (labs.size > 1) throw new Error('a guest can be in one lab only')
   const inside = [...labs].flatMap((lab) => ['ip', 'netns', 'exec', lab.namespace])
   const network = await Promise.all(
@@ -92,7 +94,7 @@ export async function qemuCommand(hardware: Hardware, directory: string): Promis
     ...['-chardev', `socket,id=events,path=${join(directory, 'events')}`],
     ...['-device', 'virtio-serial-pci', '-device', 'virtserialport,chardev=events,name=diskless.events'],
     ...network.flat(),
-    ...[...wires].flatMap(uplink),
+    ...(await Promise.all([...wires].map(uplink))).flat(),
     ...(cards.length === 0 ? ['-nic', 'none'] : []),
     ...diskArguments(disks),
     ...(start.by === 'kernel'
@@ -106,9 +108,19 @@ function memoryArguments(file: string, megabytes: number): string[] {
   return ['-object', backend, '-machine', 'memory-backend=memory']
 }
 
-/** QEMU’s own network behind a wire: a hub of the two, in which no card is. */
-function uplink(wire: FrameWire, at: number): string[] {
-  const ends = [`user,id=far${at}`, `stream,id=near${at},server=off,addr.type=unix,addr.path=${wire.uplink}`]
+function labOf(card: Card): readonly TapNetwork[] {
+  if (card.kind === 'tap') return [card.lab]
+  return card.kind === 'wire' && card.wire.lab !== undefined ? [card.wire.lab] : []
+}
+
+function tap(id: string, name: string): string {
+  return `tap,id=${id},ifname=${name},script=no,downscript=no`
+}
+
+/** The network behind a wire: a hub of the two, in which no card is. */
+async function uplink(wire: FrameWire, at: number): Promise<string[]> {
+  const far = wire.lab === undefined ? `user,id=far${at}` : tap(`far${at}`, await wire.lab.addTap())
+  const ends = [far, `stream,id=near${at},server=off,addr.type=unix,addr.path=${wire.uplink}`]
   const ports = ['far', 'near'].map(
     (end) => `hubport,id=${end}port${at},hubid=${100 + at},netdev=${end}${at}`,
   )
@@ -119,7 +131,7 @@ async function netdev(card: Card, at: number, start: Start): Promise<string> {
   if (card.kind === 'silent') return `hubport,id=net${at},hubid=${at}`
   if (card.kind === 'wire') return `stream,id=net${at},server=off,addr.type=unix,addr.path=${card.wire.card}`
   if (card.kind === 'cut off') return `user,id=net${at},restrict=on`
-  if (card.kind === 'tap') return `tap,id=net${at},ifname=${await card.lab.addTap()},script=no,downscript=no`
+  if (card.kind === 'tap') return tap(`net${at}`, await card.lab.addTap())
   const boot = start.by === 'ipxe' && at === 0 ? `,tftp=${start.directory},bootfile=boot.ipxe` : ''
   return `user,id=net${at}${boot}`
 }

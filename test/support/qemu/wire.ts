@@ -1,6 +1,6 @@
 /**
- * A wire that a test holds in its hand: cards of a guest on one side, QEMU's own network on the other, and every Ethernet frame
- * between them goes through this process, which may tag, drop or alter it.
+ * A wire that a test holds in its hand: cards of a guest on one side, QEMU's own network or the lab's on the other, and every
+ * Ethernet frame between them goes through this process, which may tag, drop, delay or alter it (rough-wire.ts).
  */
 
 import { once } from 'node:events'
@@ -8,12 +8,19 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { FrameWire, TapNetwork } from './hardware.ts'
 
 /** `up`: from a card to the network. */
 export type Direction = 'up' | 'down'
 
-/** What becomes of a frame: itself, another one, or undefined: it is lost. */
-export type Passage = (frame: Buffer, direction: Direction) => Buffer | undefined
+/** What comes out at the other end, and so much later. */
+export interface Arrival {
+  readonly frame: Buffer
+  readonly afterMs: number
+}
+
+/** What becomes of a frame: itself, another one, undefined: it is lost, or several that come when they come. */
+export type Passage = (frame: Buffer, direction: Direction) => Buffer | undefined | readonly Arrival[]
 
 export const passing: Passage = (frame) => frame
 
@@ -34,9 +41,10 @@ export function tagged(id: number): Passage {
   }
 }
 
-export class Wire {
+export class Wire implements FrameWire {
   readonly card: string
   readonly uplink: string
+  readonly lab: TapNetwork | undefined
   /** Changed at will, also while frames pass. */
   passage: Passage
   /** Frames that went each way, those that were lost aside. */
@@ -46,7 +54,13 @@ export class Wire {
   readonly #cards = new Set<Socket>()
   #network: Socket | undefined
 
-  private constructor(directory: string, servers: readonly Server[], passage: Passage) {
+  private constructor(
+    directory: string,
+    servers: readonly Server[],
+    passage: Passage,
+    lab: TapNetwork | undefined,
+  ) {
+    this.lab = lab
     this.#directory = directory
     this.#servers = servers
     this.card = join(directory, 'card')
@@ -54,11 +68,12 @@ export class Wire {
     this.passage = passage
   }
 
-  static async lay(passage: Passage = passing): Promise<Wire> {
+  /** `lab`: where it leads; without one, to QEMU’s own network. */
+  static async lay(passage: Passage = passing, lab?: TapNetwork): Promise<Wire> {
     const directory = mkdtempSync(join(tmpdir(), 'diskless-wire-'))
     const cards = createServer()
     const uplinks = createServer()
-    const wire = new Wire(directory, [cards, uplinks], passage)
+    const wire = new Wire(directory, [cards, uplinks], passage, lab)
     cards.on('connection', (socket) => wire.#plug(socket))
     uplinks.on('connection', (socket) => {
       wire.#network = socket
@@ -89,10 +104,19 @@ export class Wire {
   #pass(frame: Buffer, direction: Direction, to: Socket | undefined): void {
     const passed = this.passage(frame, direction)
     if (passed === undefined || to === undefined) return
+    if (Buffer.isBuffer(passed)) this.#deliver(passed, direction, to)
+    else
+      for (const { frame: one, afterMs } of passed)
+        setTimeout(() => this.#deliver(one, direction, to), afterMs)
+  }
+
+  #deliver(frame: Buffer, direction: Direction, to: Socket): void {
+    // The guest may have gone while a frame was on its way.
+    if (!to.writable) return
     this.passed[direction] += 1
     const length = Buffer.alloc(4)
-    length.writeUInt32BE(passed.length)
-    to.write(Buffer.concat([length, passed]))
+    length.writeUInt32BE(frame.length)
+    to.write(Buffer.concat([length, frame]))
   }
 }
 
