@@ -57,6 +57,8 @@ async function join(
       sources: sourceHosts(root),
       bootInterface: network.bootInterface,
       uuid: machine.uuid,
+      // A server may tell init from the firmware and from iPXE, which ask before it.
+      userClass: 'diskless',
       nameservers: network.nameservers,
       deadlines: { carrierMs: network.carrierTimeoutMs, dhcpMs: network.dhcpTimeoutMs },
       coldplug: drivers,

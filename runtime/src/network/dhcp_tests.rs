@@ -127,6 +127,17 @@ fn fields_that_hold_options_are_read_as_such() {
 }
 
 #[test]
+fn what_a_relay_agent_adds_is_passed_over() {
+    // Option 82 (RFC 3046) with a circuit and a remote id, as a server echoes it and some relays forget to take it out.
+    let relayed = [&[53, 1, 5, 82, 12][..], b"\x01\x04eth7\x02\x04port", &[12, 2, b'v', b'm', 255]].concat();
+    let mut bytes = reply(&relayed, b"", b"");
+    bytes[24..28].copy_from_slice(&[10, 9, 0, 1]);
+    let read = decode(&bytes).expect("decoded");
+    assert_eq!(read.giaddr, Ipv4Addr::new(10, 9, 0, 1));
+    assert_eq!(Value::Object(read.options), json!({"messageType": "ack", "hostname": "vm"}));
+}
+
+#[test]
 fn what_makes_no_sense_is_left_out_and_what_overruns_is_refused() {
     assert_eq!(options(&[]), Some(json!({})));
     assert_eq!(options(&[0, 0, 53, 1, 5]), Some(json!({"messageType": "ack"})), "without an end");

@@ -251,3 +251,29 @@ test('what a lease has that makes no sense is said once it is granted', () => {
   c.receive(reply(c.last(), { messageType: 'ack', mtu: 68 }))
   expect(c.notices).toEqual(['eth0: MTU 68 is below 576: left out'])
 })
+
+test('relay agents: what came through one is taken, whatever net it is on; the third try asks for broadcasts', () => {
+  const c = client()
+  for (let tries = 1; tries < 3; tries++) c.wait()
+  expect(c.last()).toMatchObject({ broadcast: true, giaddr: '0.0.0.0' })
+  const relayed = { yiaddr: '172.16.9.20', giaddr: '172.16.9.1', broadcast: true }
+  c.receive(reply(c.last(), { messageType: 'offer', serverId: '10.0.0.53' }, relayed))
+  // By the server's identifier, not by the relay's address.
+  expect(c.last()?.options).toMatchObject({ messageType: 'request', serverId: '10.0.0.53' })
+  c.receive(reply(c.last(), { messageType: 'ack', serverId: '10.0.0.53' }, relayed))
+  c.probed(false)
+  expect(c.state()).toMatchObject({
+    phase: 'bound',
+    lease: { address: '172.16.9.20', serverId: '10.0.0.53' },
+  })
+})
+
+test('a proxy of PXE, which offers a boot file and no address, is passed over for a server', () => {
+  const c = client()
+  const discover = c.last()
+  c.receive(
+    reply(discover, { messageType: 'offer', serverId: '10.0.2.9', bootFile: 'pxe' }, { yiaddr: '0.0.0.0' }),
+  )
+  c.receive(reply(discover, { messageType: 'offer' }))
+  expect(c.state()).toMatchObject({ phase: 'requesting', offer: { serverId: '10.0.2.2' } })
+})
