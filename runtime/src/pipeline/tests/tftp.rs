@@ -181,3 +181,106 @@ fn silence_and_a_short_file_are_told() {
     assert!(short.message.contains("5000 of 6000"), "{}", short.message);
     assert_eq!(error_of("tftp://127.0.0.1").code, "EINVAL");
 }
+
+/// Runs beside dnsmasq's server of this directory, in a network of their own. False without the rights to make one.
+fn beside_dnsmasq(dir: &Directory, options: &[&str], run: impl FnOnce() + Send + 'static) -> bool {
+    use std::process::{Command, Stdio};
+    let mut arguments: Vec<String> =
+        ["--no-daemon", "--port=0", "--conf-file=/dev/null", "--pid-file=", "--user=root", "--enable-tftp"]
+            .iter()
+            .chain(options)
+            .map(|option| (*option).to_owned())
+            .collect();
+    arguments.push(format!("--tftp-root={}", dir.0.display()));
+    let thread = std::thread::spawn(move || {
+        use rustix::thread::{UnshareFlags, unshare_unsafe};
+        // SAFETY: this thread alone moves to a new network namespace; its files are as before.
+        if unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.is_err() {
+            return false;
+        }
+        let up = Command::new("ip").args(["link", "set", "lo", "up"]).status();
+        assert!(up.is_ok_and(|status| status.success()), "a loopback");
+        let mut server =
+            Command::new("dnsmasq").args(arguments).stderr(Stdio::piped()).spawn().expect("dnsmasq");
+        let said = std::io::BufReader::new(server.stderr.take().expect("piped"));
+        let mut lines = std::io::BufRead::lines(said).map_while(Result::ok);
+        assert!(lines.any(|line| line.contains("TFTP root")), "it serves");
+        std::thread::spawn(move || lines.for_each(drop));
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+        let _ = server.kill();
+        let _ = server.wait();
+        result.is_ok()
+    });
+    thread.join().expect("no panic outside")
+}
+
+/// Stands between a client and port 69 of this machine, and loses every seventh packet, of either side.
+fn lossy_relay() -> String {
+    let (near, far) = (UdpSocket::bind("127.0.0.1:0"), UdpSocket::bind("127.0.0.1:0"));
+    let (near, far) = (near.expect("a port"), far.expect("another port"));
+    let url = format!("tftp://{}", near.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        let (mut client, mut server) = (None, ([127, 0, 0, 1], 69).into());
+        let mut buffer = [0; 2000];
+        for socket in [&near, &far] {
+            socket.set_read_timeout(Some(std::time::Duration::from_millis(1))).expect("a timeout");
+        }
+        for count in 1u64.. {
+            let lost = count.is_multiple_of(7);
+            let (length, to, by) = loop {
+                if let Ok((length, from)) = near.recv_from(&mut buffer) {
+                    if client != Some(from) {
+                        (client, server) = (Some(from), ([127, 0, 0, 1], 69).into());
+                    }
+                    break (length, server, &far);
+                }
+                if let (Ok((length, from)), Some(client)) = (far.recv_from(&mut buffer), client) {
+                    // The port that the server chose for the transfer.
+                    server = from;
+                    break (length, client, &near);
+                }
+            };
+            if !lost {
+                let _ = by.send_to(&buffer[..length], to);
+            }
+        }
+    });
+    url
+}
+
+/// dnsmasq 2.90 knows blksize and tsize, and no windowsize.
+#[test]
+fn dnsmasq_serves_what_it_agrees_to_over_a_wire_that_loses_packets() {
+    if !rustix::process::getuid().is_root() {
+        eprintln!("\nSKIPPED: dnsmasq_serves_what_it_agrees_to_over_a_wire_that_loses_packets needs root\n");
+        return;
+    }
+    let content = letters(15_000);
+    for (options, what) in [(&[][..], "with blksize"), (&["--tftp-no-blocksize"][..], "without")] {
+        let dir = Directory::new();
+        dir.file("a file", &content);
+        let expected = content.clone();
+        let good = beside_dnsmasq(&dir, options, move || {
+            let url = lossy_relay();
+            let totals = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+            let seen = totals.clone();
+            let emit = crate::ops::Emit::new(move |event| seen.lock().expect("no panic").push(event));
+            let json =
+                json!({"source": tftp(&format!("{url}/a%20file"), 20_000), "filters": [], "sink": text()});
+            let asked = serde_json::from_value(json).expect("a pipeline");
+            let outcome =
+                crate::pipeline::run(&asked, &crate::ops::Cancel::default(), &emit).expect("the file");
+            assert_eq!(
+                serde_json::to_value(outcome).expect("JSON")["text"].as_str().map(str::as_bytes),
+                Some(&expected[..])
+            );
+            let last = totals.lock().expect("no panic").last().cloned().expect("progress");
+            // tsize was agreed to.
+            assert_eq!(serde_json::from_str::<Value>(&last).expect("JSON")["total"], 15_000);
+            let missing = error(pipeline(tftp(&format!("{url}/other"), 20_000), json!([]), text()));
+            assert_eq!(missing.code, "ENOENT", "{}", missing.message);
+            assert!(missing.message.contains("other not found"), "{}", missing.message);
+        });
+        assert!(good, "{what}");
+    }
+}
