@@ -55,8 +55,8 @@ const dracut = entry('dracut')
 export const parameters = {
   // The network
   ip: kernel(
-    'ip=dhcp | ip=CLIENT:SERVER:GW:MASK:HOST:DEVICE:AUTOCONF:DNS0:DNS1:NTP | ip=off',
-    'How the network comes up: nfsroot.rst of the kernel, and dracut’s DEVICE:AUTOCONF[:MTU[:MAC]]. `dhcp`, `on` and `any` ask every card that has a carrier; a device names one; an address is set as it is; `off` and `none` leave the network alone. Several, each with its device, configure them all.',
+    'ip=dhcp | ip=auto6 | ip=dhcp6 | ip=either6 | ip=CLIENT:SERVER:GW:MASK:HOST:DEVICE:AUTOCONF:DNS0:DNS1:NTP | ip=off',
+    'How the network comes up: nfsroot.rst of the kernel, and dracut’s DEVICE:AUTOCONF[:MTU[:MAC]]. `dhcp`, `on` and `any` ask every card that has a carrier; a device names one; an address is set as it is; `off` and `none` leave the network alone. dracut’s words for IPv6: `auto6` does what routers advertise, DHCPv6 included; `dhcp6` asks for a lease whatever they say; `either6` does so where none speaks. IPv6 addresses are in brackets: ip=[fd00::2]::[fe80::1]:64::eth0:none. With `dhcp`, IPv6 is used alone where no DHCP server answers for 40 s. Several, each with its device, configure them all.',
     { default: 'dhcp where a source needs the network', repeated: true },
   ),
   BOOTIF: alpine(
@@ -79,7 +79,7 @@ export const parameters = {
   ),
   nameserver: ours(
     'nameserver=ADDRESS',
-    'A resolver besides those of the lease; also dracut’s name for it.',
+    'A resolver besides those of the lease; also dracut’s name for it. An IPv6 address may be in brackets.',
     { repeated: true },
   ),
 

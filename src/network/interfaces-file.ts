@@ -39,6 +39,7 @@ function addressing(up: NetworkUp): { readonly family: string; readonly lines: r
   const { address, prefixLength, routes, source } = up
   const family = address.includes(':') ? 'inet6' : 'inet'
   const method = methodOf(source)
+  if (method === 'manual') return { family: `${family} manual`, lines: upAndDown }
   if (method !== 'static') return { family: `${family} ${method}`, lines: [] }
   const [route] = routes.filter(({ destination }) => destination.endsWith('/0'))
   // A gateway off the net is refused where it is only named.
@@ -52,13 +53,17 @@ function addressing(up: NetworkUp): { readonly family: string; readonly lines: r
   return { family: `${family} static`, lines: [`address ${address}`, `netmask ${netmask}`, ...gateway] }
 }
 
-function methodOf(source: AddressSource): 'dhcp' | 'auto' | 'static' {
+/**
+ * `manual` for IPv6 that routers or DHCPv6 configure: the kernel goes on by itself as soon as the link is up. Busybox' ifup
+ * refuses a file with `inet6 auto` or `inet6 dhcp` in it, and ifupdown-ng takes the latter for DHCP over IPv4.
+ */
+function methodOf(source: AddressSource): 'dhcp' | 'manual' | 'static' {
   switch (source.kind) {
     case 'lease':
       return 'dhcp'
     case 'static':
       return 'static'
     case 'ipv6':
-      return source.configuration.lease === undefined ? 'auto' : 'dhcp'
+      return 'manual'
   }
 }

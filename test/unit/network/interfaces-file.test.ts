@@ -2,12 +2,13 @@
 
 import { expect, test } from 'vitest'
 import { formatInterfaces } from '../../../src/network/interfaces-file.ts'
-import { dhcpServer } from '../../support/machine/index.ts'
+import { dhcp6Server, dhcpServer } from '../../support/machine/index.ts'
 import { joining, type Words } from './join-fixture.ts'
 
 const cards = ['eth0', 'eth1'].map((name) => ({
   name,
   dhcp: dhcpServer(),
+  ipv6: { routers: [{ prefixes: ['fd00::'] }], dhcp: dhcp6Server({ rapidCommit: true }) },
   vlans: { 5: { dhcp: dhcpServer() } },
 }))
 
@@ -38,6 +39,16 @@ test.each<[string, Words, string]>([
     'two links',
     { ip: ['eth1:dhcp', '10.0.0.5:::24::eth0:off'] },
     'auto eth1\niface eth1 inet dhcp\n\nauto eth0\niface eth0 inet static\n\taddress 10.0.0.5\n\tnetmask 255.255.255.0\n',
+  ],
+  ...['auto6', 'dhcp6'].map((word): [string, Words, string] => [
+    `${word}: the kernel goes on by itself, and every ifup can read it`,
+    { ip: [`eth0:${word}`] },
+    'auto eth0\niface eth0 inet6 manual\n\tup ip link set $IFACE up\n\tdown ip link set $IFACE down\n',
+  ]),
+  [
+    'a fixed IPv6 address',
+    { ip: ['[fd00::2]::[fe80::1]:64::eth0:none'] },
+    'auto eth0\niface eth0 inet6 static\n\taddress fd00::2\n\tnetmask 64\n\tgateway fe80::1\n',
   ],
 ])('%s', async (_, words, text) => {
   expect(formatInterfaces(await joining(cards).join(words))).toBe(lo + text)
