@@ -1,6 +1,6 @@
 /**
  * The lab: real servers for guests, in a network namespace of their own: dnsmasq (DHCP, TFTP, DNS), NFS-Ganesha
- * (3 and 4.x), nginx. Several may exist at once, all with the same addresses. Needs root (`labIsPossible`).
+ * (3 and 4.x), nginx, busybox's udhcpd, a web server that fails. Several may exist at once, all with the same addresses. Needs root (`labIsPossible`).
  *
  *   describeInLab('an NFS root', () => {                      // test/support/lab/describe.ts
  *     let lab: Lab
@@ -28,6 +28,7 @@ import { bridge, Namespace } from './namespace.ts'
 import { nginxConfiguration, nginxScript, type SecureOptions } from './nginx.ts'
 import { labIsPossible } from './possible.ts'
 import { Service } from './service.ts'
+import { type SecondDhcpOptions, udhcpdConfiguration, udhcpdScript } from './udhcpd.ts'
 
 export type { DhcpOptions, Ipv6Options } from './dnsmasq.ts'
 export type { Export, NfsOptions } from './ganesha.ts'
@@ -36,6 +37,9 @@ export type { Service } from './service.ts'
 
 const network = '10.77.0'
 const address = `${network}.1`
+const secondAddress = `${network}.2`
+/** Of the web server that fails. */
+const faultyPort = 8080
 const prefix6 = 'fd77::'
 const address6 = `${prefix6}1`
 
@@ -50,6 +54,12 @@ export interface LabOptions {
   readonly nfs?: NfsOptions | boolean
   /** On, unless false. */
   readonly dhcp?: DhcpOptions | false
+  /** A second DHCP server on the wire, of another make, at 10.77.0.2. */
+  readonly secondDhcp?: SecondDhcpOptions
+  /** A directory that a web server which stalls, cuts and lies serves at `Lab.faulty`: test/support/lab/faulty.ts. */
+  readonly faulty?: string
+  /** A guest's port forwards only so long after it is plugged in, as the spanning tree of a switch has it (802.1D): 8 to 60. */
+  readonly spanningTreeSeconds?: number
   /** A router, and the lab has `Lab.address6`, too. With `dhcp: false` guests know of no IPv4. */
   readonly ipv6?: Ipv6Options
   /** A directory. */
@@ -59,12 +69,13 @@ export interface LabOptions {
 }
 
 /** `dhcp` is dnsmasq, whatever else it serves. */
-export type ServiceName = 'dhcp' | 'http' | 'nfs'
+export type ServiceName = 'dhcp' | 'second-dhcp' | 'http' | 'faulty' | 'nfs'
 
 export class Lab {
   /** The same in every lab, so that a command line can be written before there is one. */
   static readonly address = address
   static readonly address6 = address6
+  static readonly faulty = `http://${address}:${faultyPort}`
   readonly address = address
   readonly #namespace: Namespace
   readonly #services = new Map<ServiceName, Service>()
@@ -85,6 +96,9 @@ export class Lab {
       const six = ['addr', 'add', `${address6}/64`, 'dev', bridge, 'nodad']
       if (options.ipv6 !== undefined) await lab.run('ip', ...six)
       lab.#furnish(options)
+      if (options.secondDhcp !== undefined) await lab.#furnishSecond(options.secondDhcp)
+      // The servers' own ports forward already, and go on.
+      if (options.spanningTreeSeconds !== undefined) await namespace.lookForLoops(options.spanningTreeSeconds)
       await Promise.all([...lab.#services.values()].map((service) => service.start()))
       return lab
     } catch (error) {
@@ -100,6 +114,10 @@ export class Lab {
 
   get dhcp(): Service {
     return this.#service('dhcp')
+  }
+
+  get secondDhcp(): Service {
+    return this.#service('second-dhcp')
   }
 
   get http(): Service {
@@ -144,7 +162,7 @@ export class Lab {
     return service
   }
 
-  #furnish({ dhcp = {}, dns, exports = [], http, https, ipv6, nfs = true, tftp }: LabOptions): void {
+  #furnish({ dhcp = {}, dns, exports = [], faulty, http, https, ipv6, nfs = true, tftp }: LabOptions): void {
     const { directory } = this.#namespace
     if (dhcp !== false || dns !== undefined || tftp !== undefined || ipv6 !== undefined) {
       const six = ipv6 && { ...ipv6, address: address6, prefix: prefix6 }
@@ -159,7 +177,25 @@ export class Lab {
       const text = nginxConfiguration(addresses, realpathSync(http), directory, https)
       this.#add('http', nginxScript(this.#write('nginx.conf', text)), /OS: Linux/)
     }
+    if (faulty !== undefined) {
+      const words = [
+        join(import.meta.dirname, 'faulty.ts'),
+        address,
+        String(faultyPort),
+        realpathSync(faulty),
+      ]
+      const quoted = [process.execPath, ...words].map((word) => `'${word}'`)
+      this.#add('faulty', `exec ${quoted.join(' ')}`, /^ready at/m)
+    }
     if (nfs !== false && exports.length > 0) this.#furnishNfs(nfs === true ? {} : nfs, exports)
+  }
+
+  async #furnishSecond(options: SecondDhcpOptions): Promise<void> {
+    const { directory } = this.#namespace
+    const place = { device: 'eth0', network, directory }
+    const configuration = this.#write('udhcpd.conf', udhcpdConfiguration(options, place))
+    const neighbour = await this.#namespace.addNeighbour(`${secondAddress}/24`)
+    this.#add('second-dhcp', udhcpdScript(configuration, directory), /started, v/, neighbour)
   }
 
   #furnishNfs(options: NfsOptions, exports: readonly Export[]): void {
@@ -174,7 +210,7 @@ export class Lab {
     return path
   }
 
-  #add(name: ServiceName, script: string, ready: RegExp): void {
-    this.#services.set(name, new Service({ name, namespace: this.namespace, script, ready }))
+  #add(name: ServiceName, script: string, ready: RegExp, namespace = this.namespace): void {
+    this.#services.set(name, new Service({ name, namespace, script, ready }))
   }
 }

@@ -23,6 +23,7 @@ export class Namespace {
   readonly name: string
   /** Where what runs in it keeps its files. Removed with it. */
   readonly directory: string
+  readonly #neighbours: string[] = []
   #taps = 0
 
   private constructor(name: string) {
@@ -49,6 +50,42 @@ export class Namespace {
     }
   }
 
+  /**
+   * A machine on the bridge, with an address of its own: the name of its namespace, in which `eth0` is its card. It goes
+   * with this one.
+   */
+  async addNeighbour(address: string): Promise<string> {
+    const name = `${this.name}-${this.#neighbours.length}`
+    const port = `port${this.#neighbours.length}`
+    await ip('netns', 'add', name)
+    this.#neighbours.push(name)
+    const card = ['type', 'veth', 'peer', 'name', 'eth0', 'netns', name]
+    await ip('-n', this.name, 'link', 'add', port, ...card)
+    await ip('-n', this.name, 'link', 'set', port, 'master', bridge, 'up')
+    await ip('-n', name, 'addr', 'add', address, 'dev', 'eth0')
+    for (const link of ['lo', 'eth0']) await ip('-n', name, 'link', 'set', link, 'up')
+    return name
+  }
+
+  /** From now on a port that gets a carrier forwards only so many seconds later: a switch's spanning tree (802.1D). */
+  async lookForLoops(seconds: number): Promise<void> {
+    // It listens for the forward delay, and learns for it once more; in hundredths of a second.
+    const delay = String(Math.round((seconds / 2) * 100))
+    await ip(
+      '-n',
+      this.name,
+      'link',
+      'set',
+      bridge,
+      'type',
+      'bridge',
+      'stp_state',
+      '1',
+      'forward_delay',
+      delay,
+    )
+  }
+
   /** A new tap on the bridge; its name. */
   async addTap(): Promise<string> {
     const tap = `tap${this.#taps++}`
@@ -63,6 +100,7 @@ export class Namespace {
   }
 
   async remove(): Promise<void> {
+    for (const neighbour of this.#neighbours) await ip('netns', 'del', neighbour)
     await ip('netns', 'del', this.name)
     rmSync(this.directory, { recursive: true, force: true })
   }

@@ -25,6 +25,15 @@ export type Behaviour =
 interface Rule {
   readonly path: RegExp
   readonly behaviour: Behaviour
+  /** Taken off the path before the file is looked for. */
+  readonly prefix: string
+}
+
+/** Where it listens, when not at any port of the loopback. */
+export interface FileServerOptions {
+  readonly address: string
+  readonly port: number
+  readonly onRequest: (path: string) => void
 }
 
 export class FileServer {
@@ -36,25 +45,26 @@ export class FileServer {
   readonly #directory: string
   #rules: Rule[] = []
 
-  private constructor(server: Server, directory: string, port: number) {
+  private constructor(server: Server, directory: string, url: string) {
     this.#server = server
     this.#directory = directory
-    this.url = `http://10.0.2.2:${port}`
+    this.url = url
     server.on('request', (request, response) => this.#answer(request, response))
   }
 
-  static async start(directory: string): Promise<FileServer> {
+  static async start(directory: string, options?: FileServerOptions): Promise<FileServer> {
     const server = createServer()
-    server.listen(0, '127.0.0.1')
+    server.listen(options?.port ?? 0, options?.address ?? '127.0.0.1')
+    if (options !== undefined) server.on('request', ({ url }) => options.onRequest(url ?? '/'))
     await once(server, 'listening')
     const address = server.address()
     if (address === null || typeof address === 'string') throw new Error('the server has no port')
-    return new FileServer(server, directory, address.port)
+    return new FileServer(server, directory, `http://${options?.address ?? '10.0.2.2'}:${address.port}`)
   }
 
-  /** From now on paths that match are answered so; the last rule that matches counts. */
-  behave(path: RegExp, behaviour: Behaviour): void {
-    this.#rules.push({ path, behaviour })
+  /** From now on paths that match are answered so, with the file of what follows `prefix`; the last rule that matches counts. */
+  behave(path: RegExp, behaviour: Behaviour, prefix = ''): void {
+    this.#rules.push({ path, behaviour, prefix })
   }
 
   /** Good behaviour again. */
@@ -74,7 +84,7 @@ export class FileServer {
     this.requests.push(path)
     const rule = this.#rules.findLast((one) => one.path.test(path))
     if (rule === undefined) this.#serve(path, response)
-    else this.#misbehave(rule.behaviour, path, request, response)
+    else this.#misbehave(rule.behaviour, path.slice(rule.prefix.length), request, response)
   }
 
   #read(path: string): Buffer | undefined {
