@@ -138,6 +138,11 @@ export class Lab {
     return this.#namespace.addTap()
   }
 
+  /** Guests' ports begin anew: with `spanningTreeSeconds` they forward only so long after this. */
+  replug(): Promise<void> {
+    return this.#namespace.replugTaps()
+  }
+
   /** The NFS server again, with other exports or other versions. Its service is another one then. */
   async serveNfs(options: NfsOptions & { readonly exports: readonly Export[] }): Promise<void> {
     await this.nfs.kill()

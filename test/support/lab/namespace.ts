@@ -94,6 +94,12 @@ export class Namespace {
     return tap
   }
 
+  /** Every tap loses its carrier for a moment, on this side: guests do not see it, as machines behind a switch's port. */
+  async replugTaps(): Promise<void> {
+    for (let at = 0; at < this.#taps; at++)
+      for (const way of ['down', 'up']) await ip('-n', this.name, 'link', 'set', `tap${at}`, way)
+  }
+
   /** Runs a program in it, to its end; what it printed. Rejects with what it complained of. */
   async run(program: string, ...words: readonly string[]): Promise<string> {
     return ip('netns', 'exec', this.name, program, ...words)
