@@ -32,6 +32,18 @@ export async function buildHost(profile: Profile, tell: Tell = () => {}): Promis
   return host
 }
 
+/** The lease keeper's path, which cargo builds with the host. */
+export function builtKeeper(profile: Profile): string {
+  return join(
+    packageRoot,
+    'runtime',
+    'target',
+    target,
+    profile === 'dev' ? 'debug' : 'release',
+    'diskless-lease',
+  )
+}
+
 /** Resolves with the path of a standalone /init. */
 export async function buildInit(profile: Profile, tell: Tell = () => {}): Promise<string> {
   const directory = profile === 'release' ? workDirectory : join(workDirectory, profile)

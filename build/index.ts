@@ -10,7 +10,7 @@ import { readCatalog } from './catalog.ts'
 import type { Level } from './compression.ts'
 import { BuildError } from './error.ts'
 import { findFirmware } from './firmware.ts'
-import { buildInit, type Profile, refuseDynamic, type Tell } from './host.ts'
+import { buildInit, builtKeeper, type Profile, refuseDynamic, type Tell } from './host.ts'
 import { type ExtraFile, layOut } from './initrd.ts'
 import {
   readInput,
@@ -85,6 +85,8 @@ export interface BuildOptions {
   readonly level?: Level
   /** A standalone /init to use instead of building one. */
   readonly init?: string
+  /** The lease keeper to go with such an /init. */
+  readonly keeper?: string
   /** Seconds since 1970, instead of SOURCE_DATE_EPOCH or the kernel's own date. */
   readonly buildTime?: number
   readonly tell?: Tell
@@ -128,10 +130,13 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const modloopSignatures = readModloopSignatures(options.modloopSignatures ?? [])
   const shell = chooseShell(options.shell ?? 'open', keys)
   const init = options.init ?? (await buildInit(profile, options.tell))
+  const keeper = options.init === undefined ? builtKeeper(profile) : options.keeper
   refuseDynamic(init)
+  if (keeper !== undefined) refuseDynamic(keeper)
 
   const tree = layOut({
     init,
+    keeper,
     kernelVersion: kernel.version,
     catalog,
     selection,

@@ -14,6 +14,8 @@ import type { Shell } from './shell.ts'
 export interface Parts {
   /** The standalone /init's path. */
   readonly init: string
+  /** The lease keeper's; undefined: nobody renews the lease of the new system. */
+  readonly keeper: string | undefined
   readonly kernelVersion: string
   readonly catalog: Catalog
   readonly selection: Selection
@@ -67,6 +69,8 @@ export function layOut(parts: Parts): Map<string, Placed> {
   put('layout', 'dev/null', { kind: 'character', mode: 0o666, major: 1, minor: 3 })
 
   file('init', 'init', readFileSync(parts.init), 0o755)
+  if (parts.keeper !== undefined)
+    file('lease keeper', 'sbin/diskless-lease', readFileSync(parts.keeper), 0o755)
   // Where the kernel itself asks for modules (CONFIG_MODPROBE_PATH).
   put('layout', 'sbin/modprobe', { kind: 'symlink', target: '/init' })
   if (parts.shell.kind !== 'none') {

@@ -227,6 +227,11 @@ export const parameters = {
   'diskless.dhcp_timeout': ours('diskless.dhcp_timeout=SECONDS', 'How long to go on asking for a lease.', {
     default: '120',
   }),
+  'diskless.lease': ours(
+    'diskless.lease=keep|handoff|release',
+    'Who renews the lease when the new system runs. `keep`: a small process of init’s (0.5 MB resident, 1.3 MB of file), until a DHCP client of the new system starts on that card, so that it is right with and without one. `handoff`: nobody; /etc/network/interfaces, where the overlay has none, makes Alpine’s udhcpc ask for the same address. `release`: the lease is given back and the card set down, where nothing of the new system comes by the network.',
+    { default: 'keep' },
+  ),
   'diskless.carrier_timeout': ours(
     'diskless.carrier_timeout=SECONDS',
     'How long to wait for any card to have a carrier.',

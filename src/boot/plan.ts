@@ -10,6 +10,7 @@ import {
   parseBootInterface,
   parseIpParameters,
 } from './ip-parameter.ts'
+import { type LeasePlan, planLease } from './lease-plan.ts'
 import { type ProxyPlan, planProxies } from './proxy-plan.ts'
 import { needsNetwork, planRoot, type RamRootPlan, type RootPlan } from './root-plan.ts'
 import { readSettings, type Settings } from './settings.ts'
@@ -63,6 +64,7 @@ export type NetworkPlan =
       readonly nameservers: readonly string[]
       readonly dhcpTimeoutMs: number
       readonly carrierTimeoutMs: number
+      readonly lease: LeasePlan
     }
 
 /** Throws a BootError that names every parameter that is refused or cannot be understood. */
@@ -138,6 +140,7 @@ function planNetwork(settings: Settings, root: RootPlan): NetworkPlan {
     nameservers: settings.all('nameserver'),
     dhcpTimeoutMs: secondsOf(settings, 'diskless.dhcp_timeout', 120) * 1000,
     carrierTimeoutMs: secondsOf(settings, 'diskless.carrier_timeout', 60) * 1000,
+    lease: planLease(settings, root),
   }
 }
 

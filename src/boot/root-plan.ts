@@ -334,6 +334,20 @@ export function needsNetwork(root: RootPlan): boolean {
   return byNfs || urlsOf(root).length > 0
 }
 
+/** Whether the new system reads from the network for as long as it runs. */
+export function staysOnNetwork(root: RootPlan): boolean {
+  switch (root.kind) {
+    case 'nfs':
+      return true
+    case 'image':
+      return root.image.kind === 'nfs'
+    case 'disk':
+      return false
+    case 'ram':
+      return root.medium?.kind === 'nfs'
+  }
+}
+
 export function overlayIsRemote({ overlay }: RamRootPlan): boolean {
   return overlay.kind === 'url' && isUrl(overlay.url)
 }

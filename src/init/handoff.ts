@@ -5,18 +5,32 @@
 import type { BootPlan } from '../boot/plan.ts'
 import { closeCache } from '../cache/open.ts'
 import { mountForGood } from '../media/nfs-reads.ts'
+import type { NetworkUp } from '../network/join.ts'
 import { sysroot } from '../root/ram.ts'
+import { tellNewSystem } from '../root/told.ts'
 import { BootError, type Handoff, type Sys } from '../sys/index.ts'
+import { settleLease } from './lease.ts'
 import type { Report } from './story.ts'
 
-export async function prepareHandoff(sys: Sys, plan: BootPlan, report: Report): Promise<Handoff> {
+export async function prepareHandoff(
+  sys: Sys,
+  plan: BootPlan,
+  online: NetworkUp | undefined,
+  report: Report,
+): Promise<Handoff> {
   await checkInit(sys, plan.init.path)
   const { root } = plan
   if (root.kind === 'ram' && root.medium?.kind === 'nfs') {
     await mountForGood(sys, root.medium.share, report.warn)
   }
+  if (online !== undefined && plan.network.kind === 'join') {
+    await tellNewSystem(sys, root, online, plan.network.lease)
+  }
+  const keeper = await settleLease(sys, plan, online, report)
   report.detail(plan.init.path)
-  return { root: sysroot, init: plan.init.path, arguments: plan.init.arguments, console: consoleOf(plan) }
+  const { path: init, arguments: words } = plan.init
+  const handoff = { root: sysroot, init, arguments: words, console: consoleOf(plan) }
+  return keeper === undefined ? handoff : { ...handoff, keeper }
 }
 
 /** Everything that is mounted goes to where the new system looks for it; if PID 1 refuses, it comes back. */

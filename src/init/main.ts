@@ -66,7 +66,11 @@ export function prepareBoot(bare: Sys, story: Story, screen: Screen) {
     const typed = plan.keymap === undefined ? Promise.resolve() : keymap()
     const { root } = plan
     const system = root.kind === 'ram' ? installSystem({ ...plan, root }) : mountSystem(plan, root)
-    return phase('handoff', [system, typed], (report) => prepareHandoff(sys, plan, report))
+    // Asked for when the system stands: the cache may have given the network up.
+    const online = system.then(() => network())
+    return phase('handoff', [system, online, typed], (report, [, online]) =>
+      prepareHandoff(sys, plan, online, report),
+    )
   }
 
   /** The network, and a clock by which certificates can be judged where one is going to be. */

@@ -21,7 +21,7 @@ interface Exchange {
 }
 
 export function discoverMessage(config: DhcpConfig, exchange: Exchange): DhcpMessage {
-  return message(config, exchange, { messageType: 'discover', rapidCommit: true, ...wishes(config) })
+  return message(config, exchange, { messageType: 'discover', rapidCommit: true, ...requestOptions(config) })
 }
 
 export function requestMessage(
@@ -33,7 +33,7 @@ export function requestMessage(
     messageType: 'request',
     requestedAddress: offer.address,
     serverId: offer.serverId,
-    ...wishes(config),
+    ...requestOptions(config),
   })
 }
 
@@ -85,7 +85,8 @@ function message(config: DhcpConfig, exchange: Exchange, options: DhcpOptions): 
   }
 }
 
-function wishes(config: DhcpConfig): DhcpOptions {
+/** What every message that wants an address carries. */
+export function requestOptions(config: DhcpConfig): DhcpOptions {
   return {
     clientId: clientIdOf(config),
     vendorClass: 'diskless',

@@ -104,6 +104,7 @@ export function networkBoot(change: MachineOptions = {}): MachineOptions {
     commandLine,
     files: {
       [`/etc/apk/keys/${key.name}`]: key.publicPem,
+      '/sbin/diskless-lease': 'the lease keeper',
       '/etc/diskless/config.json': JSON.stringify({
         buildTime: 1_760_000_000,
         version: '0.1.0',

@@ -20,7 +20,7 @@ const RESOLVER: u64 = 64 << 10;
 pub struct NewSystem {
     /// What is on the card.
     present: Option<Settings>,
-    nameservers: Vec<Ipv4Addr>,
+    nameservers: Vec<String>,
     /// What we wrote last; None once somebody else has.
     resolver: Option<String>,
     when_lost: WhenLost,
@@ -161,13 +161,13 @@ impl NewSystem {
 }
 
 /// resolv.conf(5), as src/network/files.ts writes it.
-fn resolver_text(first: &[Ipv4Addr], settings: &Settings) -> String {
+fn resolver_text(first: &[String], settings: &Settings) -> String {
     let mut text = String::new();
     if !settings.search.is_empty() {
         text.push_str(&format!("search {}\n", settings.search.join(" ")));
     }
     let mut servers = first.to_vec();
-    servers.extend(settings.dns.iter().filter(|server| !first.contains(server)));
+    servers.extend(settings.dns.iter().map(Ipv4Addr::to_string).filter(|server| !first.contains(server)));
     for server in servers {
         text.push_str(&format!("nameserver {server}\n"));
     }

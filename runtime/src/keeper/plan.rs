@@ -3,7 +3,6 @@
 use crate::network::dhcp_message::{DhcpMessage, Mac};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::net::Ipv4Addr;
 
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -16,7 +15,7 @@ pub struct Plan {
     /// What every request carries: client identifier, classes, what is asked for.
     pub options: Map<String, Value>,
     /// Asked before those of a lease.
-    pub nameservers: Vec<Ipv4Addr>,
+    pub nameservers: Vec<String>,
     /// What we wrote into the new system's resolv.conf; none where the file is somebody else's.
     pub resolver: Option<String>,
     pub when_lost: WhenLost,

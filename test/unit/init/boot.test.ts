@@ -61,7 +61,10 @@ describe('a boot into RAM', () => {
     const { machine, ending, console } = await bootOn(networkBoot())
     expect(ending).toEqual({
       kind: 'handoff',
-      handoff: { root: '/sysroot', init: '/sbin/init', arguments: [], console: '/dev/ttyS0' },
+      handoff: {
+        ...{ root: '/sysroot', init: '/sbin/init', arguments: [], console: '/dev/ttyS0' },
+        keeper: expect.stringContaining('"whenLost":"remove"'),
+      },
     })
     expect(await read(machine, '/etc/hostname')).toBe('guest\n')
     expect(await read(machine, '/etc/motd')).toContain('lives in memory')
