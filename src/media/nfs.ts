@@ -94,7 +94,10 @@ async function tryVersions(
           ...mount.options,
           `vers=${version}`,
           `addr=${address}`,
-          ...(options.some((option) => option.startsWith('proto=') || option === 'udp') ? [] : ['proto=tcp']),
+          ...(options.some((option) => option.startsWith('proto=') || option === 'udp')
+            ? []
+            : // The kernel refuses tcp, which is IPv4's, with an IPv6 address.
+              [address?.includes(':') ? 'proto=tcp6' : 'proto=tcp']),
           ...(version.startsWith('3') && !options.includes('lock') ? ['nolock'] : []),
           ...(mount.reads === 'fail' && !saysHowToWait(options) ? failingReads : []),
           ...options,

@@ -1,4 +1,4 @@
-/** A network without IPv4 (netboot.xyz#1747, warewulf PR#2233): a router, DHCPv6, a web server, a name. */
+/** A network without IPv4 (netboot.xyz#1747, warewulf PR#2233): a router, DHCPv6, a web server, a file server, a name. */
 
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -23,6 +23,7 @@ describeInLab('a network without IPv4', () => {
     )
     lab = await Lab.start({
       ...{ http: depot, dhcp: false, dns: { 'server.lab': Lab.address6 } },
+      exports: [{ path: depot, pseudo: '/media', access: 'ro' }],
       ipv6: { mode: 'both', options: { 'option6:domain-search': 'lab' } },
     })
   })
@@ -35,9 +36,10 @@ describeInLab('a network without IPv4', () => {
   it('brings a machine to its login: by a literal address, by a name, with what router and DHCPv6 say', async () => {
     guest = await bootGuest({
       cards: [{ kind: 'tap', lab }],
+      initrd: inject('fullInitrd'),
       append: [
         ...['ip=auto6', `apkovl=http://[${Lab.address6}]/{MAC}.apkovl.tar.gz`],
-        'alpine_repo=http://server.lab/apks',
+        ...['alpine_repo=http://server.lab/apks', `alpine_dev=nfs:[${Lab.address6}]:/media`],
       ],
     })
     await logIn(guest, password, 2 * patience)
@@ -51,6 +53,10 @@ describeInLab('a network without IPv4', () => {
     expect(lab.log('dhcp')).toMatch(/DHCPREPLY\(br0\) fd77::1[0-9a-f]{2} /)
     expect(lab.log('dhcp')).toMatch(/query\[AAAA\] server\.lab/)
     expect(lab.log('http')).toMatch(/^fd77::\S+ "GET \/52:54\S+ HTTP\/1\.1" 200/m)
+
+    expect(await output('grep nfs /proc/mounts')).toMatch(
+      /^\[fd77::1\]:\/media \/media\/alpine_dev nfs4 .*vers=4\.2.*proto=tcp6/m,
+    )
 
     // The kernel's own address has an end, which the router goes on moving; the lease is the machine's alone.
     const addresses = await output('ip -6 addr show dev eth0')

@@ -79,9 +79,11 @@ export class Lab {
   readonly address = address
   readonly #namespace: Namespace
   readonly #services = new Map<ServiceName, Service>()
+  readonly #six: boolean
 
-  private constructor(namespace: Namespace) {
+  private constructor(namespace: Namespace, six: boolean) {
     this.#namespace = namespace
+    this.#six = six
   }
 
   /** Resolves when every server is ready; rejects, with nothing left behind, with the log's end of the one that is not. */
@@ -89,7 +91,7 @@ export class Lab {
     const possible = labIsPossible()
     if (!possible.ok) throw new Error(`a lab cannot be here: it needs ${possible.why}`)
     const namespace = await Namespace.create(`${address}/24`)
-    const lab = new Lab(namespace)
+    const lab = new Lab(namespace, options.ipv6 !== undefined)
     try {
       mkdirSync(namespace.directory, { recursive: true })
       // It asks no neighbour for it, and so may be used at once.
@@ -205,7 +207,8 @@ export class Lab {
 
   #furnishNfs(options: NfsOptions, exports: readonly Export[]): void {
     const real = exports.map((one) => ({ ...one, path: realpathSync(one.path) }))
-    const text = ganeshaConfiguration({ ...options, address, exports: real })
+    // `::` is every address of either family.
+    const text = ganeshaConfiguration({ ...options, address: this.#six ? '::' : address, exports: real })
     this.#add('nfs', ganeshaScript(this.#write('ganesha.conf', text)), /NFS SERVER INITIALIZED/)
   }
 

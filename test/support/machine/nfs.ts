@@ -1,5 +1,6 @@
 /** How NFS servers and the kernel's client answer a mount, in the fake machine. */
 
+import { isIP } from 'node:net'
 import { type MountRequest, SysError } from '../../../src/sys/index.ts'
 import type { VirtualClock } from './clock.ts'
 import { refusal } from './faults.ts'
@@ -22,13 +23,18 @@ export async function exportOf(request: MountRequest, client: NfsClient): Promis
   const split = source.indexOf(':/')
   if (split <= 0) throw refusal('EINVAL', OPERATION, source, 'not SERVER:/PATH')
   const server = source.slice(0, split)
-  const address = option(request, 'addr') ?? server
-  if (!/^[\d.]+$/.test(address)) {
+  const address = option(request, 'addr') ?? server.replace(/^\[(.*)\]$/, '$1')
+  if (isIP(address) === 0) {
     // The kernel resolves no names.
     throw refusal('EINVAL', OPERATION, source, 'no server address: addr= is missing')
   }
+  // proto=tcp is IPv4's.
+  const family = option(request, 'proto')?.endsWith('6') ? 6 : 4
+  if (option(request, 'proto') !== undefined && family !== isIP(address)) {
+    throw refusal('EINVAL', OPERATION, source, 'Server address does not match proto= option')
+  }
   await reach(request, address, client)
-  const byAddress = `${address}${source.slice(split)}`
+  const byAddress = `${isIP(address) === 6 ? `[${address}]` : address}${source.slice(split)}`
   const media = client.sources.exported(source) ?? client.sources.exported(byAddress)
   if (media === undefined) {
     const serves = client.sources.serves(server) || client.sources.serves(address)

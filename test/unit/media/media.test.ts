@@ -122,6 +122,16 @@ describe('a share', () => {
     expect(options.at(-1)).toEqual(['ro', 'vers=3', 'addr=10.0.2.2', 'proto=tcp', 'nolock', 'rsize=8192'])
   })
 
+  it('by IPv6 with its own word for TCP', async () => {
+    const machine = fakeMachine({
+      media: { '[fd00::9]:/srv': { type: 'nfs', versions: ['4.2'], files: {} } },
+    })
+    await machine.run(mountNfs(machine, share('[fd00::9]:/srv'), request(told())))
+    expect(machine.mounts.requests.map(({ options }) => options)).toEqual([
+      ['ro', 'vers=4.2', 'addr=fd00::9', 'proto=tcp6'],
+    ])
+  })
+
   it('of a version that the server refuses is told', async () => {
     const machine = fakeMachine({ media: { '10.0.2.2:/srv': { type: 'nfs', versions: ['3'], files: {} } } })
     const text = await refusalOf(machine, mountNfs(machine, share('10.0.2.2:/srv,vers=4.2'), request(told())))
