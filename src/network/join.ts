@@ -3,25 +3,19 @@
 import type { IpConfiguration, LinkConfiguration } from '../boot/ip-parameter.ts'
 import { isHostAddress } from '../boot/ipv4.ts'
 import { isHostAddress6, normalizeIpv6 } from '../boot/ipv6.ts'
-import { beneath, type StackedLink, topmost } from '../boot/stacked-links.ts'
-import type { IpAddress, Link, Mac, Route, Sys } from '../sys/index.ts'
+import { type StackedLink, topmost } from '../boot/stacked-links.ts'
+import type { IpAddress, Link, Mac, Sys } from '../sys/index.ts'
 import { BootError, chainOf, hasCode, SysError } from '../sys/index.ts'
-import {
-  applySettings,
-  type LinkSettings,
-  type StaticConfiguration,
-  settingsOfSource,
-  writeResolvConf,
-} from './apply.ts'
+import { applySettings, type LinkSettings, settingsOfSource, writeResolvConf } from './apply.ts'
 import type { MissingFirmware } from './cards.ts'
 import type { Contestant, Proof, Winner } from './contest.ts'
 import { contestantFor } from './contestants.ts'
-import type { Ipv6Configuration } from './ipv6.ts'
-import { upByIpv6, withZone } from './ipv6-up.ts'
-import type { Lease } from './lease.ts'
 import { raceCards } from './race.ts'
 import { type SourceHost, whyUnreachable } from './source-hosts.ts'
 import { stackLinks } from './stack.ts'
+import { type AddressSource, type NetworkUp, networkUp } from './up.ts'
+
+export type { AddressSource, NetworkUp } from './up.ts'
 
 export interface JoinRequest {
   /** Of the link that is booted from. */
@@ -67,35 +61,6 @@ export const DEFAULT_JOIN_DEADLINES: JoinDeadlines = { cardMs: 15_000, carrierMs
 export interface NetworkEvents {
   /** A line for the person who waits. */
   readonly onNotice: (text: string) => void
-}
-
-export type AddressSource =
-  | { readonly kind: 'lease'; readonly lease: Lease }
-  | { readonly kind: 'static'; readonly configuration: StaticConfiguration }
-  | { readonly kind: 'ipv6'; readonly configuration: Ipv6Configuration }
-
-/** The network as it is now configured. */
-export interface NetworkUp {
-  readonly link: string
-  readonly mac: Mac
-  readonly address: IpAddress
-  readonly prefixLength: number
-  readonly routes: readonly Route[]
-  /** In the order in which they are asked. */
-  readonly dns: readonly IpAddress[]
-  readonly search: readonly string[]
-  readonly domain: string | undefined
-  readonly hostname: string | undefined
-  readonly ntp: readonly IpAddress[]
-  /** Where NFS and TFTP are, if a source does not say. */
-  readonly server: IpAddress | undefined
-  readonly source: AddressSource
-  /** What vlan= and bond= made on the way. */
-  readonly stacked: readonly StackedLink[]
-  /** The links that this one lies on, down to the cards. */
-  readonly beneath: readonly string[]
-  /** Those that other ip= are for, as far as they came up; without `others` of their own. */
-  readonly others: readonly NetworkUp[]
 }
 
 /** What several ip= wait for when the link that is booted from is up, milliseconds: a port in spanning tree takes 30 s. */
@@ -294,58 +259,4 @@ async function bringLoopbackUp(sys: Pick<Sys, 'network'>, events: NetworkEvents)
 function settingsOf(source: AddressSource, { mtu }: LinkConfiguration): LinkSettings {
   const settings = settingsOfSource(source)
   return mtu === undefined ? settings : { ...settings, mtu }
-}
-
-/** The links that this one lies on, down to the cards. */
-function allBeneath(name: string, stacked: readonly StackedLink[]): readonly string[] {
-  const below = stacked.filter((link) => link.name === name).flatMap(beneath)
-  return [...below, ...below.flatMap((each) => allBeneath(each, stacked))]
-}
-
-function networkUp(
-  link: Link,
-  source: AddressSource,
-  ip: LinkConfiguration,
-  { nameservers = [], stacked = [] }: JoinRequest,
-): NetworkUp {
-  const unique = (dns: readonly IpAddress[]) => [
-    ...new Set([...ip.dns, ...nameservers, ...dns].map((each) => withZone(each, link.name))),
-  ]
-  const below = allBeneath(link.name, stacked)
-  const common = { link: link.name, mac: link.mac, source, stacked, beneath: below, others: [] }
-  if (source.kind === 'lease') {
-    const { address, prefixLength, routes, dns, search, domain, hostname, ntp, nextServer, serverId } =
-      source.lease
-    // resolv.conf(5): without a search list, the domain is one.
-    const names = search.length > 0 || domain === undefined ? search : [domain]
-    return {
-      ...common,
-      address,
-      prefixLength,
-      routes,
-      dns: unique(dns),
-      search: names,
-      domain,
-      hostname,
-      ntp,
-      server: nextServer ?? serverId,
-    }
-  }
-  if (source.kind === 'ipv6') {
-    const told = upByIpv6(source.configuration)
-    return { ...common, ...told, dns: unique(told.dns) }
-  }
-  const { address, prefixLength, hostname, ntp, server } = source.configuration
-  return {
-    ...common,
-    address,
-    prefixLength,
-    routes: settingsOfSource(source).routes,
-    dns: unique([]),
-    search: [],
-    domain: undefined,
-    hostname,
-    ntp: ntp === undefined ? [] : [ntp],
-    server,
-  }
 }

@@ -9,41 +9,11 @@
 
 import type { Link, Sys } from '../sys/index.ts'
 import { BootError, SysError } from '../sys/index.ts'
+import { Alarm } from './alarm.ts'
+import { type Card, endOf, type Finished, type Happening } from './card.ts'
 import { Channel } from './channel.ts'
-import type { CardResult, Contestant, Doubt, Proof, RaceRequest, Winner } from './contest.ts'
-import { type CardEnd, noCardError, noNetworkError, noSuchCardError } from './join-errors.ts'
-
-interface Card<T> {
-  link: Link
-  /** clock.now since when it waits for a carrier. */
-  waitsSince: number
-  hadCarrier: boolean
-  run: { readonly controller: AbortController; readonly done: Promise<CardResult<T> | undefined> } | undefined
-  end: CardEnd | undefined
-  /** What its run won. It still runs, to be given back. */
-  won: { readonly value: T; readonly at: number } | undefined
-  /** Why its proof failed, the last time. */
-  doubt: Doubt | undefined
-  /** clock.now of its last look. */
-  lookedAt: number
-  /** `proof.look` put something on the link. */
-  configured: boolean
-}
-
-/** A run is known by its controller: a card may have had an earlier one. */
-type Finished<T> = { readonly name: string; readonly controller: AbortController } & (
-  | { readonly kind: 'result'; readonly result: CardResult<T> }
-  | { readonly kind: 'looked'; readonly doubt: Doubt | undefined }
-  | { readonly kind: 'broken'; readonly error: unknown }
-)
-
-type Happening<T> =
-  | Finished<T>
-  | { readonly kind: 'link'; readonly link: Link }
-  | { readonly kind: 'watch-broken'; readonly error: unknown }
-  /** Some deadline passed: look again. */
-  | { readonly kind: 'look' }
-  | { readonly kind: 'aborted' }
+import type { Contestant, Doubt, Proof, RaceRequest, Winner } from './contest.ts'
+import { noCardError, noNetworkError, noSuchCardError } from './join-errors.ts'
 
 /** When a person is told what is being waited for, if it is no lease. */
 const HINT_MS = 5000
@@ -99,9 +69,7 @@ class Race<T> {
   #looking: Card<T> | undefined
   /** clock.now of the end of the last look. */
   #lookedAt = Number.NEGATIVE_INFINITY
-  /** clock.now of deadlines ahead. */
-  #dues: number[] = []
-  #sleeper: AbortController | undefined
+  readonly #alarm: Alarm
   /** clock.now after which no card is waited for any more. */
   #cardsDueAt = Number.POSITIVE_INFINITY
 
@@ -116,11 +84,12 @@ class Race<T> {
     this.#contestant = contestant
     this.#over = over
     this.#startedAt = sys.clock.now()
+    this.#alarm = new Alarm(sys.clock, () => this.#happenings.push({ kind: 'look' }))
   }
 
   async watch(): Promise<Winner<T>> {
     const aborted = () => {
-      this.#sleeper?.abort()
+      this.#alarm.stop()
       this.#happenings.push({ kind: 'aborted' })
     }
     this.#over.addEventListener('abort', aborted, { once: true })
@@ -404,37 +373,6 @@ class Race<T> {
   }
 
   #lookAfter(milliseconds: number): void {
-    const at = this.#sys.clock.now() + milliseconds
-    this.#dues.push(at)
-    if (at <= Math.min(...this.#dues)) this.#sleep()
+    this.#alarm.after(milliseconds)
   }
-
-  /** Until the first moment at which there is something to look at: one sleep at a time. */
-  #sleep(): void {
-    this.#sleeper?.abort()
-    this.#sleeper = undefined
-    const now = this.#sys.clock.now()
-    const at = Math.min(...this.#dues)
-    if (at === Number.POSITIVE_INFINITY || this.#over.aborted) return
-    const sleeper = new AbortController()
-    this.#sleeper = sleeper
-    this.#sys.clock.sleep(Math.max(0, at - now), sleeper.signal).then(
-      () => {
-        this.#dues = this.#dues.filter((due) => due > at)
-        this.#happenings.push({ kind: 'look' })
-        this.#sleep()
-      },
-      // ABORTED: another sleep is shorter, or the race is over, and nobody looks.
-      () => {},
-    )
-  }
-}
-
-/** How a card ended; undefined while there is hope. */
-function endOf<T>(card: Card<T>, now: number, carrierMs: number): CardEnd | undefined {
-  if (card.end) return card.end
-  const waitedMs = now - card.waitsSince
-  if (card.run || waitedMs < carrierMs) return undefined
-  const { link } = card
-  return card.hadCarrier ? { kind: 'carrier-lost', link } : { kind: 'no-carrier', link, waitedMs }
 }

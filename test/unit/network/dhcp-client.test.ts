@@ -5,7 +5,8 @@ import { acquireLease, type DhcpOutcome } from '../../../src/network/dhcp-client
 import { VirtualClock } from '../../support/machine/clock.ts'
 import { type DhcpScript, dhcpServer } from '../../support/machine/dhcp.ts'
 import { Faults } from '../../support/machine/faults.ts'
-import { FakeNetwork, type LinkScript } from '../../support/machine/network.ts'
+import type { LinkScript } from '../../support/machine/links.ts'
+import { FakeNetwork } from '../../support/machine/network.ts'
 
 function fixture(dhcp?: DhcpScript, more: Partial<LinkScript> = {}) {
   const clock = new VirtualClock({ now: 0 })
