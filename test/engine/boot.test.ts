@@ -8,8 +8,8 @@ import { bundleInit } from '../../build/bundle.ts'
 import { run } from '../../src/init/run.ts'
 import { startEngine } from '../support/engine/engine.ts'
 import { leavings } from '../support/leavings.ts'
-import { type FakeMachine, fakeMachine, type MachineOptions } from '../support/machine/index.ts'
-import { networkBoot, overlay, overlayUrl, servers } from '../support/scenario.ts'
+import { dhcp6Server, type FakeMachine, fakeMachine, type MachineOptions } from '../support/machine/index.ts'
+import { commandLine, networkBoot, overlay, overlayUrl, servers } from '../support/scenario.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'diskless-engine-'))
 let bundle = ''
@@ -50,6 +50,31 @@ test('a network boot ends in the same handoff, the same root and the same words'
   const { machine, engine, until } = await bootInEngine(networkBoot())
   expect(await until(machine.supervisor.ended)).toEqual(wanted)
   expect(wanted.kind).toBe('handoff')
+  expect(await result(machine)).toEqual(await result(onNode))
+  expect(engine.log).toEqual([])
+})
+
+test('a boot without IPv4 ends in the same handoff: advertisements, DHCPv6 and addresses cross as they are', async () => {
+  const at = (text: string) => text.replaceAll('10.0.2.2', '[fd00::1]')
+  const dhcp = () => dhcp6Server({ rapidCommit: true, dns: ['fd00::53'] })
+  const options = () =>
+    networkBoot({
+      commandLine: at(commandLine).replace('ip=dhcp', 'ip=auto6'),
+      links: [
+        {
+          ...{ name: 'eth0', module: 'virtio_net' },
+          ipv6: { routers: [{ prefixes: ['fd00::'], managed: true }], dhcp: dhcp() },
+        },
+      ],
+      servers: Object.fromEntries(Object.entries(servers()).map(([url, answer]) => [at(url), answer])),
+    })
+  const onNode = fakeMachine(options())
+  void run(onNode)
+  const wanted = await onNode.run(onNode.supervisor.ended)
+  const { machine, engine, until } = await bootInEngine(options())
+  expect(await until(machine.supervisor.ended)).toEqual(wanted)
+  expect(wanted.kind, onNode.consoles.text()).toBe('handoff')
+  expect(machine.network.ipv6('eth0').addresses.map(({ address }) => address)).toContain('fd00::100')
   expect(await result(machine)).toEqual(await result(onNode))
   expect(engine.log).toEqual([])
 })
