@@ -1,6 +1,7 @@
 /** The lab itself: its servers answer, go and come back; a guest is on its network and sees disks on every bus. */
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, inject, it } from 'vitest'
@@ -9,6 +10,8 @@ import { describeInLab } from '../support/lab/describe.ts'
 import { Lab } from '../support/lab/index.ts'
 import type { Machine } from '../support/qemu/machine.ts'
 import { bootGuest, patience, refusal, runIn } from './guest.ts'
+
+const busybox = createRequire(import.meta.url).resolve('busybox-static/bin/busybox')
 
 describeInLab('the lab', () => {
   const scratch = mkdtempSync(join(tmpdir(), 'diskless-lab-test-'))
@@ -66,6 +69,29 @@ describeInLab('the lab', () => {
     const other = await Lab.start({ exports: [{ path: scratch, pseudo: '/media' }], nfs: { protocols: [3] } })
     try {
       expect(await other.run('rpcinfo', '-p', other.address)).not.toMatch(/100003 +4 +tcp/)
+    } finally {
+      await other.stop()
+    }
+  })
+
+  it('has a second DHCP server, and a web server that stalls, cuts and lies', async () => {
+    const other = await Lab.start({ faulty: scratch, secondDhcp: { leaseSeconds: 30 } })
+    const ask = (path: string) => {
+      const got = `fetch('${Lab.faulty}/${path}', { signal: AbortSignal.timeout(3000) })`
+      const program = `try { const r = await ${got}; console.log(r.status, await r.text()) } catch (e) { console.log(e.name, e.message) }`
+      return other.run(process.execPath, '--input-type=module', '--eval', program)
+    }
+    try {
+      expect(await ask('hello')).toBe('200 from nginx\n')
+      expect(await ask('stall/hello')).toMatch(/^TimeoutError/)
+      expect(await ask('cut/hello')).toMatch(/^TypeError terminated/)
+      expect(await ask('lie/hello')).toMatch(/^200 from n(?!ginx)/)
+      expect(await ask('busy/hello')).toMatch(/^503/)
+      // As any client on the wire; -q: it ends with the lease, -n: or without.
+      const once = ['udhcpc', '-i', 'br0', '-f', '-q', '-n', '-s', '/bin/true']
+      await other.dhcp.stop()
+      await other.run(busybox, ...once)
+      await other.secondDhcp.says(/sending ACK to 10\.77\.0\.2\d\d/i, patience)
     } finally {
       await other.stop()
     }
