@@ -77,6 +77,11 @@ export const parameters = {
     'Several cards as one, with the options of the kernel’s bonding.rst: bond=bond0:eth0,eth1:mode=active-backup. Has the hardware address of the first. Without a device in ip= it is what is booted from.',
     { repeated: true },
   ),
+  'rd.route': dracut(
+    'rd.route=NET/MASK:GATEWAY[:DEVICE]',
+    'A further route, of the link that is booted from unless it says another.',
+    { repeated: true },
+  ),
   nameserver: ours(
     'nameserver=ADDRESS',
     'A resolver besides those of the lease; also dracut’s name for it. An IPv6 address may be in brackets.',

@@ -13,6 +13,7 @@ import {
 import { type LeasePlan, planLease } from './lease-plan.ts'
 import { type ProxyPlan, planProxies } from './proxy-plan.ts'
 import { needsNetwork, planRoot, type RamRootPlan, type RootPlan } from './root-plan.ts'
+import { parseRoute, type StaticRoute } from './route-parameter.ts'
 import { readSettings, type Settings } from './settings.ts'
 import { parseStackedLinks, type StackedLink } from './stacked-links.ts'
 
@@ -60,6 +61,8 @@ export type NetworkPlan =
       readonly others: readonly LinkConfiguration[]
       /** vlan= and bond=: to be made in this order. */
       readonly stacked: readonly StackedLink[]
+      /** rd.route= */
+      readonly routes: readonly StaticRoute[]
       readonly bootInterface: Mac | undefined
       readonly nameservers: readonly string[]
       readonly dhcpTimeoutMs: number
@@ -136,12 +139,19 @@ function planNetwork(settings: Settings, root: RootPlan): NetworkPlan {
     ip,
     others,
     stacked: stacked.links,
+    routes: settings.all('rd.route').map(readRoute),
     bootInterface: bootif === undefined ? undefined : readBootInterface(bootif),
     nameservers: settings.all('nameserver'),
     dhcpTimeoutMs: secondsOf(settings, 'diskless.dhcp_timeout', 120) * 1000,
     carrierTimeoutMs: secondsOf(settings, 'diskless.carrier_timeout', 60) * 1000,
     lease: planLease(settings, root),
   }
+}
+
+function readRoute(text: string): StaticRoute {
+  const route = parseRoute(text)
+  if (typeof route === 'string') throw new BootError(route)
+  return route
 }
 
 function readBootInterface(text: string): Mac {

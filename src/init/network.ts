@@ -42,7 +42,7 @@ const withCacheMs = 60_000
 
 async function join(
   sys: Sys,
-  { machine, root }: BootPlan,
+  { machine, proxies, root }: BootPlan,
   network: Extract<NetworkPlan, { kind: 'join' }>,
   drivers: Promise<void>,
   report: Report,
@@ -54,7 +54,8 @@ async function join(
       ip: network.ip,
       others: network.others,
       stacked: network.stacked,
-      sources: sourceHosts(root),
+      routes: network.routes,
+      sources: sourceHosts(root, proxies),
       bootInterface: network.bootInterface,
       uuid: machine.uuid,
       // A server may tell init from the firmware and from iPXE, which ask before it.

@@ -3,6 +3,7 @@
 import type { IpConfiguration, LinkConfiguration } from '../boot/ip-parameter.ts'
 import { isHostAddress } from '../boot/ipv4.ts'
 import { isHostAddress6, normalizeIpv6 } from '../boot/ipv6.ts'
+import type { StaticRoute } from '../boot/route-parameter.ts'
 import { type StackedLink, topmost } from '../boot/stacked-links.ts'
 import type { IpAddress, Link, Mac, Sys } from '../sys/index.ts'
 import { BootError, chainOf, hasCode, SysError } from '../sys/index.ts'
@@ -10,6 +11,7 @@ import { applySettings, type LinkSettings, settingsOfSource, writeResolvConf } f
 import type { MissingFirmware } from './cards.ts'
 import type { Contestant, Proof, Winner } from './contest.ts'
 import { contestantFor } from './contestants.ts'
+import { defaultRoute } from './lease.ts'
 import { raceCards } from './race.ts'
 import { type SourceHost, whyUnreachable } from './source-hosts.ts'
 import { stackLinks } from './stack.ts'
@@ -24,6 +26,8 @@ export interface JoinRequest {
   readonly others?: readonly LinkConfiguration[]
   /** vlan= and bond=. Where ip= names no device, the topmost are the only ones that race. */
   readonly stacked?: readonly StackedLink[]
+  /** rd.route= */
+  readonly routes?: readonly StaticRoute[]
   /** Where several cards race: what a lease must lead to, or another card's is preferred. */
   readonly sources?: readonly SourceHost[]
   /** BOOTIF=: the card that the firmware booted from. */
@@ -141,7 +145,8 @@ async function joinLink(
   const upAs = (link: Link, source: AddressSource) => networkUp(link, source, ip, request)
   const configure = async (link: Link, source: AddressSource) => {
     const up = upAs(link, source)
-    await applySettings(sys, link, settingsOf(source, ip), events.onNotice)
+    const settings = withRoutes(settingsOf(source, ip), request.routes, [link.name, undefined])
+    await applySettings(sys, link, settings, events.onNotice)
     await writeResolvConf(sys, up)
     return up
   }
@@ -177,7 +182,7 @@ async function joinOther(
     const asked = { ...request, bootInterface: undefined, devices: [device] }
     const contestant = contestantFor(sys, ip, request, events)
     const { link, value } = await race(sys, ip, asked, stacked, contestant, events, signal)
-    const settings = settingsOf(value, ip)
+    const settings = withRoutes(settingsOf(value, ip), request.routes, [device])
     const routes = settings.routes.map((route) =>
       route.destination.endsWith('/0') ? { ...route, metric: OTHERS_METRIC + at } : route,
     )
@@ -259,4 +264,16 @@ async function bringLoopbackUp(sys: Pick<Sys, 'network'>, events: NetworkEvents)
 function settingsOf(source: AddressSource, { mtu }: LinkConfiguration): LinkSettings {
   const settings = settingsOfSource(source)
   return mtu === undefined ? settings : { ...settings, mtu }
+}
+
+/** With those of `rd.route=` that are for one of these devices. */
+function withRoutes(
+  settings: LinkSettings,
+  routes: readonly StaticRoute[] = [],
+  devices: readonly (string | undefined)[],
+): LinkSettings {
+  const more = routes
+    .filter(({ device }) => devices.includes(device))
+    .map(({ destination, gateway }) => ({ ...defaultRoute(settings, gateway), destination }))
+  return { ...settings, routes: [...settings.routes, ...more] }
 }

@@ -4,11 +4,13 @@
  */
 
 import { parseNfsShare } from '../boot/nfs.ts'
+import type { ProxyPlan } from '../boot/proxy-plan.ts'
 import { isUrl, overlayIsRemote, type RootPlan } from '../boot/root-plan.ts'
 import type { IpAddress, Sys } from '../sys/index.ts'
 import { SysError } from '../sys/index.ts'
 import type { Doubt } from './contest.ts'
 import type { NetworkUp } from './join.ts'
+import { proxyFor } from './proxy.ts'
 import { hostOf, schemeOf } from './url.ts'
 
 export type SourceHost =
@@ -29,7 +31,9 @@ const NFS = 2049
 const LOOK_MS = 5000
 
 /** What the boot needs first; one of them must answer. None: there is nothing by which a network could be told. */
-export function sourceHosts(root: RootPlan): readonly SourceHost[] {
+export function sourceHosts(root: RootPlan, proxies: ProxyPlan): readonly SourceHost[] {
+  // What is asked through a proxy is reached where the proxy is.
+  const ofUrl = (url: string) => hostsOf(proxyFor(url, proxies) ?? url)
   switch (root.kind) {
     case 'nfs':
       return [root.share === 'lease' ? { kind: 'lease', port: NFS } : ofShare(root.share.server)]
@@ -53,7 +57,7 @@ function ofShare(server: string | undefined): SourceHost {
   return server === undefined ? { kind: 'lease', port: NFS } : { kind: 'host', host: server, port: NFS }
 }
 
-function ofUrl(url: string): readonly SourceHost[] {
+function hostsOf(url: string): readonly SourceHost[] {
   const host = hostOf(url)
   const usual = PORTS[schemeOf(url) ?? '']
   if (host === undefined || usual === undefined) return []

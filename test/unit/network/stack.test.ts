@@ -156,6 +156,25 @@ describe('several ip=', () => {
     expect(f.elapsed()).toBeLessThan(42_000)
   })
 
+  test('rd.route= of each', async () => {
+    const f = joining(cards)
+    const routes = [
+      { destination: '10.8.0.0/16', gateway: '10.0.2.9', device: undefined },
+      { destination: '10.9.0.0/16', gateway: '10.0.3.9', device: 'eth1' },
+      { destination: '10.10.0.0/16', gateway: '172.16.0.1', device: 'eth0' },
+    ]
+    await f.join({ ip: ['eth1:dhcp', 'eth0:dhcp'] }, { routes })
+    expect(f.machine.network.routes('eth0')).toEqual([
+      { destination: '0.0.0.0/0', gateway: '10.0.2.2' },
+      { destination: '10.8.0.0/16', gateway: '10.0.2.9' },
+      { destination: '10.10.0.0/16', gateway: '172.16.0.1', onlink: true },
+    ])
+    expect(f.machine.network.routes('eth1').at(-1)).toEqual({
+      destination: '10.9.0.0/16',
+      gateway: '10.0.3.9',
+    })
+  })
+
   test('one on a VLAN, one on the card below it', async () => {
     const f = joining([{ name: 'eth0', dhcp: dhcpServer(), vlans: tagged }])
     const up = await f.join({ vlan: ['eth0.5:eth0'], ip: ['eth0.5:dhcp', 'eth0:dhcp'] })

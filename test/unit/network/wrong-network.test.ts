@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { parseCommandLine } from '../../../src/boot/command-line.ts'
+import { planProxies } from '../../../src/boot/proxy-plan.ts'
 import { planRoot } from '../../../src/boot/root-plan.ts'
 import { readSettings } from '../../../src/boot/settings.ts'
 import { type SourceHost, sourceHosts } from '../../../src/network/source-hosts.ts'
@@ -166,7 +167,10 @@ describe('where no other card leads there the lease stands', () => {
 })
 
 describe('what a network is told by', () => {
-  const hosts = (text: string) => sourceHosts(planRoot(readSettings(parseCommandLine(text))))
+  const hosts = (text: string) => {
+    const settings = readSettings(parseCommandLine(text))
+    return sourceHosts(planRoot(settings), planProxies(settings))
+  }
 
   test.each<[string, readonly unknown[]]>([
     ['apkovl=http://a.example/x alpine_repo=http://b.example/apks', [['a.example', 80]]],
@@ -185,6 +189,8 @@ describe('what a network is told by', () => {
     ['root=/dev/nfs nfsroot=/root', [[undefined, 2049]]],
     ['root=dhcp', [[undefined, 2049]]],
     ['root=live:http://10.0.0.1/root.squashfs', [['10.0.0.1', 80]]],
+    ['http_proxy=http://10.0.0.9:3128 apkovl=http://a.example/x', [['10.0.0.9', 3128]]],
+    ['http_proxy=http://10.0.0.9:3128 no_proxy=a.example apkovl=http://a.example/x', [['a.example', 80]]],
     ['root=/dev/sda1', []],
     ['apkovl=/x.apkovl.tar.gz', []],
     ['apkovl=http://a.example:99999/x', []],
