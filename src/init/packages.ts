@@ -76,6 +76,7 @@ export async function installPackages(
     sys,
     lines.map((line) => placeOf(line, moved)),
     online,
+    plan.network.kind === 'join' ? plan.network.lease : undefined,
   )
   await addConsoleLogins(sys, plan, overlay !== undefined)
   report.detail(`${count(installed.packages, 'package')}, ${size(installed.bytes)}`)

@@ -1,11 +1,15 @@
 /** interfaces(5) for the new system: what the boot did, in the words of Alpine's setup-interfaces. Pure. */
 
 import { formatIpv4, maskOf } from '../boot/ipv4.ts'
+import type { LeasePlan } from '../boot/lease-plan.ts'
 import type { StackedLink } from '../boot/stacked-links.ts'
 import type { AddressSource, NetworkUp } from './join.ts'
 
-/** /etc/network/interfaces: loopback, what `vlan=` and `bond=` made, and each link of `ip=`, in this order. */
-export function formatInterfaces(up: NetworkUp): string {
+/**
+ * /etc/network/interfaces: loopback, what `vlan=` and `bond=` made, and each link of `ip=`, in this order. With a lease that
+ * is handed over, udhcpc asks for the very address: the server knows our client identifier, but may have forgotten it.
+ */
+export function formatInterfaces(up: NetworkUp, lease: LeasePlan = 'keep'): string {
   const links = [...up.others, up]
   const configured = new Set(links.map(({ link }) => link))
   const beneath = up.stacked
@@ -14,7 +18,8 @@ export function formatInterfaces(up: NetworkUp): string {
   const stanzas = links.map((each) => {
     const stacked = up.stacked.filter(({ name }) => name === each.link).flatMap(optionsOf)
     const { family, lines } = addressing(each)
-    return stanza(each.link, family, [...stacked, ...lines])
+    const same = lease === 'handoff' && each.source.kind === 'lease' ? [`udhcpc_opts -r ${each.address}`] : []
+    return stanza(each.link, family, [...stacked, ...lines, ...same])
   })
   return [stanza('lo', 'inet loopback', []), ...beneath, ...stanzas].join('\n')
 }

@@ -1,4 +1,5 @@
 /** After the packages: the last files of the new root, each only where it has none of its own. */
+import type { LeasePlan } from '../boot/lease-plan.ts'
 import { formatInterfaces } from '../network/interfaces-file.ts'
 import type { NetworkUp } from '../network/join.ts'
 import type { Sys } from '../sys/index.ts'
@@ -10,6 +11,7 @@ export async function settleRoot(
   sys: Sys,
   repositories: readonly string[],
   online: NetworkUp | undefined,
+  lease: LeasePlan | undefined,
 ): Promise<void> {
   if (
     (await sys.files.resolveIn(sysroot, '/etc/apk/repositories')) === undefined &&
@@ -23,7 +25,7 @@ export async function settleRoot(
   }
   const interfaces = '/etc/network/interfaces'
   if (online !== undefined && (await sys.files.resolveIn(sysroot, interfaces)) === undefined) {
-    await writeIn(sys, sysroot, interfaces.slice(1), formatInterfaces(online))
+    await writeIn(sys, sysroot, interfaces.slice(1), formatInterfaces(online, lease))
   }
 }
 

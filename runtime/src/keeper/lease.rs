@@ -191,3 +191,40 @@ fn times(message: &DhcpMessage) -> Option<Times> {
     let t1 = Some(said("renewalTime")).filter(|t1| (1..t2).contains(t1)).unwrap_or((lease / 2).min(t2));
     Some(Times { lease: lease as f64, renewal: t1 as f64, rebinding: t2 as f64 })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn answers_as_typescript_does() {
+        const CASES: &str = include_str!("../../../test/unit/network/leases.json");
+        let cases: Vec<Value> = serde_json::from_str(CASES).expect("JSON");
+        assert!(cases.len() > 15);
+        for case in cases {
+            let message: DhcpMessage = serde_json::from_value(case["message"].clone()).expect("a message");
+            assert_eq!(answer(&message), case["lease"], "{}", case["name"]);
+        }
+    }
+
+    fn answer(message: &DhcpMessage) -> Value {
+        let Ok(Lease { settings, server, times }) = parse(message) else { return Value::Null };
+        let routes: Vec<Value> = settings
+            .routes
+            .iter()
+            .map(|route| {
+                let Destination(address, length) = &route.destination;
+                json!({
+                    "destination": format!("{address}/{length}"), "gateway": route.gateway, "onlink": route.onlink,
+                })
+            })
+            .collect();
+        let times = times.map(|times| [times.lease as u64, times.renewal as u64, times.rebinding as u64]);
+        json!({
+            "address": settings.address, "prefixLength": settings.prefix_length, "broadcast": settings.broadcast,
+            "mtu": settings.mtu, "routes": routes, "dns": settings.dns, "search": settings.search, "server": server,
+            "times": times,
+        })
+    }
+}
