@@ -1,11 +1,13 @@
 /**
- * Writes what docs/ says from the code: docs/kernel-parameters.md from the table of parameters.
+ * Writes what docs/ says from the code: docs/kernel-parameters.md from the table of parameters. And sees that
+ * the tests which docs/pains.md names exist.
  *
  *   node scripts/docs.ts           writes
  *   node scripts/docs.ts --check   fails when a document is not what would be written
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { type Parameter, parameterRows } from '../src/boot/parameters.ts'
+import { checkPains } from './pains.ts'
 
 const groups: readonly { readonly title: string; readonly rows: (parameter: Parameter) => boolean }[] = [
   {
@@ -62,4 +64,6 @@ for (const [path, text] of Object.entries(documents)) {
   else stale++
   console.log(check ? `${path} is stale: run "npm run docs"` : `wrote ${path}`)
 }
-process.exitCode = stale > 0 ? 1 : 0
+const rot = checkPains()
+for (const line of rot) console.log(`docs/pains.md: ${line}`)
+process.exitCode = stale > 0 || rot.length > 0 ? 1 : 0
