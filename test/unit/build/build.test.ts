@@ -71,6 +71,8 @@ describe('build', () => {
     ])
     expect(files.get('etc/motd')).toBe('hello\n')
     expect(files.get('lib/firmware/acme/net.bin')).toBe('firmware of the card')
+    // For init's message when the card does not work (grml#160).
+    expect(files.get('etc/diskless/missing-firmware')).toBe('acme_net acme/absent.bin\n')
     expect(files.has(`lib/modules/${version}/kernel/drivers/net/ethernet/acme/acme-net.ko`)).toBe(true)
     expect(files.get(`lib/modules/${version}/modules.dep`)).toContain('acme-net.ko:')
     expect(result.missingFirmware).toEqual([{ name: 'acme/absent.bin', module: 'acme_net' }])

@@ -81,6 +81,30 @@ test('a fixed address is not lost in the new system; interfaces of the overlay s
   expect(await interfacesOf(withOwn)).toContain('iface eth0 inet dhcp\n')
 })
 
+test('a card whose driver lacks its firmware is told by name, with the file (grml#160, rancher/os#2877)', async () => {
+  const scenario = networkBoot()
+  const { console } = await boot([], {
+    commandLine: `${commandLine} panic=1`,
+    devices: [
+      {
+        path: 'devices/pci0000:00/0000:00:03.0',
+        subsystem: 'pci',
+        modalias: 'pci:v000014E4d00001639sv0000103Csd00007055bc02sc00i00',
+        pciClass: '020000',
+      },
+    ],
+    modules: { bnx2: { aliases: ['pci:v000014E4d00001639sv*sd*bc*sc*i*'] }, af_packet: {} },
+    files: {
+      ...scenario.files,
+      '/etc/diskless/missing-firmware': 'bnx2 bnx2/bnx2-mips-09-6.2.1b.fw\n',
+    },
+  })
+  expect(console.replace(/\s+/g, ' ')).toContain(
+    'bnx2 asks for firmware that this initrd lacks: bnx2/bnx2-mips-09-6.2.1b.fw',
+  )
+  expect(console).toContain('--firmware')
+})
+
 test.each([
   ['vlan=eth0.4095:eth0', /vlan=eth0\.4095:eth0: 4095 is no VLAN/],
   ['bond=bond0:eth0:mode=quick', /the mode 'quick' is unknown: balance-rr, active-backup/],
