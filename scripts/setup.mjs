@@ -28,6 +28,7 @@ const tasks = {
   e2e: { run: ['scripts/test.ts', 'e2e'], needs: ['rust', 'guest', 'lab', 'disks', 'trees'] },
   'e2e-all': { run: ['scripts/test.ts', 'e2e-all'], needs: ['rust', 'guest', 'lab', 'disks', 'trees'] },
   measure: { run: ['scripts/measure.ts'], needs: ['rust', 'guest', 'lab', 'disks'] },
+  'measure-loss': { run: ['scripts/measure-loss.ts'], needs: ['rust', 'guest'] },
   lab: { run: ['scripts/lab.ts'], needs: ['rust', 'guest', 'lab'] },
   cli: { run: [join(root, 'src/cli/main.ts')], needs: [] },
 }

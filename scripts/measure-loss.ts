@@ -1,0 +1,65 @@
+/**
+ * `npm run measure:loss`: how many boots come up to their overlay (10 KB) over a wire that loses frames, each with a seed of
+ * its own, and how long they took. With `--world` they go on to the login of the demo's whole world.
+ *
+ *   npm run measure:loss -- [--boots 20] [--loss 0.3] [--world]
+ */
+
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { build } from '../build/index.ts'
+import { Machine, usualMac } from '../test/support/qemu/machine.ts'
+import { rough } from '../test/support/qemu/rough-wire.ts'
+import { FileServer } from '../test/support/qemu/server.ts'
+import { Wire } from '../test/support/qemu/wire.ts'
+import { kernelDirectory } from './kernel.ts'
+import { projectRoot } from './processes.ts'
+import { makeDemo } from './repository/index.ts'
+
+const deadlineMs = 300_000
+
+const { values } = parseArgs({
+  options: {
+    boots: { type: 'string', default: '20' },
+    loss: { type: 'string', default: '0.3' },
+    world: { type: 'boolean', default: false },
+  },
+})
+const out = join(projectRoot, 'out')
+const demo = await makeDemo(join(out, 'demo'))
+const image = await build({
+  kernel: await kernelDirectory(),
+  modules: ['virtio', 'common-ethernet'],
+  keys: [demo.keys],
+  level: 9,
+  out: join(out, 'measure-loss'),
+})
+const server = await FileServer.start(demo.directory)
+const sources = [`apkovl=${server.url}/${usualMac}.apkovl.tar.gz`, `alpine_repo=${server.url}/apks`]
+const append = ['console=ttyS0', 'diskless.idle=0', 'ip=dhcp', ...sources].join(' ')
+
+let up = 0
+for (let seed = 1; seed <= Number(values.boots); seed++) {
+  const wire = await Wire.lay(rough({ loss: Number(values.loss), seed }))
+  const start = { by: 'kernel', kernel: image.image, initrd: image.initrd, append } as const
+  const guest = await Machine.start({ start, memoryMb: 1024, cards: [{ kind: 'wire', wire }] })
+  try {
+    const began = await guest.events.waitFor('phase', { name: 'network', state: 'start' }, deadlineMs)
+    const network = await guest.events.waitFor('phase', { name: 'network', state: 'done' }, deadlineMs)
+    const wanted = values.world ? guest.events.happened('handoff', deadlineMs) : undefined
+    const got =
+      (await wanted) ?? (await guest.events.waitFor('phase', { name: 'overlay', state: 'done' }, deadlineMs))
+    up += 1
+    console.log(
+      `seed ${seed}: lease after ${Math.round(network.at - began.at)} ms, ${got.event === 'handoff' ? 'handoff' : 'overlay'} after ${Math.round(got.at - began.at)} ms`,
+    )
+  } catch (error) {
+    console.log(`seed ${seed}: ${error instanceof Error ? error.message : String(error)}`)
+  } finally {
+    await guest.stop()
+    wire.cut()
+  }
+}
+await server.close()
+console.log(`${up} of ${values.boots} came up with ${Number(values.loss) * 100} % of frames lost`)
+process.exitCode = up === Number(values.boots) ? 0 : 1
