@@ -165,8 +165,9 @@ class Race<T> {
       this.#lookAfter(HOLD_MS)
       return undefined
     }
+    // What it had won before its look broke is given back with the others'.
+    if (card.won === undefined) card.run = undefined
     card.won = undefined
-    card.run = undefined
     return undefined
   }
 

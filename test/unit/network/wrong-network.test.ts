@@ -163,6 +163,7 @@ describe('where no other card leads there the lease stands', () => {
     const f = joining([right('eth0', { dhcp: dhcpServer() }), right('eth1')])
     f.machine.faults.order({ operation: 'network.addAddress', subject: 'eth0', code: 'EINVAL' })
     expect((await f.join({}, { sources })).link).toBe('eth1')
+    expect(f.released()).toEqual(['eth0 10.0.2.15'])
   })
 })
 
