@@ -184,7 +184,9 @@ fn three_thousand_answers_that_are_nearly_http() {
     fn nearly(seed: u64) -> Vec<u8> {
         let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let mut below = move |limit: usize| {
-            (state ^= state << 13, state ^= state >> 7, state ^= state << 17);
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
             state as usize % limit.max(1)
         };
         let mut answer = ANSWERS[below(ANSWERS.len())].to_vec();
