@@ -96,7 +96,11 @@ export class Lab {
       mkdirSync(namespace.directory, { recursive: true })
       // It asks no neighbour for it, and so may be used at once.
       const six = ['addr', 'add', `${address6}/64`, 'dev', bridge, 'nodad']
-      if (options.ipv6 !== undefined) await lab.run('ip', ...six)
+      if (options.ipv6 !== undefined) {
+        await lab.run('ip', ...six)
+        // Else its kernel says of itself to be no router, and guests drop the route that dnsmasq advertises (RFC 4861, 7.2.5).
+        await lab.run('sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/all/forwarding')
+      }
       lab.#furnish(options)
       if (options.secondDhcp !== undefined) await lab.#furnishSecond(options.secondDhcp)
       // The servers' own ports forward already, and go on.
