@@ -1,7 +1,7 @@
 /** The clock phase: right before a certificate is looked at, and in any case before the new system has it. */
 import type { BootPlan } from '../boot/plan.ts'
 import { urlsOf } from '../boot/root-plan.ts'
-import type { NetworkUp } from '../network/join.ts'
+import type { NetworkUp } from '../network/network-up.ts'
 import { dayOf, setClock } from '../network/time.ts'
 import { hostOf, schemeOf } from '../network/url.ts'
 import type { Sys } from '../sys/index.ts'

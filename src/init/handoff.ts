@@ -5,7 +5,7 @@
 import type { BootPlan } from '../boot/plan.ts'
 import { closeCache } from '../cache/open.ts'
 import { mountForGood } from '../media/nfs-reads.ts'
-import type { NetworkUp } from '../network/join.ts'
+import type { NetworkUp } from '../network/network-up.ts'
 import { sysroot } from '../root/ram.ts'
 import { tellNewSystem } from '../root/told.ts'
 import { BootError, type Handoff, type Sys } from '../sys/index.ts'

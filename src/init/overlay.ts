@@ -1,7 +1,7 @@
 /** The overlay phase: the apkovl, found or fetched, checked, and unpacked into the root. */
 import type { RamBootPlan } from '../boot/plan.ts'
 import type { Fetch } from '../network/fetch.ts'
-import type { NetworkUp } from '../network/join.ts'
+import type { NetworkUp } from '../network/network-up.ts'
 import { type MediaOfOverlay, type Overlay, unpackOverlay } from '../overlay/apkovl.ts'
 import { sysroot } from '../root/ram.ts'
 import type { Sys } from '../sys/index.ts'

@@ -2,7 +2,7 @@
 import type { BootPlan, RamBootPlan } from '../boot/plan.ts'
 import type { ImageRootPlan, MountedRootPlan } from '../boot/root-plan.ts'
 import { findOnDisks } from '../media/media.ts'
-import type { NetworkUp } from '../network/join.ts'
+import type { NetworkUp } from '../network/network-up.ts'
 import { mountDiskRoot } from '../root/disk.ts'
 import { mountImageRoot } from '../root/image.ts'
 import type { RootEvents } from '../root/mounted.ts'

@@ -1,16 +1,13 @@
 /** Puts what a lease or the command line says onto a link. */
 
-import type { IpConfiguration } from '../boot/ip-parameter.ts'
 import { inPrefix6, isLinkLocal, networkOf6 } from '../boot/ipv6.ts'
 import type { Address, IpAddress, Link, Route, Sys } from '../sys/index.ts'
 import { BootError, hasCode, SysError } from '../sys/index.ts'
 import { formatResolvConf } from './files.ts'
 import type { Ipv6Configuration } from './ipv6.ts'
 import { claimAddress, untilAddress } from './ipv6-address.ts'
-import type { AddressSource } from './join.ts'
 import { defaultRoute, type Lease } from './lease.ts'
-
-export type StaticConfiguration = Extract<IpConfiguration, { kind: 'static' }>
+import type { AddressSource, StaticConfiguration } from './network-up.ts'
 
 export interface LinkSettings {
   readonly address: IpAddress

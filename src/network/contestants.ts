@@ -3,12 +3,13 @@
 import type { LinkConfiguration } from '../boot/ip-parameter.ts'
 import type { Link, Sys } from '../sys/index.ts'
 import type { Contestant } from './contest.ts'
-import type { DhcpConfig } from './dhcp.ts'
 import { releaseLease } from './dhcp-client.ts'
+import type { DhcpConfig } from './dhcp-config.ts'
 import { releaseLease6 } from './dhcp6-client.ts'
 import { acquireOrIpv6 } from './dual-stack.ts'
 import { configureIpv6, type Ipv6Config } from './ipv6.ts'
-import { type AddressSource, deadlinesOf, type JoinRequest, type NetworkEvents } from './join.ts'
+import { deadlinesOf, type JoinRequest, type NetworkEvents } from './join-request.ts'
+import type { AddressSource } from './network-up.ts'
 
 export function contestantFor(
   sys: Pick<Sys, 'network' | 'clock'>,

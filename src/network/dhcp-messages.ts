@@ -1,7 +1,7 @@
 /** The DHCPv4 messages that a client sends (RFC 2131, table 5). */
 
 import type { DhcpMessage, DhcpOptions, IpAddress } from '../sys/index.ts'
-import type { DhcpConfig } from './dhcp.ts'
+import type { DhcpConfig } from './dhcp-config.ts'
 import type { Lease } from './lease.ts'
 
 const NOWHERE: IpAddress = '0.0.0.0'

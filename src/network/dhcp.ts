@@ -10,20 +10,10 @@
  * and a server may boot along with its clients.
  */
 
-import type { DhcpMessage, IpAddress, Mac } from '../sys/index.ts'
+import type { DhcpMessage, IpAddress } from '../sys/index.ts'
+import type { DhcpConfig } from './dhcp-config.ts'
 import { declineMessage, discoverMessage, requestMessage } from './dhcp-messages.ts'
 import { type Lease, parseLease } from './lease.ts'
-
-export interface DhcpConfig {
-  readonly link: string
-  readonly mac: Mac
-  /** Option 97: the SMBIOS UUID. */
-  readonly uuid?: string
-  readonly hostname?: string
-  readonly userClass?: string
-  /** Milliseconds until it gives up, if at least `minimumTries` discovers went out. Default 120 000. */
-  readonly totalMs?: number
-}
 
 /** The time and the chance of a step. `random` is in [0, 1). */
 export interface Moment {

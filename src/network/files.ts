@@ -1,8 +1,8 @@
 /** What other programs read of the network, in the form that they read it. */
 
 import type { IpAddress } from '../sys/index.ts'
-import type { AddressSource, NetworkUp } from './join.ts'
 import type { Lease } from './lease.ts'
+import type { AddressSource, NetworkUp } from './network-up.ts'
 
 /** resolv.conf(5): one `search` line, then a line a server; empty when there is neither. */
 export function formatResolvConf(names: {

@@ -3,7 +3,7 @@
 import { formatIpv4, maskOf } from '../boot/ipv4.ts'
 import type { LeasePlan } from '../boot/lease-plan.ts'
 import type { StackedLink } from '../boot/stacked-links.ts'
-import type { AddressSource, NetworkUp } from './join.ts'
+import type { AddressSource, NetworkUp } from './network-up.ts'
 
 /**
  * /etc/network/interfaces: loopback, what `vlan=` and `bond=` made, and each link of `ip=`, in this order. With a lease that

@@ -4,7 +4,7 @@ import { isHostAddress6, isLinkLocal } from '../boot/ipv6.ts'
 import type { IpAddress } from '../sys/index.ts'
 import { settingsOfIpv6 } from './apply.ts'
 import type { Ipv6Configuration } from './ipv6.ts'
-import type { NetworkUp } from './join.ts'
+import type { NetworkUp } from './network-up.ts'
 import { hostOf } from './url.ts'
 
 type Told =

@@ -3,7 +3,7 @@
  * Everything that is a choice is in it; what is left to the keeper are RFC 2131's timers.
  */
 import type { DhcpMessage, DhcpOptions, IpAddress, Mac } from '../sys/index.ts'
-import type { DhcpConfig } from './dhcp.ts'
+import type { DhcpConfig } from './dhcp-config.ts'
 import { requestOptions } from './dhcp-messages.ts'
 import type { Lease } from './lease.ts'
 

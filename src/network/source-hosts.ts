@@ -9,7 +9,7 @@ import { isUrl, overlayIsRemote, type RootPlan } from '../boot/root-plan.ts'
 import type { IpAddress, Sys } from '../sys/index.ts'
 import { SysError } from '../sys/index.ts'
 import type { Doubt } from './contest.ts'
-import type { NetworkUp } from './join.ts'
+import type { NetworkUp } from './network-up.ts'
 import { proxyFor } from './proxy.ts'
 import { hostOf, schemeOf } from './url.ts'
 

@@ -6,7 +6,7 @@ import { mountDevice, waitForDevice } from '../media/device.ts'
 import { mountNfs } from '../media/nfs.ts'
 import { mountForGood } from '../media/nfs-reads.ts'
 import { fetchPipeline, pipelineOptions, redactUrl } from '../network/fetch.ts'
-import type { NetworkUp } from '../network/join.ts'
+import type { NetworkUp } from '../network/network-up.ts'
 import { BootError, type Filter, hasCode, type Sys, SysError } from '../sys/index.ts'
 import {
   availableMemory,

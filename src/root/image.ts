@@ -1,6 +1,6 @@
 /** The root in an image: squashfs or erofs behind a loop device, and a tmpfs above it. */
 import type { ImageRootPlan } from '../boot/root-plan.ts'
-import type { NetworkUp } from '../network/join.ts'
+import type { NetworkUp } from '../network/network-up.ts'
 import { BootError, hasCode, type Sys, SysError } from '../sys/index.ts'
 import { type FindOnMedia, type ImageFile, obtainImage } from './image-file.ts'
 import { bringResolver, keepNetwork } from './kept-network.ts'

@@ -2,7 +2,7 @@
  * A root that comes by the network needs it to the very end, and the new system must not configure the card a second time
  * nor take it down while it stops. Its own programs are told so, each in its own words, for this boot.
  */
-import type { NetworkUp } from '../network/join.ts'
+import type { NetworkUp } from '../network/network-up.ts'
 import type { Sys } from '../sys/index.ts'
 import { writeIn } from './in-root.ts'
 import { withoutLink } from './interfaces.ts'

@@ -2,7 +2,7 @@
  * diskless.nfsroot=links: the export read-only at /nfsroot, and a tmpfs of symlinks into it for a root, as diskless
  * clients were built before there was overlayfs. /var is copied, so that it can be written; /etc cannot.
  */
-import type { NetworkUp } from '../network/join.ts'
+import type { NetworkUp } from '../network/network-up.ts'
 import { BootError, hasCode, type Sys, SysError } from '../sys/index.ts'
 import { keepNetwork } from './kept-network.ts'
 import { lowerMount, megabytes, memoryForRoot, type RootEvents, sysroot, upperMount } from './mounted.ts'

@@ -1,7 +1,7 @@
 /** After the packages: the last files of the new root, each only where it has none of its own. */
 import type { LeasePlan } from '../boot/lease-plan.ts'
 import { formatInterfaces } from '../network/interfaces-file.ts'
-import type { NetworkUp } from '../network/join.ts'
+import type { NetworkUp } from '../network/network-up.ts'
 import type { Sys } from '../sys/index.ts'
 import { directoryIn, writeIn } from './in-root.ts'
 import { sysroot } from './ram.ts'

@@ -5,7 +5,7 @@
 import type { LeasePlan } from '../boot/lease-plan.ts'
 import { type RootPlan, staysOnNetwork } from '../boot/root-plan.ts'
 import { formatInterfaces } from '../network/interfaces-file.ts'
-import type { NetworkUp } from '../network/join.ts'
+import type { NetworkUp } from '../network/network-up.ts'
 import type { Sys } from '../sys/index.ts'
 import { directoryIn, writeIn } from './in-root.ts'
 import { sysroot } from './mounted.ts'

@@ -2,7 +2,8 @@
 
 import { expect, test } from 'vitest'
 import { isHostAddress } from '../../../src/boot/ipv4.ts'
-import { type DhcpConfig, type DhcpState, startDhcp, stepDhcp } from '../../../src/network/dhcp.ts'
+import { type DhcpState, startDhcp, stepDhcp } from '../../../src/network/dhcp.ts'
+import type { DhcpConfig } from '../../../src/network/dhcp-config.ts'
 import type { DhcpMessage, DhcpMessageType, DhcpOptions } from '../../../src/sys/index.ts'
 import { VirtualClock } from '../../support/machine/clock.ts'
 

@@ -3,7 +3,8 @@
 import { describe, expect, test } from 'vitest'
 import { parseIpParameter } from '../../../src/boot/ip-parameter.ts'
 import { formatLease } from '../../../src/network/files.ts'
-import { type JoinRequest, joinNetwork } from '../../../src/network/join.ts'
+import { joinNetwork } from '../../../src/network/join.ts'
+import type { JoinRequest } from '../../../src/network/join-request.ts'
 import { BootError } from '../../../src/sys/index.ts'
 import {
   dhcp6Server,

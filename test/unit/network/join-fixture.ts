@@ -2,7 +2,9 @@
 
 import { parseIpParameters } from '../../../src/boot/ip-parameter.ts'
 import { parseStackedLinks } from '../../../src/boot/stacked-links.ts'
-import { type JoinRequest, joinNetwork, type NetworkUp } from '../../../src/network/join.ts'
+import { joinNetwork } from '../../../src/network/join.ts'
+import type { JoinRequest } from '../../../src/network/join-request.ts'
+import type { NetworkUp } from '../../../src/network/network-up.ts'
 import { BootError } from '../../../src/sys/index.ts'
 import { fakeMachine, type LinkScript, type MachineOptions } from '../../support/machine/index.ts'
 

@@ -3,7 +3,9 @@
 import { describe, expect, test } from 'vitest'
 import { parseIpParameter } from '../../../src/boot/ip-parameter.ts'
 import { driverlessCards } from '../../../src/network/cards.ts'
-import { type JoinRequest, joinNetwork, type NetworkUp } from '../../../src/network/join.ts'
+import { joinNetwork } from '../../../src/network/join.ts'
+import type { JoinRequest } from '../../../src/network/join-request.ts'
+import type { NetworkUp } from '../../../src/network/network-up.ts'
 import { BootError } from '../../../src/sys/index.ts'
 import { dhcpServer, fakeMachine, type LinkScript, type MachineOptions } from '../../support/machine/index.ts'
 

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { ImageRootPlan, ImageSource } from '../../../src/boot/root-plan.ts'
 import { findOnDisks } from '../../../src/media/media.ts'
-import type { NetworkUp } from '../../../src/network/join.ts'
+import type { NetworkUp } from '../../../src/network/network-up.ts'
 import { mountImageRoot } from '../../../src/root/image.ts'
 import {
   type FakeMachine,

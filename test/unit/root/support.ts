@@ -1,6 +1,7 @@
 /** What the tests of roots share. */
-import type { NetworkUp } from '../../../src/network/join.ts'
+
 import { parseLease } from '../../../src/network/lease.ts'
+import type { NetworkUp } from '../../../src/network/network-up.ts'
 import type { RootEvents } from '../../../src/root/mounted.ts'
 import { BootError } from '../../../src/sys/index.ts'
 import type { FakeMachine } from '../../support/machine/index.ts'
