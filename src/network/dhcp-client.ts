@@ -3,13 +3,13 @@
 import { BootError, type DhcpSocket, hasCode, type Sys, SysError } from '../sys/index.ts'
 import {
   type DhcpAction,
-  type DhcpConfig,
   type DhcpEvent,
   type DhcpState,
   type DhcpTally,
   startDhcp,
   stepDhcp,
 } from './dhcp.ts'
+import type { DhcpConfig } from './dhcp-config.ts'
 import { releaseMessage } from './dhcp-messages.ts'
 import type { Lease } from './lease.ts'
 

@@ -2,13 +2,13 @@
 
 import { expect, test } from 'vitest'
 import {
-  type DhcpConfig,
   type DhcpEvent,
   type DhcpState,
   type DhcpStep,
   startDhcp,
   stepDhcp,
 } from '../../../src/network/dhcp.ts'
+import type { DhcpConfig } from '../../../src/network/dhcp-config.ts'
 import type { DhcpMessage, DhcpOptions } from '../../../src/sys/index.ts'
 
 const config: DhcpConfig = {
