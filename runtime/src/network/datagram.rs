@@ -62,6 +62,9 @@ impl DatagramSocket {
         let length = link.name.len().min(name.len() - 1);
         name[..length].copy_from_slice(&link.name.as_bytes()[..length]);
         set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_BINDTODEVICE, &name)?;
+        if let Kind::RouterDiscovery = kind {
+            forget(&socket)?;
+        }
         if let Kind::Dhcp = kind {
             rustix::net::bind(&socket, &SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, DHCP_CLIENT, 0, 0))?;
         }
@@ -98,6 +101,17 @@ impl DatagramSocket {
                 Err(errno) => Err(errno.into()),
             }
         })
+    }
+}
+
+/// What came before the filter was there, of any kind and from any link.
+fn forget(socket: &OwnedFd) -> Result<(), Errno> {
+    loop {
+        match rustix::net::recv(socket, &mut [0; 1], RecvFlags::TRUNC) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return Ok(()),
+            Err(errno) => return Err(errno),
+        }
     }
 }
 
