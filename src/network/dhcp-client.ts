@@ -1,6 +1,6 @@
 /** Runs DHCP (dhcp.ts) on a link: its socket, its clock, its ARP probe. */
 
-import { BootError, type DhcpSocket, hasCode, type Sys, SysError } from '../sys/index.ts'
+import { BootError, type DhcpSocket, type Sys, SysError } from '../sys/index.ts'
 import {
   type DhcpAction,
   type DhcpEvent,
@@ -10,6 +10,7 @@ import {
   stepDhcp,
 } from './dhcp.ts'
 import type { DhcpConfig } from './dhcp-config.ts'
+import { type DhcpEvents, giveBack, nextArrival, sendOrTell, wordsOf } from './dhcp-exchange.ts'
 import { releaseMessage } from './dhcp-messages.ts'
 import type { Lease } from './lease.ts'
 
@@ -19,11 +20,6 @@ const PROBE_MS = 200
 export type DhcpOutcome =
   | { readonly kind: 'bound'; readonly lease: Lease }
   | { readonly kind: 'failed'; readonly tally: DhcpTally; readonly elapsedMs: number }
-
-export interface DhcpEvents {
-  /** A line for the person who waits: every retransmission, every refusal. */
-  readonly onNotice: (text: string) => void
-}
 
 type DhcpSys = Pick<Sys, 'clock' | 'network'>
 
@@ -76,12 +72,10 @@ export async function releaseLease(
   lease: Lease,
   events: DhcpEvents,
 ): Promise<void> {
-  try {
+  await giveBack(config.link, lease.address, events, async () => {
     const socket = await sys.network.openDhcp(config.link)
     await release(sys, socket, config, lease, events).finally(() => socket.close())
-  } catch (error) {
-    tellUnreleased(config, lease, events, error)
-  }
+  })
 }
 
 /** Broadcast: an address that was never configured cannot send to one server alone. */
@@ -93,16 +87,7 @@ async function release(
   events: DhcpEvents,
 ): Promise<void> {
   const xid = Math.floor(sys.clock.random() * 2 ** 32)
-  try {
-    await socket.send(releaseMessage(config, lease, xid))
-  } catch (error) {
-    tellUnreleased(config, lease, events, error)
-  }
-}
-
-/** No reason not to boot: the server keeps the address until its time is over. */
-function tellUnreleased(config: DhcpConfig, lease: Lease, events: DhcpEvents, error: unknown): void {
-  events.onNotice(`${config.link}: could not give ${lease.address} back: ${wordsOf(error)}`)
+  await giveBack(config.link, lease.address, events, () => socket.send(releaseMessage(config, lease, xid)))
 }
 
 /** Does what a step asked for; what a probe found is the next event. */
@@ -120,12 +105,9 @@ async function perform(
         events.onNotice(action.text)
         break
       case 'send':
-        // A send that fails is a packet lost: the retransmission is the answer to it.
-        await socket.send(action.message).catch((error: unknown) => {
-          events.onNotice(
-            `${config.link}: could not send DHCP ${action.message.options.messageType}: ${wordsOf(error)}`,
-          )
-        })
+        await sendOrTell(config.link, `DHCP ${action.message.options.messageType}`, events, () =>
+          socket.send(action.message),
+        )
         break
       case 'probe':
         found = { kind: 'probed', conflict: await probe(sys, config, action.address, events) }
@@ -159,19 +141,6 @@ async function nextEvent(
   signal: AbortSignal,
 ): Promise<DhcpEvent> {
   if (!('wakeAt' in state)) throw new BootError(`DHCP on ${config.link} waits for nothing (${state.phase})`)
-  try {
-    const message = await socket.receive(state.wakeAt, signal)
-    return message ? { kind: 'received', message } : { kind: 'timer' }
-  } catch (error) {
-    if (hasCode(error, 'ABORTED')) throw error
-    events.onNotice(`${config.link}: could not receive: ${wordsOf(error)}`)
-    await sys.clock.sleep(Math.max(0, state.wakeAt - sys.clock.now()), signal)
-    return { kind: 'timer' }
-  }
-}
-
-/** Only what the machine refused is a lost packet; anything else is a bug of ours and goes up. */
-function wordsOf(error: unknown): string {
-  if (!(error instanceof SysError)) throw error
-  return error.message
+  const { wakeAt } = state
+  return nextArrival(sys, { link: config.link, wakeAt, events, signal }, () => socket.receive(wakeAt, signal))
 }

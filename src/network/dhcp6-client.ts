@@ -1,7 +1,7 @@
 /** Runs DHCPv6 (dhcp6.ts) on a link: its socket, its clock, duplicate address detection. */
 
-import { BootError, type DatagramSocket, hasCode, type Sys, SysError } from '../sys/index.ts'
-import type { DhcpEvents } from './dhcp-client.ts'
+import { BootError, type DatagramSocket, type Sys } from '../sys/index.ts'
+import { type DhcpEvents, giveBack, nextArrival, sendOrTell } from './dhcp-exchange.ts'
 import {
   type Dhcp6Action,
   type Dhcp6Config,
@@ -67,12 +67,10 @@ export async function releaseLease6(
   lease: Lease6,
   events: DhcpEvents,
 ): Promise<void> {
-  try {
+  await giveBack(link, lease.address, events, async () => {
     const socket = await sys.network.openDhcp6(link)
     await release(sys, socket, { link }, lease, events).finally(() => socket.close())
-  } catch (error) {
-    events.onNotice(`${link}: could not give ${lease.address} back: ${wordsOf(error)}`)
-  }
+  })
 }
 
 /** Once, without waiting for the answer: the lease ends by itself, too. */
@@ -85,12 +83,8 @@ async function release(
 ): Promise<void> {
   const { clientId, serverId, iaid, address } = lease
   const xid = newXid(sys.clock.random())
-  try {
-    const message = encodeDhcp6({ type: 'release', xid, clientId, serverId, iaid, address, elapsed: 0 })
-    await socket.send(message, SERVERS)
-  } catch (error) {
-    events.onNotice(`${link}: could not give ${address} back: ${wordsOf(error)}`)
-  }
+  const message = encodeDhcp6({ type: 'release', xid, clientId, serverId, iaid, address, elapsed: 0 })
+  await giveBack(link, address, events, () => socket.send(message, SERVERS))
 }
 
 /** Does what a step asked for; what duplicate address detection found is the next event. */
@@ -109,11 +103,9 @@ async function perform(
         events.onNotice(action.text)
         break
       case 'send':
-        // A send that fails is a packet lost: the retransmission is the answer to it.
-        await socket.send(encodeDhcp6(action.question), SERVERS).catch((error: unknown) => {
-          const { type } = action.question
-          events.onNotice(`${config.link}: could not send DHCPv6 ${type}: ${wordsOf(error)}`)
-        })
+        await sendOrTell(config.link, `DHCPv6 ${action.question.type}`, events, () =>
+          socket.send(encodeDhcp6(action.question), SERVERS),
+        )
         break
       case 'probe': {
         // RFC 8415: what is on the link is for routers to say, so the address stands alone.
@@ -137,23 +129,12 @@ async function nextEvent(
   signal: AbortSignal,
 ): Promise<Dhcp6Event> {
   if (!('wakeAt' in state)) throw new BootError(`DHCPv6 on ${config.link} waits for nothing (${state.phase})`)
-  try {
+  const { wakeAt } = state
+  return nextArrival(sys, { link: config.link, wakeAt, events, signal }, async () => {
     for (;;) {
-      const datagram = await socket.receive(state.wakeAt, signal)
-      if (datagram === undefined) return { kind: 'timer' }
-      const message = decodeDhcp6(datagram.bytes)
-      if (message !== undefined) return { kind: 'received', message }
+      const datagram = await socket.receive(wakeAt, signal)
+      const message = datagram && decodeDhcp6(datagram.bytes)
+      if (datagram === undefined || message !== undefined) return message
     }
-  } catch (error) {
-    if (hasCode(error, 'ABORTED')) throw error
-    events.onNotice(`${config.link}: could not receive: ${wordsOf(error)}`)
-    await sys.clock.sleep(Math.max(0, state.wakeAt - sys.clock.now()), signal)
-    return { kind: 'timer' }
-  }
-}
-
-/** Only what the machine refused is a lost packet; anything else is a bug of ours and goes up. */
-function wordsOf(error: unknown): string {
-  if (!(error instanceof SysError)) throw error
-  return error.message
+  })
 }

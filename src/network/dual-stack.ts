@@ -9,8 +9,9 @@
 
 import type { Sys } from '../sys/index.ts'
 import { hasCode, SysError } from '../sys/index.ts'
-import { acquireLease, type DhcpEvents, type DhcpOutcome } from './dhcp-client.ts'
+import { acquireLease, type DhcpOutcome } from './dhcp-client.ts'
 import type { DhcpConfig } from './dhcp-config.ts'
+import type { DhcpEvents } from './dhcp-exchange.ts'
 import { releaseLease6 } from './dhcp6-client.ts'
 import { configureIpv6, type Ipv6Config, type Ipv6Outcome } from './ipv6.ts'
 

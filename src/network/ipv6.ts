@@ -8,7 +8,7 @@
 import type { Ipv6Method } from '../boot/ip-parameter.ts'
 import type { IpAddress, Link, Sys } from '../sys/index.ts'
 import { hasCode } from '../sys/index.ts'
-import type { DhcpEvents } from './dhcp-client.ts'
+import type { DhcpEvents } from './dhcp-exchange.ts'
 import type { Dhcp6Config } from './dhcp6.ts'
 import { type Dhcp6Outcome, runDhcp6 } from './dhcp6-client.ts'
 import { clientIdOf, type Dhcp6Information, iaidOf, type Lease6 } from './dhcp6-lease.ts'

@@ -2,7 +2,7 @@
 
 import type { DatagramSocket, IpAddress, Sys } from '../sys/index.ts'
 import { hasCode, SysError } from '../sys/index.ts'
-import type { DhcpEvents } from './dhcp-client.ts'
+import type { DhcpEvents } from './dhcp-exchange.ts'
 import {
   allRouters,
   parseAdvertisement,
