@@ -90,7 +90,7 @@ describeInLab('a file server', () => {
     expect(await guest.ended).toBe('poweroff')
   })
 
-  it('is the root as symlinks, by version 3', async () => {
+  it('is the root as symlinks, by version 3; a reboot ends', async () => {
     guest = await boot(
       'ip=dhcp',
       `root=nfs:${Lab.address}:/netboot/pxeclient,vers=3`,
@@ -104,6 +104,8 @@ describeInLab('a file server', () => {
     const root = await guest.events.waitFor('phase', { name: 'root', state: 'done' }, patience)
     expect(root.fields.detail).toMatch(/pxeclient by NFS 3,/)
     expect(existsSync(join(tree, 'var/new'))).toBe(false)
+    guest.type('reboot\n')
+    expect(await guest.ended).toBe('reset')
   })
 
   it('that has no such export, or is not there, is told; it is tried again', async () => {
