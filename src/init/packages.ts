@@ -71,7 +71,7 @@ export async function installPackages(
   await keepIndexes(sys, indexes, cache)
   tellTroubles(installed, report)
   const { notice: onNotice, warn: onWarning, signal } = report
-  const moved = await honourFstab(sys, sysroot, media, online?.server, { onNotice, onWarning, signal })
+  const moved = await honourFstab(sys, sysroot, media, online, { onNotice, onWarning, signal })
   await settleRoot(
     sys,
     lines.map((line) => placeOf(line, moved)),

@@ -3,6 +3,7 @@
  * options; shares of NFS servers are mounted. Everything else is the new system's own to mount.
  */
 import { parseNfsShare } from '../boot/nfs.ts'
+import type { NetworkUp } from '../network/network-up.ts'
 import type { FstabEntry } from '../overlay/fstab.ts'
 import { BootError, chainOf, type Sys, SysError } from '../sys/index.ts'
 import type { Media, MediaEvents } from './media.ts'
@@ -20,7 +21,7 @@ export async function honourFstab(
   sys: Sys,
   root: string,
   { media }: Media,
-  nextServer: string | undefined,
+  online: Pick<NetworkUp, 'server'> | undefined,
   events: MediaEvents,
 ): Promise<readonly Moved[]> {
   const entries = await readFstab(sys, root)
@@ -43,7 +44,7 @@ export async function honourFstab(
   }
   for (const entry of entries.filter(isShare)) {
     await attempt(`${entry.device} on ${entry.mountPoint}`, () =>
-      mountShare(sys, root, entry, nextServer, events),
+      mountShare(sys, root, entry, online, events),
     )
   }
   return moved
@@ -77,13 +78,22 @@ async function mountShare(
   sys: Sys,
   root: string,
   entry: FstabEntry,
-  defaultServer: string | undefined,
+  online: Pick<NetworkUp, 'server'> | undefined,
   { onNotice, signal }: MediaEvents,
 ): Promise<void> {
+  // Minutes of asking a server that cannot be reached.
+  if (online === undefined) throw new BootError('it is left to the new system, as there is no network')
   const share = parseNfsShare([entry.device, ...entry.options].join(','))
   if (share === undefined) throw new BootError(`${entry.device} is not an NFS share`)
   const target = await placeIn(sys, root, entry.mountPoint)
-  await mountNfs(sys, share, { target, options: [], defaultServer, reads: 'wait', onNotice, signal })
+  await mountNfs(sys, share, {
+    target,
+    options: [],
+    defaultServer: online.server,
+    reads: 'wait',
+    onNotice,
+    signal,
+  })
 }
 
 /** The mount point inside the root, made if it is not there; a symlink in its way cannot lead outside. */

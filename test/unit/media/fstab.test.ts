@@ -14,7 +14,7 @@ describe('fstab', () => {
     })
     const events = told()
     const media = await machine.run(openMedia(machine, ramPlan(''), undefined, events))
-    const moved = await machine.run(honourFstab(machine, '/new', media, undefined, events))
+    const moved = await machine.run(honourFstab(machine, '/new', media, { server: undefined }, events))
     expect(events.warnings).toEqual([])
     const mounts = (await machine.mounts.list()).filter(({ source }) => source === '/dev/sda1')
     return { moved, mounts: mounts.map(({ target, options }) => `${target} ${options.join()}`) }
@@ -59,7 +59,7 @@ describe('fstab', () => {
     })
     const events = told()
     const media = await machine.run(openMedia(machine, ramPlan(''), undefined, events))
-    expect(await machine.run(honourFstab(machine, '/new', media, undefined, events))).toEqual(
+    expect(await machine.run(honourFstab(machine, '/new', media, { server: undefined }, events))).toEqual(
       expect.arrayContaining([
         { from: '/media/sr0', to: '/media/cdrom' },
         { from: '/media/sdb', to: '/media/usb' },
@@ -75,9 +75,21 @@ describe('fstab', () => {
       },
     })
     const events = told()
-    await machine.run(honourFstab(machine, '/new', noMedia, undefined, events))
+    await machine.run(honourFstab(machine, '/new', noMedia, { server: undefined }, events))
     expect(await machine.files.readText('/new/home/me')).toBe('me')
     expect(events.warnings).toEqual([])
+  })
+
+  it('leaves shares to the new system where there is no network, without waiting for any', async () => {
+    const machine = fakeMachine({
+      links: [],
+      files: { '/new/etc/fstab': '10.0.2.2:/home /home nfs rw 0 0\n' },
+    })
+    const events = told()
+    const before = machine.clock.now()
+    await machine.run(honourFstab(machine, '/new', noMedia, undefined, events))
+    expect(events.warnings.join()).toMatch(/10\.0\.2\.2:\/home on \/home: it is left to the new system/)
+    expect(machine.clock.now() - before).toBeLessThan(1000)
   })
 
   it('that names a share which is not there is a warning, and the boot goes on', async () => {
@@ -87,7 +99,7 @@ describe('fstab', () => {
     })
     const events = told()
     const none = { media: [], repositories: [], overlays: [], overlayTarget: undefined, looked: [] }
-    await machine.run(honourFstab(machine, '/new', none, undefined, events))
+    await machine.run(honourFstab(machine, '/new', none, { server: undefined }, events))
     expect(events.warnings.join()).toMatch(/\/home: .*has no \/nowhere/)
   })
 })
