@@ -263,6 +263,18 @@ describe('the media of a boot', () => {
     expect((await machine.mounts.list()).map(({ source }) => source)).not.toContain('/dev/sda')
   })
 
+  it('have repositories up to three levels down, and deeper ones are not looked for', async () => {
+    const files = {
+      '/b/.boot_repository': '',
+      '/a/b/c/.boot_repository': '',
+      '/a/b/c/d/.boot_repository': '',
+      '/x/y/z/w/.boot_repository': '',
+    }
+    const machine = fakeMachine({ disks: [{ devname: 'sda1', media: { type: 'ext4', files } }] })
+    const media = await machine.run(openMedia(machine, ramPlan('alpine_dev=sda1'), undefined, told()))
+    expect(media.repositories).toEqual(['/media/alpine_dev/b', '/media/alpine_dev/a/b/c'])
+  })
+
   it('pass a damaged disk over, aloud', async () => {
     const machine = fakeMachine({
       disks: [
