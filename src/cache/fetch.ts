@@ -152,13 +152,15 @@ export function cacheOver({ store, medium, onWarning }: CacheRequest): Cache {
 
   async function find({ urls, filters }: Asked): Promise<Held | undefined> {
     const expected = expectedDigest(filters)
-    const entries = [...(store.state?.entries ?? [])]
+    const known = store.state?.entries ?? new Map<string, CachedEntry>()
     const byUrl = urls.flatMap((url) => {
-      const entry = store.state?.entries.get(redactUrl(url))
+      const entry = known.get(redactUrl(url))
       return entry === undefined ? [] : [{ url, entry }]
     })
-    const byDigest = entries.map(([, entry]) => ({ url: undefined, entry }))
-    for (const { url, entry } of expected === undefined ? byUrl : [...byUrl, ...byDigest]) {
+    // Whatever its URL was.
+    const byDigest =
+      expected === undefined ? [] : [...known.values()].map((entry) => ({ url: undefined, entry }))
+    for (const { url, entry } of [...byUrl, ...byDigest]) {
       if (expected !== undefined && entry.sha256 !== expected) continue
       const path = await store.find(entry)
       if (path !== undefined) return { url, entry, path }
@@ -229,9 +231,8 @@ export function cacheOver({ store, medium, onWarning }: CacheRequest): Cache {
   function tellSilence(server: string, cause: SysError): void {
     if (silent.has(server)) return
     silent.add(server)
-    const when = store.state === undefined ? '' : dateOf(store.state)
     onWarning(
-      `${server} does not answer (${chainOf(cause).join(': ')}): what it served at the last good boot${when} comes from the cache`,
+      `${server} does not answer (${chainOf(cause).join(': ')}): what it served at the last good boot${dateOf(store.state)} comes from the cache`,
     )
   }
 

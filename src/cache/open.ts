@@ -1,6 +1,7 @@
 /** The cache’s device: found and mounted. */
 import type { CachePlan } from '../boot/cache-plan.ts'
 import { mountDevice, waitForDevice } from '../media/device.ts'
+import { isMounted } from '../media/mounts.ts'
 import type { Sys } from '../sys/index.ts'
 import { type Cache, type CacheRequest, cacheOver } from './fetch.ts'
 import { openStore } from './store.ts'
@@ -30,7 +31,7 @@ export async function openCache(
   events: CacheEvents,
 ): Promise<OpenCache> {
   const { onNotice, onWarning, signal } = events
-  const isOpen = (await sys.mounts.list()).some(({ target }) => target === cacheTarget)
+  const isOpen = await isMounted(sys, cacheTarget)
   const device = await waitForDevice(sys, place.device, {
     what: 'the cache',
     deadlineMs: patienceMs,
@@ -49,6 +50,5 @@ export async function openCache(
 }
 
 export async function closeCache(sys: Pick<Sys, 'mounts'>): Promise<void> {
-  const isOpen = (await sys.mounts.list()).some(({ target }) => target === cacheTarget)
-  if (isOpen) await sys.mounts.unmount(cacheTarget)
+  if (await isMounted(sys, cacheTarget)) await sys.mounts.unmount(cacheTarget)
 }

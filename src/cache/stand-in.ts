@@ -5,7 +5,7 @@
 import { availableMemory, megabytes, type RootEvents } from '../root/mounted.ts'
 import { BootError, hasCode, type Sys } from '../sys/index.ts'
 import type { Cache, HeldFile } from './fetch.ts'
-import { exactly } from './request.ts'
+import { damage, exactly } from './request.ts'
 
 const source = 'cache'
 
@@ -78,7 +78,7 @@ async function restore(
       { signal },
     )
   } catch (cause) {
-    if (!hasCode(cause, 'DIGEST', 'TOO_BIG', 'TRUNCATED', 'EIO', 'EUCLEAN', 'EBADMSG')) throw cause
+    if (!hasCode(cause, ...damage)) throw cause
     throw damaged(cause)
   }
 }

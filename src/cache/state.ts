@@ -2,6 +2,7 @@
  * The last good boot, as state.json of the cache has it: which bytes each URL gave. The URLs are without their
  * passwords.
  */
+import { minuteOf } from '../boot/date.ts'
 import type { Mac, Validator } from '../sys/index.ts'
 
 export interface CachedEntry {
@@ -25,9 +26,9 @@ export function formatState({ at, mac, entries }: CacheState): string {
   return `${JSON.stringify({ version, at, mac, entries: Object.fromEntries(entries) })}\n`
 }
 
-/** ` (2026-11-20 12:00 UTC)`, for a person. */
-export function dateOf({ at }: CacheState): string {
-  return ` (${new Date(at).toISOString().slice(0, 16).replace('T', ' ')} UTC)`
+/** ` (2026-11-20 12:00 UTC)`; nothing where there is no state. */
+export function dateOf(state: CacheState | undefined): string {
+  return state === undefined ? '' : ` (${minuteOf(state.at)})`
 }
 
 /** Undefined: written by another version, or damaged. What is in it is not believed further than its form. */

@@ -6,6 +6,7 @@ import type { Cache } from '../cache/fetch.ts'
 import { mountStandIn, unmountStandIn } from '../cache/stand-in.ts'
 import { dateOf } from '../cache/state.ts'
 import { type Media, mediumTarget, openMedia } from '../media/media.ts'
+import { isMounted } from '../media/mounts.ts'
 import type { NetworkUp } from '../network/network-up.ts'
 import { BootError, chainOf, type Sys } from '../sys/index.ts'
 import { count } from './format.ts'
@@ -54,9 +55,8 @@ async function openOrReplace(
     return await open({ patienceMs: withCacheMs })
   } catch (error) {
     if (!(error instanceof BootError)) throw error
-    const mounted = (await sys.mounts.list()).some(({ target }) => target === mediumTarget)
     // Its server stopped when it had just been mounted.
-    if (mounted) await sys.mounts.unmount(mediumTarget, { lazy: true })
+    if (await isMounted(sys, mediumTarget)) await sys.mounts.unmount(mediumTarget, { lazy: true })
     const standIn = await mountStandIn(sys, cache, mediumTarget, {
       signal,
       onProgress: ({ bytes, total }) => report.progress({ done: bytes, total: total ?? 0, text: '' }),

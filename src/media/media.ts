@@ -9,6 +9,7 @@ import type { FstabEntry } from '../overlay/fstab.ts'
 import { isOverlayName } from '../overlay/name.ts'
 import { BootError, type Contents, chainOf, hasCode, type Sys, SysError } from '../sys/index.ts'
 import { type BlockDevice, blockDevices, mountDevice, waitForDevice, whyNotMountable } from './device.ts'
+import { isMounted } from './mounts.ts'
 import { mountNfs } from './nfs.ts'
 import { settleDisks } from './settle.ts'
 
@@ -189,10 +190,6 @@ async function mountAt(
   if (before !== undefined) return { ...medium, target: before.target }
   await mountDevice(sys, device, { target, fsType, options: ['ro'] })
   return { ...medium, target }
-}
-
-async function isMounted(sys: Pick<Sys, 'mounts'>, target: string): Promise<boolean> {
-  return (await sys.mounts.list()).some((entry) => entry.target === target)
 }
 
 async function anyHas(sys: Pick<Sys, 'files'>, found: readonly Found[], path: string): Promise<boolean> {

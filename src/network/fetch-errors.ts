@@ -1,5 +1,6 @@
 /** What a failed try of a download means: whether to ask again, to ask another mirror or to stop, and what to advise. */
 
+import { minuteOf } from '../boot/date.ts'
 import type { ErrorCode, SysError } from '../sys/index.ts'
 import { hostOf, redactUrl } from './url.ts'
 
@@ -98,7 +99,7 @@ export function adviceFor(url: string, error: SysError | undefined, wall: number
       // rustls: "certificate not valid yet: …", "certificate expired: …", "UnknownIssuer".
       return /not valid yet|expired/i.test(error.message)
         ? [
-            `This machine's clock says ${new Date(wall).toISOString().slice(0, 16).replace('T', ' ')} UTC. If that is wrong, the clock is the reason: set it (battery, firmware), have the lease name a time server (DHCP option 42), or use http.`,
+            `This machine's clock says ${minuteOf(wall)}. If that is wrong, the clock is the reason: set it (battery, firmware), have the lease name a time server (DHCP option 42), or use http.`,
             `If it is right, the certificate of ${host} is out of date: renew it.`,
           ]
         : [

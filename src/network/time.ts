@@ -3,6 +3,7 @@
  * NTP servers of the lease first; else the date that the very servers of the boot tell in the clear. Neither is a proof: a
  * liar on the wire can choose a time, within the bounds that are believed, and so which expired certificate counts.
  */
+import { dayOf } from '../boot/date.ts'
 import { BootError, chainOf, type IpAddress, type Sys, SysError } from '../sys/index.ts'
 
 export interface TimeRequest {
@@ -89,8 +90,4 @@ export function parseHttpDate(text: string): number {
   const month = months.indexOf(name)
   if (month < 0) throw new BootError(`${JSON.stringify(text)} is no date`)
   return Date.UTC(Number(year), month, Number(day), Number(hour), Number(minute), Number(second))
-}
-
-export function dayOf(time: number): string {
-  return new Date(time).toISOString().slice(0, 10)
 }

@@ -2,6 +2,7 @@
  * Kernel modules of a system in RAM: Alpine's modloop (a squashfs with `modules/VERSION`), as its service in the new
  * system looks for it, or a plain tree, copied into the root or mounted there.
  */
+import { isMounted } from '../media/mounts.ts'
 import type { Sys } from '../sys/index.ts'
 import { hasCode, type SysError } from '../sys/index.ts'
 import { directoryIn } from './in-root.ts'
@@ -140,7 +141,7 @@ export async function takeTree(sys: Pick<Sys, 'files' | 'mounts'>, directory: st
 
 /** Of this try, or of one before. */
 async function releaseTree(sys: Pick<Sys, 'mounts'>): Promise<void> {
-  if (!(await sys.mounts.list()).some(({ target }) => target === treeMount)) return
+  if (!(await isMounted(sys, treeMount))) return
   await sys.mounts.unmount(treeMount, { lazy: true })
 }
 
