@@ -1,10 +1,7 @@
 /**
  * Every card that may be the right one is tried at once, from its carrier on; the first that can be configured wins.
  * Cards that appear late join, a carrier that comes back starts its card anew, and what the losers were granted is
- * given back.
- *
- * Where a win has a proof to pass and there are rivals, a card that does not pass it is held: it is looked at again and
- * again, gives way to a rival that passes, and wins in the end if there is none.
+ * given back. Which of several winners is taken: verdict.ts.
  */
 
 import type { Link, Sys } from '../sys/index.ts'
@@ -14,15 +11,10 @@ import { type Card, endOf, type Finished, type Happening } from './card.ts'
 import { Channel } from './channel.ts'
 import type { Contestant, Doubt, Proof, RaceRequest, Winner } from './contest.ts'
 import { noCardError, noNetworkError, noSuchCardError } from './join-errors.ts'
+import { HOLD_MS, LOOK_AGAIN_MS, NEGOTIATION_MS, verdict } from './verdict.ts'
 
 /** When a person is told what is being waited for, if it is no lease. */
 const HINT_MS = 5000
-/** Between two looks at a card that is held. */
-const LOOK_AGAIN_MS = 5000
-/** How long rivals hold a card up: a switch port learns for thirty seconds, and DHCP may take some more. */
-const HOLD_MS = 45_000
-/** A rival without a carrier counts while its card and the switch may still be agreeing on a speed. */
-const NEGOTIATION_MS = 10_000
 /** A card that appears after this was not there when the drivers were loaded. */
 const LATE_MS = 3000
 
@@ -187,39 +179,29 @@ class Race<T> {
 
   /** Of the cards that won their run the one that is taken as it is; or else the next look begins. */
   #chooseWinner(): Winner<T> | undefined {
-    const winners = [...this.#cards.values()].flatMap((card) => (card.won ? [{ card, ...card.won }] : []))
-    const [first] = winners.sort((a, b) => a.at - b.at)
-    if (first === undefined || this.#looking !== undefined) return undefined
+    if (this.#looking !== undefined) return undefined
     const { proof } = this.#contestant
-    const hasRivals = winners.length > 1 || this.#mayYetWin()
-    const isHeldUp = hasRivals && this.#sys.clock.now() - first.at < HOLD_MS
-    const fresh = winners.find(({ card }) => card.doubt === undefined)
-    if (proof !== undefined && fresh !== undefined && hasRivals) {
-      this.#look(fresh.card, fresh.value, proof)
-    } else if (proof === undefined || !isHeldUp) {
-      const best = winners.find(({ card }) => card.doubt?.hope) ?? first
-      const { link, doubt } = best.card
-      if (doubt !== undefined)
-        this.#request.onNotice(`${link.name}: no other card leads there either: it stays`)
-      return { link, value: best.value, proved: false }
-    } else if (this.#sys.clock.now() - this.#lookedAt >= LOOK_AGAIN_MS) {
-      const next = winners.sort((a, b) => a.card.lookedAt - b.card.lookedAt)[0] ?? first
-      this.#look(next.card, next.value, proof)
+    const standing = {
+      cards: [...this.#cards.values()],
+      mayGrow: this.#mayGrow(),
+      hasProof: proof !== undefined,
+      lookedAt: this.#lookedAt,
     }
-    return undefined
+    const found = verdict(standing, this.#sys.clock.now())
+    if (found.kind === 'look' && proof !== undefined) this.#look(found.card, found.value, proof)
+    if (found.kind !== 'taken') return undefined
+    const { link, doubt } = found.card
+    if (doubt !== undefined)
+      this.#request.onNotice(`${link.name}: no other card leads there either: it stays`)
+    return { link, value: found.value, proved: false }
   }
 
-  /** Whether a card that has won nothing yet, or is not there yet, may. */
-  #mayYetWin(): boolean {
-    const now = this.#sys.clock.now()
+  /** Whether a card that is not there yet may still join. */
+  #mayGrow(): boolean {
     const { devices, bootInterface } = this.#request
     const places = devices?.length ?? (bootInterface === undefined || this.#widened ? undefined : 1)
     const isComplete = places !== undefined && this.#cards.size >= places
-    if (!this.#coldplugged && !isComplete) return true
-    return [...this.#cards.values()].some(
-      ({ won, end, run, waitsSince }) =>
-        won === undefined && end === undefined && (run !== undefined || now - waitsSince < NEGOTIATION_MS),
-    )
+    return !this.#coldplugged && !isComplete
   }
 
   #look(card: Card<T>, value: T, proof: Proof<T>): void {
