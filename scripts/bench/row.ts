@@ -1,0 +1,56 @@
+/** What the bench measures and what it found: contests of subjects that are run in turn, and their figures. */
+
+export type Group = 'nfs' | 'image' | 'packages' | 'size' | 'memory' | 'phases' | 'floor'
+
+/** MB are 10^6 bytes of a file, MiB what `-m` of QEMU counts. */
+export type Unit = 's' | 'ms' | 'MB' | 'MiB'
+
+/** One measurement. `parts` say what it consists of, by name and in the same unit; they may overlap. */
+export interface Figure {
+  readonly value: number
+  readonly parts?: Readonly<Record<string, number>>
+}
+
+/** `measure` rejects where nothing could be measured, with what a person should know. `round` begins at 1. */
+export interface Subject {
+  readonly name: string
+  measure(round: number): Promise<Figure>
+}
+
+/** Ours is to take at most so many times what `against` takes: a ratio of medians. Or at most so much, in the row's unit. */
+export type Goal =
+  | { readonly against: string; readonly atMost: number }
+  | { readonly against?: undefined; readonly atMost: number }
+
+/** What is compared in one row of the table. */
+export interface Contest {
+  /** Names the row in the JSON, so that a later run goes on where this one ended. */
+  readonly id: string
+  readonly group: Group
+  readonly title: string
+  readonly unit: Unit
+  /** Ours first. Those that could not be made are left out, and `note` says why. */
+  readonly subjects: readonly Subject[]
+  readonly goals?: readonly Goal[]
+  readonly note?: string
+  /** Measures the same each time: one round is enough. */
+  readonly exact?: boolean
+}
+
+/** A contest's figures so far, as the JSON has them: by subject, one a round. A failure is told and counts as none. */
+export interface Row {
+  readonly id: string
+  readonly group: Group
+  readonly title: string
+  readonly unit: Unit
+  readonly ours: string
+  readonly goals: readonly Goal[]
+  readonly note: string
+  readonly subjects: readonly RowSubject[]
+}
+
+export interface RowSubject {
+  readonly name: string
+  readonly figures: readonly Figure[]
+  readonly failures: readonly string[]
+}
