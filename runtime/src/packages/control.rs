@@ -2,12 +2,14 @@
 
 use super::checksum::q1;
 use super::member::{Bounded, Tap, next_member};
-use super::stage::STAGE;
 use crate::pipeline::archive::{Archive, Kind};
 use crate::pipeline::failure::fail;
 use crate::pipeline::sink::drain;
 use ring::digest::SHA1_FOR_LEGACY_USE_ONLY;
 use std::io::{self, Read};
+
+/// What errors say was being done.
+pub const STAGE: &str = "apk-stage";
 
 /// .PKGINFO and the scripts, inflated.
 const CONTROL: u64 = 16 << 20;

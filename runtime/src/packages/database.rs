@@ -1,12 +1,8 @@
 //! The database of what is installed, in memory: packages with their directories and files, and who owns which path.
 
-use super::installed;
 use super::protected::Protected;
 use crate::pipeline::inside::Root;
 use std::collections::{HashMap, HashSet};
-use std::io;
-
-pub const OPEN: &str = "packages.openDatabase";
 
 /// Mode, owner and extended attributes as the database writes them.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -96,9 +92,8 @@ pub struct Database {
 }
 
 impl Database {
-    pub fn open(root_path: &str, keep: &[String]) -> io::Result<Database> {
-        let root = Root::open(root_path, OPEN, root_path)?;
-        let packages = installed::read(&root)?;
+    /// `keep`: the paths of the overlay, those of directories with a slash at their end.
+    pub fn new(root: Root, packages: Vec<Package>, keep: &[String]) -> Database {
         let mut database = Database {
             protected: Protected::read(&root),
             root,
@@ -123,7 +118,7 @@ impl Database {
         for package in packages {
             database.enter(package);
         }
-        Ok(database)
+        database
     }
 
     /// Makes the package the owner of its paths.

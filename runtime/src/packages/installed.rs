@@ -17,7 +17,7 @@ use std::os::fd::OwnedFd;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub const WRITE: &str = "packages.writeDatabase";
-const READ: &str = super::database::OPEN;
+pub const READ: &str = "packages.openDatabase";
 const PLACE_OF_DATABASE: &[u8] = b"lib/apk/db";
 /// A database of everything that Alpine has is half as big.
 const LIMIT: u64 = 256 << 20;
@@ -112,14 +112,8 @@ fn parse_acl(value: &[u8]) -> Option<Acl> {
     Some(Acl { mode, uid, gid, xattrs: fields.next().map(str::to_owned) })
 }
 
-/// Settles the directories, and writes. May be asked again: before the triggers run, as apk settles directories
-/// then, and after, when one of them failed.
+/// May be asked again: before the triggers run, and after, when one of them failed.
 pub fn write(database: &mut Database, broken: &[String]) -> io::Result<()> {
-    if std::mem::take(&mut database.unsettled) {
-        for path in database.directories.keys() {
-            super::settle::settle(database, path)?;
-        }
-    }
     for package in &mut database.packages {
         if broken.contains(&package.name) && !package.broken.contains('s') {
             let at = package.broken.find('x').unwrap_or(package.broken.len());

@@ -21,6 +21,7 @@ mod tests;
 use crate::error::{Result, SysError};
 use crate::ops::{Cancel, Emit, Ops};
 use crate::pipeline::failure::sys_error;
+use crate::pipeline::inside::Root;
 use commit::{CommitRequest, CommitResult};
 use database::Database;
 use index::Index;
@@ -194,8 +195,10 @@ struct DatabaseHandle {
 }
 
 fn open_database(request: OpenDatabase, _: &Cancel, _: &Emit) -> Result<DatabaseHandle> {
-    let database = Database::open(&request.root, &request.keep)
-        .map_err(|error| sys_error(error, database::OPEN, &request.root))?;
+    let failed = |error| sys_error(error, installed::READ, &request.root);
+    let root = Root::open(&request.root, installed::READ, &request.root).map_err(failed)?;
+    let packages = installed::read(&root).map_err(failed)?;
+    let database = Database::new(root, packages, &request.keep);
     let installed = database.packages.iter().map(|package| package.stanza.clone()).collect();
     let mut kept = kept();
     kept.last += 1;
@@ -276,6 +279,7 @@ fn write_database(request: WriteDatabase, _: &Cancel, _: &Emit) -> Result<()> {
     let operation = installed::WRITE;
     let database = database_of(operation, request.database)?;
     let mut database = database.lock().expect("no panic while it is held");
-    installed::write(&mut database, &request.broken)
+    settle::settle_all(&mut database)
+        .and_then(|()| installed::write(&mut database, &request.broken))
         .map_err(|error| sys_error(error, operation, "lib/apk/db"))
 }

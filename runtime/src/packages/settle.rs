@@ -40,6 +40,16 @@ pub fn prepare(database: &mut Database, path: &[u8], operation: &str, subject: &
     Ok(())
 }
 
+/// Gives every directory that is ours mode and owner, as apk does before the triggers run.
+pub fn settle_all(database: &mut Database) -> io::Result<()> {
+    if std::mem::take(&mut database.unsettled) {
+        for path in database.directories.keys() {
+            settle(database, path)?;
+        }
+    }
+    Ok(())
+}
+
 /// Sets mode and owner of a directory that is ours to what its packages want.
 pub fn settle(database: &Database, path: &[u8]) -> io::Result<()> {
     let Some(DirectoryState { acl: Some(acl), ours: true, .. }) = database.directories.get(path) else {

@@ -7,7 +7,7 @@
 //! In the stage files have numbers for names. No name of the package is used until a commit moves them.
 
 use super::checksum::{q1, sha1, sha1_of};
-use super::control;
+use super::control::{self, STAGE};
 use super::member::Tap;
 use crate::pipeline::archive::{Archive, Entry, Kind};
 use crate::pipeline::failure::{fail, failure, sys_error};
@@ -29,7 +29,6 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-pub const STAGE: &str = "apk-stage";
 /// More entries than any package has.
 const ENTRIES: usize = 1_000_000;
 

@@ -3,7 +3,6 @@
 //! Sockets do not block: they wait under the watch of the pipeline whose thread uses them.
 
 use super::failure::fail;
-use super::http::ROOTS;
 use super::resolve::{Addresses, lookup};
 use super::url::base64;
 use super::watch::{Limit, Watch, current};
@@ -21,6 +20,9 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
 };
 use ureq::{Error, Proxy};
+
+/// Where an initrd keeps the certificates of the authorities that it trusts, PEM. All that exist are read.
+pub const ROOTS: [&str; 2] = ["/etc/ssl/cert.pem", "/etc/diskless/ca.pem"];
 
 /// RFC 8305, 5: how long one address is waited for before the next one is tried beside it.
 const STAGGER: Duration = Duration::from_millis(250);

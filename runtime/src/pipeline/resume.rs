@@ -3,27 +3,17 @@
 //! the rest of the same thing ends the pipeline: bytes of two versions are never mixed.
 
 use super::failure::{fail, failure, sys_error};
-use super::http::{Body, Http, Rest, ask, header};
 use super::http_date;
+use super::request::{Body, Http, Rest, Resume, ask, header};
 use super::watch::Watch;
 use crate::error::SysError;
 use crate::ops::Emit;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::io::{self, Read};
 use std::rc::Rc;
 use std::time::Duration;
 use ureq::http::Response;
 use ureq::{Agent, Body as Answer};
-
-/// `Resume` in src/sys/pipeline.ts.
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-pub struct Resume {
-    /// Milliseconds before each reconnection; there are no more than these.
-    after_ms: Vec<u64>,
-    /// The codes of what is a break.
-    on: Vec<String>,
-}
 
 /// What is told of a break.
 #[derive(Serialize)]

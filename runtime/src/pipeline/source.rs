@@ -1,7 +1,8 @@
 //! Where bytes come from, and the meter on them: cancel and deadlines at each chunk, progress at most ten times a second.
 
 use super::failure::{failure, sys_error};
-use super::http::Http;
+use super::opened::Opened;
+use super::request::Http;
 use super::watch::{Deadlines, Watch};
 use super::{http, tftp};
 use crate::ops::Emit;
@@ -17,24 +18,6 @@ pub enum Source {
     Http(Http),
     Tftp { url: String, deadlines: Deadlines },
     File { path: String },
-}
-
-/// What a server said of the state of a resource (RFC 9110, 8.8).
-#[derive(Deserialize, Serialize, Default, Clone)]
-#[serde(rename_all = "camelCase")]
-pub struct Validator {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub etag: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_modified: Option<String>,
-}
-
-/// A source that has answered.
-pub struct Opened<'a> {
-    pub reader: Box<dyn Read + 'a>,
-    /// The length that it announced. Not to be believed.
-    pub total: Option<u64>,
-    pub validator: Option<Validator>,
 }
 
 impl Source {

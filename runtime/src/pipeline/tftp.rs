@@ -4,8 +4,8 @@
 //! until the deadline. Duplicates are never answered, so no two packets breed (the "sorcerer's apprentice").
 
 use super::failure::{fail, failure, sys_error};
+use super::opened::Opened;
 use super::resolve::resolve;
-use super::source::Opened;
 use super::tftp_packet::{BLOCK, DATA, ERROR, OPTIONS, WINDOW, acknowledgement, refusal, request, split};
 use super::url::{host_port_path, percent_decode, split_userinfo};
 use super::watch::{Limit, Watch};

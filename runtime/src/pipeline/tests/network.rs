@@ -159,8 +159,8 @@ fn fetch_trusting(roots: &[&str], url: &str) -> crate::error::Result<String> {
 }
 
 pub fn fetch_as(identity: &str, roots: &[&str], source: serde_json::Value) -> crate::error::Result<String> {
-    use crate::pipeline::{failure::sys_error, http, watch};
-    let asked: http::Http = serde_json::from_value(source).expect("a source");
+    use crate::pipeline::{failure::sys_error, http, request, watch};
+    let asked: request::Http = serde_json::from_value(source).expect("a source");
     let url = asked.url.as_str();
     let watch = std::rc::Rc::new(watch::Watch::new("http", url, &Cancel::default(), None));
     let (client, emit) = (http::client(roots, identity), crate::ops::Emit::new(|_| ()));
