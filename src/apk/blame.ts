@@ -2,9 +2,8 @@
 
 import type { Dependency } from './dependency.ts'
 import { formatDependency, matches } from './dependency.ts'
-import type { WorldEntry } from './solver.ts'
-import { chosenPackage, labelOf } from './solver.ts'
-import type { Name, Package, Universe } from './universe.ts'
+import type { Name, Package, Universe, WorldEntry } from './graph.ts'
+import { chosenPackage, labelOf } from './graph.ts'
 import { compareVersions } from './version.ts'
 
 export interface Blame {

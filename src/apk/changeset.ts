@@ -1,8 +1,8 @@
 /** The order in which apk installs what its solver chose: what a package depends on first, what it triggers after it. */
 
-import type { Solver, WorldEntry } from './solver.ts'
-import { chosenPackage, isFulfilled } from './solver.ts'
-import type { Name, Package, Requirement } from './universe.ts'
+import type { Name, Package, Requirement, WorldEntry } from './graph.ts'
+import { chosenPackage, isFulfilled } from './graph.ts'
+import type { Solver } from './solver.ts'
 
 export function installOrder(solver: Solver, world: readonly WorldEntry[]): Package[] {
   const order: Package[] = []

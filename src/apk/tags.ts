@@ -1,8 +1,8 @@
 /** Tagged repositories (`@edge URL`): which tag may bring packages from which repositories. */
 
 import type { Dependency } from './dependency.ts'
+import type { Package } from './graph.ts'
 import type { SourceRepository } from './source.ts'
-import type { Package } from './universe.ts'
 
 /** Bit of what is asked for without a tag. */
 export const UNTAGGED = 1

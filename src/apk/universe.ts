@@ -6,62 +6,11 @@
 import { BootError } from '../sys/index.ts'
 import type { Dependency } from './dependency.ts'
 import { parseDependency } from './dependency.ts'
+import type { Name, Package, Requirement, Universe } from './graph.ts'
+import { newNameState, newPackageState } from './graph.ts'
 import { inHashOrder } from './hash.ts'
-import type { NameState, PackageState } from './solver-state.ts'
-import { newNameState, newPackageState } from './solver-state.ts'
 import type { PackageSource } from './source.ts'
 import { field, numberField } from './stanza.ts'
-
-/** A name that can be asked for: a package's own, or one that it provides. */
-export interface Name {
-  readonly text: string
-  readonly providers: Provider[]
-  /** Names of which a provider depends on this one, in apk's order. */
-  readonly rdepends: Name[]
-  /** Names of which a provider has this one in its install_if, in apk's order. */
-  readonly rinstallIf: Name[]
-  /** 0: every provider is a package of this name; 2: none is; 1: some are. */
-  virtuality: 0 | 1 | 2
-  /** Number of the batch in which the source was asked for it; 0: not asked. */
-  asked: number
-  /** What the solver knows of it so far. */
-  state: NameState
-}
-
-/** Something that answers to a name, in this version or without one. */
-export interface Provider {
-  readonly package: Package
-  readonly version: string | undefined
-}
-
-export interface Requirement {
-  readonly name: Name
-  readonly dependency: Dependency
-}
-
-export interface Package {
-  readonly stanza: string
-  /** `C:`, which identifies it. */
-  readonly checksum: string
-  readonly name: Name
-  readonly version: string
-  readonly depends: readonly Requirement[]
-  readonly installIf: readonly Requirement[]
-  /** Those that can make a difference; see `#forgetInert`. */
-  provides: readonly { readonly name: Name; readonly version: string | undefined }[]
-  readonly providerPriority: number
-  readonly empty: boolean
-  /** Bit n: repository n has it. */
-  repositories: number
-  batch: number
-  discovered: boolean
-  state: PackageState
-}
-
-export interface Universe {
-  readonly names: ReadonlyMap<string, Name>
-  readonly packages: readonly Package[]
-}
 
 class Loader {
   readonly #source: PackageSource
