@@ -1,7 +1,9 @@
 /**
  * etc/apk/repositories: one a line, `URL`, `path` or `@tag URL`, and `#` begins a comment line. On the kernel command
- * line `|` stands between mirrors of one repository: no URL has that character, and no path here is one of several.
+ * line `|` stands between mirrors of one repository.
  */
+
+import { mirrorsIn } from '../boot/mirrors.ts'
 
 export interface Repository {
   /** Without a trailing slash and without the architecture. */
@@ -22,11 +24,6 @@ export function parseRepository(line: string, arch: string): Repository | undefi
   const [url = '', ...mirrors] = mirrorsIn(tagged?.[2] ?? text).map((each) => baseOf(each, arch))
   if (url.startsWith('@')) return undefined
   return { url, mirrors, tag: tagged?.[1] }
-}
-
-/** `URL|URL` apart; anything else is itself. */
-export function mirrorsIn(text: string): readonly string[] {
-  return text.split(/\|(?=[a-z][a-z\d+.-]*:\/\/)/i)
 }
 
 function baseOf(url: string, arch: string): string {

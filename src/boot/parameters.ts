@@ -104,12 +104,12 @@ export const parameters = {
 
   // Where the system comes from
   apkovl: alpine(
-    'apkovl=URL | PATH | DEVICE[:FSTYPE][:PATH]',
-    'The overlay: a tar.gz of what differs from the packages. Every {MAC} and {UUID} is replaced. A path is one of the initrd or of alpine_dev; a device may be named by LABEL= or UUID=.',
+    'apkovl=URL[|URL…] | PATH | DEVICE[:FSTYPE][:PATH]',
+    'The overlay: a tar.gz of what differs from the packages; `|` between mirrors, which are tried in turn. Every {MAC} and {UUID} is replaced. A path is one of the initrd or of alpine_dev; a device may be named by LABEL= or UUID=.',
     { default: 'looked for on every medium; else Alpine’s default services' },
   ),
   ovl_dev: entry('alpine, dropped since')(
-    'ovl_dev=DEVICE[:FSTYPE][:PATH] | URL',
+    'ovl_dev=DEVICE[:FSTYPE][:PATH] | URL[|URL…]',
     'The overlay, in Alpine 2.6’s words. Together with apkovl= it is an error.',
   ),
   alpine_dev: entry('alpine, dropped since')(
@@ -184,8 +184,8 @@ export const parameters = {
     'Arguments for it, separated by spaces (quote the whole), besides those after `--`.',
   ),
   modloop: entry('openrc')(
-    'modloop=URL|PATH|none',
-    'The squashfs with the kernel’s modules: a URL is fetched beside the packages, so that the new system’s service does not fetch it again; a path is one on any medium. What the builder took in, it must be.',
+    'modloop=URL[|URL…] | PATH | none',
+    'The squashfs with the kernel’s modules: a URL, or the first of its mirrors that has it, is fetched beside the packages, so that the new system’s service does not fetch it again; a path is one on any medium. What the builder took in, it must be.',
   ),
   modloop_verify: entry('openrc', { passed: 'the new system’s modloop service reads it' })(
     'modloop_verify=no',
@@ -250,7 +250,7 @@ export const parameters = {
   // Roots that are not installed into RAM
   root: kernel(
     'root=DEVICE | UUID=… | LABEL=… | PARTUUID=… | PARTLABEL=… | nfs:[SERVER:]/PATH[,OPTIONS] | /dev/nfs | dhcp | live:IMAGE',
-    'A root on a disk, on an NFS server (`dhcp`: the lease’s root path), or in an image: `live:URL`, `live:nfs:SERVER:/PATH`, `live:DEVICE[:/PATH]`. /dev/ram0 means RAM.',
+    'A root on a disk, on an NFS server (`dhcp`: the lease’s root path), or in an image: `live:URL[|URL…]`, `live:nfs:SERVER:/PATH`, `live:DEVICE[:/PATH]`. /dev/ram0 means RAM.',
     { default: 'RAM' },
   ),
   nfsroot: kernel(
@@ -314,7 +314,7 @@ export const parameters = {
     default: 'half of its file system',
   }),
   'diskless.apkovl_password': ours(
-    'diskless.apkovl_password=URL',
+    'diskless.apkovl_password=URL[|URL…]',
     'Where the password of an encrypted overlay is fetched.',
     { default: 'asked for on the console' },
   ),

@@ -3,6 +3,7 @@
 import { BootError } from '../sys/error.ts'
 import { type CachePlan, planCache } from './cache-plan.ts'
 import { type DeviceName, type PlaceOnDevice, parseDeviceName, parsePlaceOnDevice } from './device.ts'
+import { mirrorsIn } from './mirrors.ts'
 import { type NfsShare, parseNfsShare } from './nfs.ts'
 import type { Settings } from './settings.ts'
 
@@ -37,8 +38,10 @@ export type MediumPlan =
 
 /** What the new system has of kernel modules. */
 export type ModulesPlan =
-  /** The modloop that its own service finds, on any medium or at this path of one; a URL is fetched here already. */
-  | { readonly kind: 'modloop'; readonly url: string | undefined; readonly path: string | undefined }
+  /** The modloop that its own service finds, on any medium or at this path of one. */
+  | { readonly kind: 'modloop'; readonly path: string | undefined }
+  /** One that is fetched here already: its mirrors. */
+  | { readonly kind: 'fetched-modloop'; readonly urls: readonly string[] }
   /** diskless.modules=keep: those of the initrd. */
   | { readonly kind: 'keep' }
   /** modloop=none */
@@ -47,15 +50,17 @@ export type ModulesPlan =
 export type OverlayPlan =
   /** Neither apkovl= nor ovl_dev=: looked for on every medium, as Alpine does. */
   | ({ readonly kind: 'search' } & OverlayChecks)
-  /** With {MAC} and {UUID} still in it. Also a path of the initrd or of a medium: it begins with a slash. */
-  | ({ readonly kind: 'url'; readonly url: string } & OverlayChecks)
+  /** Its mirrors, with {MAC} and {UUID} still in them. */
+  | ({ readonly kind: 'url'; readonly urls: readonly string[] } & OverlayChecks)
+  /** A path of the initrd or of a medium, with the same in it. */
+  | ({ readonly kind: 'path'; readonly path: string } & OverlayChecks)
   | ({ readonly kind: 'device'; readonly place: PlaceOnDevice } & OverlayChecks)
 
 export interface OverlayChecks {
   readonly sha256: string | undefined
   readonly optional: boolean
-  /** Where the password of an encrypted one comes from; undefined: a person is asked. */
-  readonly passwordUrl: string | undefined
+  /** Mirrors of the password of an encrypted one; none: a person is asked. */
+  readonly passwordUrls: readonly string[]
   /** An earlier one of lbu’s: its name, or how its date begins. */
   readonly backup: string | undefined
 }
@@ -85,7 +90,7 @@ export interface ImageRootPlan {
 export type ImageSource =
   /** A file of the initrd, or of a medium. */
   | { readonly kind: 'path'; readonly path: string; readonly medium: 'initrd' | 'any' | DeviceName }
-  | { readonly kind: 'url'; readonly url: string }
+  | { readonly kind: 'url'; readonly urls: readonly string[] }
   /** `path` is that of the image on the share; absolute. */
   | { readonly kind: 'nfs'; readonly share: NfsShare; readonly path: string }
 
@@ -164,7 +169,7 @@ function absolute(path: string): string {
 /** dracut’s words. */
 function liveImage(root: string): ImageSource {
   const text = root.slice('live:'.length)
-  if (/^(https?|tftp):\/\//.test(text)) return { kind: 'url', url: text }
+  if (/^(https?|tftp):\/\//.test(text)) return { kind: 'url', urls: mirrorsIn(text) }
   if (text.startsWith('nfs:')) {
     const share = parseNfsShare(text.slice(4))
     if (share !== undefined) {
@@ -247,10 +252,10 @@ function planModules(settings: Settings): ModulesPlan {
   if (asked !== undefined) throw new BootError(`diskless.modules=${asked}: the one value is keep`)
   const modloop = settings.text('modloop')
   if (modloop === 'none') return { kind: 'none' }
-  if (modloop === undefined) return { kind: 'modloop', url: undefined, path: undefined }
+  if (modloop === undefined) return { kind: 'modloop', path: undefined }
   return isUrl(modloop)
-    ? { kind: 'modloop', url: modloop, path: undefined }
-    : { kind: 'modloop', url: undefined, path: absolute(modloop) }
+    ? { kind: 'fetched-modloop', urls: mirrorsIn(modloop) }
+    : { kind: 'modloop', path: absolute(modloop) }
 }
 
 function planMedium(text: string | undefined): MediumPlan | undefined {
@@ -279,17 +284,17 @@ function planOverlay(settings: Settings): OverlayPlan {
       advice: ['leave one of them out: they mean the same'],
     })
   }
+  const password = settings.text('diskless.apkovl_password')
   const checks: OverlayChecks = {
     sha256: digestOf(settings, 'diskless.apkovl_sha256'),
     optional: settings.text('diskless.apkovl') === 'optional',
-    passwordUrl: settings.text('diskless.apkovl_password'),
+    passwordUrls: password === undefined ? [] : mirrorsIn(password),
     backup: planBackup(settings.text('diskless.apkovl_backup')),
   }
   const text = apkovl ?? device
   if (text === undefined) return { kind: 'search', ...checks }
-  if (isUrl(text) || (text.startsWith('/') && !text.startsWith('/dev/'))) {
-    return { kind: 'url', url: text, ...checks }
-  }
+  if (isUrl(text)) return { kind: 'url', urls: mirrorsIn(text), ...checks }
+  if (text.startsWith('/') && !text.startsWith('/dev/')) return { kind: 'path', path: text, ...checks }
   const place = parsePlaceOnDevice(text)
   if (place !== undefined) return { kind: 'device', place, ...checks }
   throw new BootError(
@@ -348,10 +353,6 @@ export function staysOnNetwork(root: RootPlan): boolean {
   }
 }
 
-export function overlayIsRemote({ overlay }: RamRootPlan): boolean {
-  return overlay.kind === 'url' && isUrl(overlay.url)
-}
-
 export function isUrl(text: string): boolean {
   return /^(https?|ftp|tftp):\/\//.test(text)
 }
@@ -363,17 +364,17 @@ export function urlsOf(root: RootPlan): readonly string[] {
     case 'disk':
       return []
     case 'image':
-      return root.image.kind === 'url' ? [root.image.url] : []
+      return root.image.kind === 'url' ? root.image.urls : []
     case 'ram': {
       const { overlay, repositories, sshKey, modules } = root
       const given = [
-        overlay.kind === 'url' ? overlay.url : undefined,
-        overlay.passwordUrl,
-        ...repositories,
-        sshKey,
-        modules.kind === 'modloop' ? modules.url : undefined,
+        ...(overlay.kind === 'url' ? overlay.urls : []),
+        ...overlay.passwordUrls,
+        ...repositories.flatMap(mirrorsIn),
+        ...(sshKey === undefined ? [] : [sshKey]),
+        ...(modules.kind === 'fetched-modloop' ? modules.urls : []),
       ]
-      return given.filter((each) => each !== undefined && isUrl(each)).map(String)
+      return given.filter(isUrl)
     }
   }
 }

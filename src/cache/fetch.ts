@@ -160,7 +160,9 @@ export function cacheOver({ store, medium, onWarning }: CacheRequest): Cache {
     // Whatever its URL was.
     const byDigest =
       expected === undefined ? [] : [...known.values()].map((entry) => ({ url: undefined, entry }))
-    for (const { url, entry } of [...byUrl, ...byDigest]) {
+    // First one whose server can be asked whether it changed.
+    const asked = byUrl.toSorted((a, b) => Number(!a.entry.validator) - Number(!b.entry.validator))
+    for (const { url, entry } of [...asked, ...byDigest]) {
       if (expected !== undefined && entry.sha256 !== expected) continue
       const path = await store.find(entry)
       if (path !== undefined) return { url, entry, path }
@@ -204,6 +206,7 @@ export function cacheOver({ store, medium, onWarning }: CacheRequest): Cache {
     options: FetchOptions,
   ): Promise<Results[K]> {
     const place = await store.begin()
+    let from: string | undefined
     const result = await fetchPipeline<K>(
       sys,
       {
@@ -211,20 +214,32 @@ export function cacheOver({ store, medium, onWarning }: CacheRequest): Cache {
         ...(held === undefined ? {} : briefly),
         ...(place === undefined ? {} : { aside: place }),
       },
-      options,
+      {
+        ...options,
+        onDelivered: (url) => {
+          from = url
+          options.onDelivered?.(url)
+        },
+      },
     )
     const { copied, validator } = result
     const kept =
       place === undefined || copied === undefined ? undefined : await store.keep(place.path, copied)
     if (kept === undefined) complete = false
-    else note(request, { ...kept, validator }, true)
+    else noteNew(request, { ...kept, validator }, from)
     return result
   }
 
-  function note({ urls }: Asked, entry: CachedEntry, isNew = false): void {
+  function note({ urls }: Asked, entry: CachedEntry): void {
+    for (const url of urls) used.set(redactUrl(url), entry)
+  }
+
+  /** What one server goes by to know it says nothing to its mirrors. */
+  function noteNew({ urls }: Asked, entry: CachedEntry, from: string | undefined): void {
     for (const url of urls) {
-      used.set(redactUrl(url), entry)
-      if (isNew) fresh.set(redactUrl(url), entry)
+      const known = url === from ? entry : { ...entry, validator: undefined }
+      used.set(redactUrl(url), known)
+      fresh.set(redactUrl(url), known)
     }
   }
 

@@ -59,7 +59,7 @@ export async function keepModloops(
   media: readonly Medium[],
   report: Report,
 ): Promise<void> {
-  if (root.modules.kind !== 'modloop' || root.modules.url !== undefined) return
+  if (root.modules.kind !== 'modloop') return
   if (mediumOf(root) === undefined || cache.standsIn) return
   for (const medium of media.filter(({ target }) => target === mediumTarget)) {
     for (const path of await modloopsOn(sys, medium)) {

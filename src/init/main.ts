@@ -1,7 +1,7 @@
 /** The story of a boot. */
 import type { BootPlan, RamBootPlan } from '../boot/plan.ts'
 import type { ProxyPlan } from '../boot/proxy-plan.ts'
-import { type MountedRootPlan, overlayIsRemote } from '../boot/root-plan.ts'
+import type { MountedRootPlan } from '../boot/root-plan.ts'
 import type { Cache } from '../cache/fetch.ts'
 import { type Media, noMedia, wantsMedia } from '../media/media.ts'
 import { fetchPipeline } from '../network/fetch.ts'
@@ -115,7 +115,7 @@ export function prepareBoot(bare: Sys, story: Story, screen: Screen) {
     const media = openMediaOf(plan, cache)
 
     // What a URL names comes without waiting for disks.
-    const overlayMedia = overlayIsRemote(plan.root) ? Promise.resolve(noMedia) : media
+    const overlayMedia = plan.root.overlay.kind === 'url' ? Promise.resolve(noMedia) : media
     const overlay = phase('overlay', [online, root, overlayMedia], (report, [online, , media]) =>
       fetchOverlay(sys, plan, { mac: online?.mac ?? cache?.state?.mac, fetch }, media, report),
     )
@@ -144,7 +144,8 @@ export function prepareBoot(bare: Sys, story: Story, screen: Screen) {
     const { modules } = plan.root
     const hasSource =
       modules.kind === 'keep' ||
-      (modules.kind === 'modloop' && (modules.url !== undefined || wantsMedia(plan.root)))
+      modules.kind === 'fetched-modloop' ||
+      (modules.kind === 'modloop' && wantsMedia(plan.root))
     if (!hasSource) return packages
     const fetch = cache?.fetch ?? fetchPipeline
     const found = phase('modloop', needs, async (report, [, { media }]) => {

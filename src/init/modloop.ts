@@ -3,7 +3,7 @@
  * modloop of different builds would be a system without drivers, so they stop the boot here.
  */
 import type { RamBootPlan } from '../boot/plan.ts'
-import { type Fetch, fetchPipeline, redactUrl } from '../network/fetch.ts'
+import { type Fetch, fetchPipeline, redactUrl, redactUrls } from '../network/fetch.ts'
 import { schemeOf } from '../network/url.ts'
 import {
   inspectModloop,
@@ -41,10 +41,15 @@ export async function findModules(
     case 'keep':
       report.detail('the initrd’s')
       return { kind: 'kept', directory: await keptModules(sys, plan.machine.kernel) }
+    case 'fetched-modloop':
+      return fetchModloop(
+        sys,
+        plan,
+        { urls: modules.urls, known: await readKnownModloop(sys), fetch },
+        report,
+      )
     case 'modloop': {
       const known = await readKnownModloop(sys)
-      if (modules.url !== undefined)
-        return fetchModloop(sys, plan, { url: modules.url, known, fetch }, report)
       return modules.path === undefined
         ? checkMedia(sys, plan, media, known, report)
         : checkNamed(sys, plan, media, modules.path, known, report)
@@ -63,7 +68,7 @@ async function keptModules(sys: Sys, kernel: string): Promise<string> {
 }
 
 interface Wanted {
-  readonly url: string
+  readonly urls: readonly string[]
   readonly known: KnownModloop | undefined
   readonly fetch: Fetch
 }
@@ -71,63 +76,72 @@ interface Wanted {
 async function fetchModloop(
   sys: Sys,
   plan: RamBootPlan,
-  { url, known, fetch }: Wanted,
+  { urls, known, fetch }: Wanted,
   report: Report,
 ): Promise<SystemModules> {
-  const shown = redactUrl(url)
-  const name = modloopName(url)
-  if (name === undefined) throw new BootError(`modloop=${shown} names no file`)
-  const scheme = schemeOf(url)
-  if (scheme === 'ftp') {
-    report.notice(`${shown} is left to the new system’s modloop service: init does not speak ftp`)
+  const all = redactUrls(urls)
+  const name = modloopName(urls)
+  if (name === undefined) throw new BootError(`modloop=${all} names no file`)
+  const schemes = urls.map(schemeOf)
+  if (urls.length === 1 && schemes.includes('ftp')) {
+    report.notice(`${all} is left to the new system’s modloop service: init does not speak ftp`)
     return { kind: 'service' }
   }
-  if (scheme !== 'http' && scheme !== 'https') {
+  if (!schemes.every((scheme) => scheme === 'http' || scheme === 'https')) {
     throw new BootError(
-      `modloop=${shown}: the new system’s modloop service knows http, https and ftp, and would not find it`,
+      `modloop=${all}: the new system’s modloop service knows http, https and ftp, and would not find it`,
       { advice: ['serve the modloop over http'] },
     )
   }
-  await fetchChecked(sys, plan, { url, known, fetch }, report)
+  const shown = await fetchChecked(sys, plan, { urls, known, fetch }, report)
   if (known === undefined) await refuseStrange(sys, plan, waitingModloop, shown, report)
   report.detail(`${shown}${known === undefined ? '' : ', its digest is right'}`)
   return { kind: 'fetched', name }
 }
 
+/** Where it came from, as it may be shown. */
 async function fetchChecked(
   sys: Sys,
   plan: RamBootPlan,
-  { url, known, fetch }: Wanted,
+  { urls, known, fetch }: Wanted,
   report: Report,
-): Promise<void> {
+): Promise<string> {
+  const shown = redactUrls(urls)
   const { free } = await sys.files.space(sysroot)
-  if (known !== undefined && known.size > free) throw noRoom(url, free, known.size)
+  if (known !== undefined && known.size > free) throw noRoom(shown, free, known.size)
   const digest =
     known === undefined
       ? []
       : [{ kind: 'digest' as const, algorithm: 'sha256' as const, expected: known.sha256 }]
   const request = {
     what: 'the modloop',
-    urls: [url],
+    urls,
     filters: [{ kind: 'limit' as const, bytes: known?.size ?? free }, ...digest],
     sink: { kind: 'file' as const, path: waitingModloop, mode: 0o644 },
   }
   try {
-    await fetch<'file'>(sys, request, fetchOptions(report, 'the modloop'))
+    let from = shown
+    await fetch<'file'>(sys, request, {
+      ...fetchOptions(report, 'the modloop'),
+      onDelivered: (url) => {
+        from = redactUrl(url)
+      },
+    })
+    return from
   } catch (error) {
     if (!(error instanceof BootError)) throw error
     if (known !== undefined && hasCode(error.cause, 'DIGEST', 'TOO_BIG')) {
-      throw skewed(redactUrl(url), plan.machine.kernel, error.cause)
+      throw skewed(shown, plan.machine.kernel, urls.length > 1 ? error : error.cause)
     }
-    if (hasCode(error.cause, 'TOO_BIG', 'ENOSPC')) throw noRoom(url, free, undefined, error)
+    if (hasCode(error.cause, 'TOO_BIG', 'ENOSPC')) throw noRoom(shown, free, undefined, error)
     throw error
   }
 }
 
-function noRoom(url: string, free: number, needed: number | undefined, cause?: Error): BootError {
+function noRoom(shown: string, free: number, needed: number | undefined, cause?: Error): BootError {
   const has = needed === undefined ? 'more than that' : size(needed)
   return new BootError(
-    `the modloop ${redactUrl(url)} does not fit: the root has ${size(free)} left, and it has ${has}`,
+    `the modloop ${shown} does not fit: the root has ${size(free)} left, and it has ${has}`,
     {
       cause,
       advice: [

@@ -22,7 +22,7 @@ export async function fetchOverlay(
     uuid: plan.machine.uuid,
     fetch,
     consoles: async () => (await shellConsoles(sys, plan)).map(({ device }) => device),
-    onMissing: report.warn,
+    onWarning: report.warn,
   }
   const options = fetchOptions(report, 'the overlay')
   const overlay = await unpackOverlay(sys, plan.root.overlay, target, media, options)

@@ -1,7 +1,7 @@
 /** What a failed try of a download means: whether to ask again, to ask another mirror or to stop, and what to advise. */
 
 import { minuteOf } from '../boot/date.ts'
-import type { ErrorCode, SysError } from '../sys/index.ts'
+import { type ErrorCode, hasCode, type SysError } from '../sys/index.ts'
 import { hostOf, redactUrl } from './url.ts'
 
 /**
@@ -52,6 +52,11 @@ export function verdictOn(error: SysError): Verdict {
   if (error.code === 'HTTP' && error.status === 304) return 'stop'
   if (error.code === 'HTTP') return isPassingStatus(error.status) ? 'again' : 'elsewhere'
   return 'elsewhere'
+}
+
+/** Whether something came, and is not what was wanted. */
+export function cameWrong(error: SysError): boolean {
+  return hasCode(error, 'DIGEST', 'SIGNATURE', 'FORMAT', 'ESCAPE', 'TOO_BIG')
 }
 
 function isTransfer(operation: string): boolean {

@@ -18,10 +18,10 @@ import type {
   Validator,
 } from '../sys/index.ts'
 import { BootError, hasCode, SysError } from '../sys/index.ts'
-import { adviceFor, PASSING, verdictOn } from './fetch-errors.ts'
+import { adviceFor, cameWrong, PASSING, verdictOn } from './fetch-errors.ts'
 import { hostOf, redactUrl, sourceOf } from './url.ts'
 
-export { redactUrl } from './url.ts'
+export { redactUrl, redactUrls } from './url.ts'
 
 /** 10 s to connect, 30 s without a byte, half an hour in all. */
 export const DEFAULT_DEADLINES: Deadlines = { connectMs: 10_000, stallMs: 30_000, totalMs: 1_800_000 }
@@ -83,6 +83,8 @@ export interface FetchOptions {
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: Progress) => void
   readonly onRetry?: (notice: RetryNotice) => void
+  /** Which of the URLs it was that delivered; not called for what came from a cache. */
+  readonly onDelivered?: (url: string) => void
   /** The connection broke, and the download goes on where it was. */
   readonly onBreak?: (broken: Break, url?: string) => void
   /** Shared by the downloads of a boot, so that a mirror that is down costs one of them a try, and not each. */
@@ -128,7 +130,7 @@ export async function fetchPipeline<K extends Sink['kind']>(
     if (!mirror || !source) throw failure(sys, request, mirrors, undefined, started)
     mirror.tries++
     try {
-      return await sys.pipelines.run<K>(
+      const result = await sys.pipelines.run<K>(
         {
           source: askedWith(source, {
             unlessStill: request.known?.url === mirror.url ? request.known.validator : undefined,
@@ -143,6 +145,8 @@ export async function fetchPipeline<K extends Sink['kind']>(
         },
         pipelineOptions(options, mirror.url),
       )
+      options.onDelivered?.(mirror.url)
+      return result
     } catch (error) {
       if (!(error instanceof SysError) || hasCode(error, 'ABORTED')) throw error
       mirror.lastError = error
@@ -248,7 +252,9 @@ function failure(
       `${request.what} could not be fetched (${times(only.tries)} in ${seconds} s) from ${redactUrl(only.url)}`
     : `${request.what} could not be fetched from ${tried.length} mirrors in ${seconds} s: ${tried.map(oneLine).join('; ')}`
   const advice = tried.flatMap(({ url, lastError }) => adviceFor(url, lastError, sys.clock.wall()))
-  return new BootError(message, { cause, advice: [...new Set(advice)] })
+  // What came and is wrong says more than that another mirror had nothing, and is not to be excused by that.
+  const wrong = tried.find(({ lastError }) => lastError !== undefined && cameWrong(lastError))?.lastError
+  return new BootError(message, { cause: wrong ?? cause, advice: [...new Set(advice)] })
 }
 
 function oneLine({ url, tries, lastError }: Mirror): string {

@@ -3,9 +3,10 @@
  * use, however quickly it came.
  */
 
+import { mirrorsIn } from '../boot/mirrors.ts'
 import { parseNfsShare } from '../boot/nfs.ts'
 import type { ProxyPlan } from '../boot/proxy-plan.ts'
-import { isUrl, overlayIsRemote, type RootPlan } from '../boot/root-plan.ts'
+import { isUrl, type RootPlan } from '../boot/root-plan.ts'
 import type { IpAddress, Sys } from '../sys/index.ts'
 import { SysError } from '../sys/index.ts'
 import type { Doubt } from './contest.ts'
@@ -39,16 +40,16 @@ export function sourceHosts(root: RootPlan, proxies: ProxyPlan): readonly Source
       return [root.share === 'lease' ? { kind: 'lease', port: NFS } : ofShare(root.share.server)]
     case 'image':
       if (root.image.kind === 'nfs') return [ofShare(root.image.share.server)]
-      return root.image.kind === 'url' ? ofUrl(root.image.url) : []
+      return root.image.kind === 'url' ? root.image.urls.flatMap(ofUrl) : []
     case 'disk':
       return []
     case 'ram': {
       // An overlay is a site's own, and repositories are mirrors: any network with a way to the internet has them.
-      if (overlayIsRemote(root) && root.overlay.kind === 'url') return ofUrl(root.overlay.url)
+      if (root.overlay.kind === 'url') return root.overlay.urls.flatMap(ofUrl)
       if (root.medium?.kind === 'nfs') return [ofShare(root.medium.share.server)]
-      const modloop = root.modules.kind === 'modloop' ? root.modules.url : undefined
-      const repositories = root.repositories.filter(isUrl)
-      return (repositories.length > 0 ? repositories : [modloop ?? '']).flatMap(ofUrl)
+      const modloop = root.modules.kind === 'fetched-modloop' ? root.modules.urls : []
+      const repositories = root.repositories.flatMap(mirrorsIn).filter(isUrl)
+      return (repositories.length > 0 ? repositories : modloop).flatMap(ofUrl)
     }
   }
 }

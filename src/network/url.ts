@@ -40,6 +40,11 @@ export function redactUrl(url: string): string {
     )
 }
 
+/** Mirrors as they may be shown. */
+export function redactUrls(urls: readonly string[]): string {
+  return urls.map(redactUrl).join(' or ')
+}
+
 /**
  * The source that reads a URL: http, https, tftp, file, or an absolute path.
  * Throws a `BootError` for every other scheme, by name.

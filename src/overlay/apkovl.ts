@@ -7,14 +7,15 @@
 
 import type { OverlayPlan } from '../boot/root-plan.ts'
 import type { FetchOptions } from '../network/fetch.ts'
-import { chainOf, type Filter, type Sys } from '../sys/index.ts'
+import { redactUrl } from '../network/url.ts'
+import { BootError, chainOf, type Filter, type Sys } from '../sys/index.ts'
 import { chooseBackup } from './backup.ts'
 import { explainFailure, isMissing } from './failure.ts'
-import { findOverlay } from './find.ts'
+import { type FoundOverlay, findOverlay } from './find.ts'
 import { pipelineOptions } from './memory.ts'
 import { type Format, formatOf } from './name.ts'
 import type { MediaOfOverlay, Overlay, OverlayTarget } from './overlay.ts'
-import { type Copy, checkSignature, copyOverlay, overlayKeys, type Place, removeCopy } from './stage.ts'
+import { type Copy, copyOverlay, overlayKeys, removeCopy, signedCopy } from './stage.ts'
 import { unlock } from './unlock.ts'
 
 export type { MediaOfOverlay, Overlay, OverlayTarget } from './overlay.ts'
@@ -33,18 +34,24 @@ export async function unpackOverlay(
   const found = plan.backup === undefined ? current : await chooseBackup(sys, current, plan.backup, media)
   if (found.kind === 'none') return undefined
   if (found.kind === 'missing') return goWithout(plan, target, found.error)
-  const format = formatOf(found.place, found.shown)
+  const format = formatOfAll(found)
   const keys = await overlayKeys(sys)
   const checked = plan.sha256 !== undefined || format.cipher !== undefined || Object.keys(keys).length > 0
-  if (!checked && !plan.optional) return unpackDirectly(sys, found, format, target, options)
+  // What one mirror had sent before it broke off would stay in the root when another one goes on.
+  const direct = !checked && !plan.optional && found.mirrors.length === 0
+  if (direct) return unpackDirectly(sys, found, format, target, options)
   try {
-    const copy = await copyOverlay(sys, target.fetch, found, plan, options).catch((error: unknown) => {
+    const places = [found.place, ...found.mirrors]
+    const fetched = await copyOverlay(sys, target.fetch, places, plan, options).catch((error: unknown) => {
       if (isMissing(error)) return goWithout(plan, target, error)
-      throw explainFailure(error, found.shown)
+      throw explainFailure(error, found)
     })
-    if (copy === undefined) return undefined
-    if (Object.keys(keys).length > 0)
-      await checkSignature(sys, target.fetch, { overlay: found, copy, keys }, options)
+    if (fetched === undefined) return undefined
+    const settings = { sha256: plan.sha256, onWarning: target.onWarning }
+    const copy =
+      Object.keys(keys).length === 0
+        ? fetched
+        : await signedCopy(sys, target.fetch, { overlay: found, copy: fetched, keys }, settings, options)
     return await unpackCopy(sys, found, copy, { plan, format, target, options })
   } finally {
     await removeCopy(sys)
@@ -54,29 +61,41 @@ export async function unpackOverlay(
 /** An optional one is excused when it is missing; a person reads why. */
 function goWithout(plan: OverlayPlan, target: OverlayTarget, error: unknown): undefined {
   if (!plan.optional) throw error
-  target.onMissing(`the overlay, marked optional, is missing: ${chainOf(error).join(': ')}`)
+  target.onWarning(`the overlay, marked optional, is missing: ${chainOf(error).join(': ')}`)
   return undefined
 }
 
 async function unpackDirectly(
   sys: OverlaySys,
-  { place, shown }: Place,
+  found: FoundOverlay,
   { unpack }: Format,
   { root, fetch }: OverlayTarget,
   options: FetchOptions,
 ): Promise<Overlay> {
   const request = {
     what: 'the overlay',
-    urls: [place],
+    urls: [found.place],
     filters: [unpack],
     sink: { kind: 'tree', root },
   } as const
   try {
     const { bytes, paths } = await fetch<'tree'>(sys, request, options)
-    return { from: shown, bytes, paths }
+    return { from: found.shown, bytes, paths }
   } catch (error) {
-    throw explainFailure(error, shown)
+    throw explainFailure(error, found)
   }
+}
+
+/** Mirrors of one thing are packed alike. */
+function formatOfAll({ place, mirrors, shown }: FoundOverlay): Format {
+  const format = formatOf(place, redactUrl(place))
+  const others = mirrors.map((url) => formatOf(url, redactUrl(url)))
+  const isSame = ({ cipher, unpack }: Format) =>
+    cipher === format.cipher && unpack.kind === format.unpack.kind
+  if (others.every(isSame)) return format
+  throw new BootError(`by their names, these are not mirrors of one overlay: ${shown}`, {
+    advice: ['all of them end alike: .tar.gz, .tar.zst, and the cipher where it is encrypted'],
+  })
 }
 
 interface Unpacking {
@@ -88,15 +107,16 @@ interface Unpacking {
 
 async function unpackCopy(
   sys: OverlaySys,
-  { shown }: Place,
+  found: FoundOverlay,
   copy: Copy,
   { plan, format, target, options }: Unpacking,
 ): Promise<Overlay> {
   const { cipher, unpack } = format
+  const shown = copy.from === undefined ? found.shown : redactUrl(copy.from)
   const filters: readonly Filter[] =
     cipher === undefined
       ? [unpack]
-      : [await unlock(sys, { copy, shown, cipher, unpack }, plan.passwordUrl, target, options), unpack]
+      : [await unlock(sys, { copy, shown, cipher, unpack }, plan.passwordUrls, target, options), unpack]
   try {
     const { paths } = await sys.pipelines.run<'tree'>(
       { source: { kind: 'file', path: copy.path }, filters, sink: { kind: 'tree', root: target.root } },
@@ -104,6 +124,6 @@ async function unpackCopy(
     )
     return { from: shown, bytes: copy.bytes, paths }
   } catch (error) {
-    throw explainFailure(error, shown)
+    throw explainFailure(error, { shown, mirrors: [] })
   }
 }

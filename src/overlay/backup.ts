@@ -5,7 +5,7 @@
 
 import { redactUrl } from '../network/url.ts'
 import { BootError, type Sys } from '../sys/index.ts'
-import { type Found, list } from './find.ts'
+import { type Found, list, onServers } from './find.ts'
 import { isCipher, nameOf } from './name.ts'
 import type { MediaOfOverlay } from './overlay.ts'
 
@@ -26,7 +26,9 @@ export async function chooseBackup(
   wanted: string,
   media: MediaOfOverlay,
 ): Promise<Found> {
-  if (current.kind === 'found' && !current.place.startsWith('/')) return onServer(current.place, wanted)
+  if (current.kind === 'found' && !current.place.startsWith('/')) {
+    return onServers([current.place, ...current.mirrors].map((url) => backupOnServer(url, wanted)))
+  }
   const there = await backupsOf(sys, current, media)
   const byName = there.filter(({ path }) => nameOf(path) === wanted)
   const host = current.kind === 'found' ? /^(.*)\.apkovl\./.exec(nameOf(current.place))?.[1] : undefined
@@ -51,7 +53,7 @@ export async function chooseBackup(
       advice: ['name the overlay as well, apkovl=DEVICE:/PATH, or the whole name of the backup'],
     })
   }
-  return { kind: 'found', place: newest.path, shown: newest.path }
+  return { kind: 'found', place: newest.path, mirrors: [], shown: newest.path }
 }
 
 async function backupsOf(
@@ -86,7 +88,7 @@ function parseBackup(name: string): Pick<Backup, 'host' | 'date'> | undefined {
 }
 
 /** A server cannot be asked which there are. */
-function onServer(url: string, wanted: string): Found {
+function backupOnServer(url: string, wanted: string): string {
   const [, before = '', name = '', after = ''] = /^([^?#]*\/)([^/?#]*)(.*)$/s.exec(url) ?? []
   const dated = /^\d{14}$/.test(wanted) ? name.replace(/\.apkovl(?=\.tar\.)/, `.${wanted}`) : name
   const backup = parseBackup(wanted) === undefined ? dated : wanted
@@ -97,6 +99,5 @@ function onServer(url: string, wanted: string): Found {
       ],
     })
   }
-  const place = `${before}${backup}${after}`
-  return { kind: 'found', place, shown: redactUrl(place) }
+  return `${before}${backup}${after}`
 }

@@ -1,12 +1,17 @@
 /** What a person reads when an overlay cannot be used. */
 
 import { BootError, hasCode } from '../sys/index.ts'
+import type { FoundOverlay } from './find.ts'
 
-/** `from`: without a password. */
-export function explainFailure(error: unknown, from: string): unknown {
+/** What came back of several mirrors stays in the chain. */
+export function explainFailure(
+  error: unknown,
+  { shown: from, mirrors }: Pick<FoundOverlay, 'shown' | 'mirrors'>,
+): unknown {
   if (hasCode(error, 'ABORTED')) return error
-  const cause = error instanceof BootError ? error.cause : error
-  if (hasCode(cause, 'ENOSPC', 'TOO_BIG')) {
+  const told = error instanceof BootError ? error.cause : error
+  const cause = mirrors.length > 0 ? error : told
+  if (hasCode(told, 'ENOSPC', 'TOO_BIG')) {
     return new BootError(`the overlay ${from} does not fit into the memory of this machine`, {
       cause,
       advice: [
@@ -14,13 +19,13 @@ export function explainFailure(error: unknown, from: string): unknown {
       ],
     })
   }
-  if (hasCode(cause, 'ESCAPE')) {
+  if (hasCode(told, 'ESCAPE')) {
     return new BootError(`the overlay ${from} names files outside the root; nothing of it is used`, {
       cause,
       advice: ['lbu never writes such names: look at it with tar tzf, and make it again'],
     })
   }
-  if (hasCode(cause, 'DIGEST')) {
+  if (hasCode(told, 'DIGEST')) {
     return new BootError(`the overlay ${from} is not the one whose digest the command line has`, {
       cause,
       advice: [
@@ -29,8 +34,7 @@ export function explainFailure(error: unknown, from: string): unknown {
     })
   }
   const damaged =
-    hasCode(cause, 'FORMAT') ||
-    (hasCode(cause, 'TRUNCATED') && !/^pipeline\.(http|tftp)$/.test(cause.operation))
+    hasCode(told, 'FORMAT') || (hasCode(told, 'TRUNCATED') && !/^pipeline\.(http|tftp)$/.test(told.operation))
   if (damaged) {
     return new BootError(`the overlay ${from} is damaged, or is no tar.gz`, {
       cause,

@@ -2,8 +2,8 @@
 
 import { showDeviceName } from '../boot/device.ts'
 import { fillIn } from '../boot/identity.ts'
-import { isUrl, type OverlayPlan } from '../boot/root-plan.ts'
-import { redactUrl } from '../network/url.ts'
+import type { OverlayPlan } from '../boot/root-plan.ts'
+import { redactUrls } from '../network/url.ts'
 import { BootError, type Sys } from '../sys/index.ts'
 import { isOverlayName, nameOf } from './name.ts'
 import type { MediaOfOverlay, OverlayTarget } from './overlay.ts'
@@ -13,8 +13,17 @@ export type Found =
   | { readonly kind: 'none' }
   /** One was asked for. */
   | { readonly kind: 'missing'; readonly error: BootError }
-  /** A URL, or the path of a regular file. `shown`: without a password. */
-  | { readonly kind: 'found'; readonly place: string; readonly shown: string }
+  | FoundOverlay
+
+export interface FoundOverlay {
+  readonly kind: 'found'
+  /** A URL, or the path of a regular file. */
+  readonly place: string
+  /** URLs of the same on other servers. */
+  readonly mirrors: readonly string[]
+  /** All of them, without a password. */
+  readonly shown: string
+}
 
 type FindSys = Pick<Sys, 'files'>
 
@@ -31,16 +40,15 @@ export async function findOverlay(
         sys,
         media.overlays.filter((path) => isOverlayName(nameOf(path))),
       )
-    case 'url': {
-      const place = fillIn(plan.url, target)
-      if (isUrl(place)) return { kind: 'found', place, shown: redactUrl(place) }
+    case 'url':
+      return onServers(plan.urls.map((url) => fillIn(url, target)))
+    case 'path':
       return lookIn(
         sys,
         ['/', ...media.media.map((medium) => medium.target)],
-        place,
+        fillIn(plan.path, target),
         'in the initrd or on a medium',
       )
-    }
     case 'device': {
       const device = showDeviceName(plan.place.device)
       const directory = media.overlayTarget
@@ -112,7 +120,11 @@ function wordFor(path: string): string {
 }
 
 function found(path: string): Found {
-  return { kind: 'found', place: path, shown: path }
+  return { kind: 'found', place: path, mirrors: [], shown: path }
+}
+
+export function onServers([place = '', ...mirrors]: readonly string[]): Found {
+  return { kind: 'found', place, mirrors, shown: redactUrls([place, ...mirrors]) }
 }
 
 function missing(message: string, advice: readonly string[]): Found {

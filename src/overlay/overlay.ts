@@ -18,8 +18,8 @@ export interface OverlayTarget {
   readonly fetch: Fetch
   /** Consoles that a password is asked for on. */
   readonly consoles: () => Promise<readonly string[]>
-  /** An overlay marked diskless.apkovl=optional could not be had. */
-  readonly onMissing: (why: string) => void
+  /** An overlay marked diskless.apkovl=optional could not be had, or a mirror has one that is not to be trusted. */
+  readonly onWarning: (text: string) => void
 }
 
 /** What is mounted, as far as an overlay may be there: a part of `Media`. */

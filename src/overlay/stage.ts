@@ -5,7 +5,9 @@
 
 import type { OverlayChecks } from '../boot/root-plan.ts'
 import type { Fetch, FetchOptions } from '../network/fetch.ts'
-import { BootError, type Filter, hasCode, type Sys } from '../sys/index.ts'
+import { redactUrls } from '../network/url.ts'
+import { BootError, chainOf, type Filter, hasCode, type Sys } from '../sys/index.ts'
+import type { FoundOverlay } from './find.ts'
 import { memoryForCopy, pipelineOptions } from './memory.ts'
 import { signatureOf } from './name.ts'
 
@@ -18,15 +20,11 @@ const longestSignature = 4096
 
 export type StageSys = Pick<Sys, 'files' | 'pipelines' | 'clock'>
 
-export interface Place {
-  /** A URL or a path. */
-  readonly place: string
-  readonly shown: string
-}
-
 export interface Copy {
   readonly path: string
   readonly bytes: number
+  /** The URL or the path that it came from; undefined: the cache had it. */
+  readonly from: string | undefined
 }
 
 /**
@@ -43,10 +41,11 @@ export async function overlayKeys(sys: Pick<Sys, 'files'>): Promise<Readonly<Rec
 export async function copyOverlay(
   sys: StageSys,
   fetch: Fetch,
-  { place }: Place,
+  places: readonly string[],
   { sha256 }: Pick<OverlayChecks, 'sha256'>,
   options: FetchOptions,
 ): Promise<Copy> {
+  let from: string | undefined
   await sys.files.makeDirectory(directory, 0o700)
   const digest: readonly Filter[] =
     sha256 === undefined ? [] : [{ kind: 'digest', algorithm: 'sha256', expected: sha256 }]
@@ -54,28 +53,66 @@ export async function copyOverlay(
     sys,
     {
       what: 'the overlay',
-      urls: [place],
+      urls: places,
       filters: [{ kind: 'limit', bytes: await memoryForCopy(sys) }, ...digest],
       sink: { kind: 'file', path: copyPath, mode: 0o600 },
     },
-    options,
+    {
+      ...options,
+      onDelivered: (place) => {
+        from = place
+      },
+    },
   )
-  return { path: copyPath, bytes }
+  return { path: copyPath, bytes, from }
 }
 
 interface Signed {
-  readonly overlay: Place
+  readonly overlay: FoundOverlay
   readonly copy: Copy
   readonly keys: Readonly<Record<string, string>>
 }
 
+/**
+ * The copy, or that of another mirror, whose signature is right. One mirror may have an old signature, or none: overlay and
+ * signature are always those of one server.
+ */
+export async function signedCopy(
+  sys: StageSys,
+  fetch: Fetch,
+  { overlay, copy, keys }: Signed,
+  { sha256, onWarning }: Pick<OverlayChecks, 'sha256'> & { readonly onWarning: (text: string) => void },
+  options: FetchOptions,
+): Promise<Copy> {
+  const { from } = copy
+  try {
+    await checkSignature(sys, fetch, { overlay, copy, keys }, options)
+    return copy
+  } catch (error) {
+    const others = [overlay.place, ...overlay.mirrors].filter((place) => place !== from)
+    const [place, ...mirrors] = others
+    if (!(error instanceof BootError) || from === undefined || place === undefined) throw error
+    onWarning(`${chainOf(error).join(': ')}; another mirror is asked`)
+    const rest: FoundOverlay = { ...overlay, place, mirrors }
+    try {
+      const next = await copyOverlay(sys, fetch, others, { sha256 }, options)
+      return await signedCopy(sys, fetch, { overlay: rest, copy: next, keys }, { sha256, onWarning }, options)
+    } catch (cause) {
+      if (hasCode(cause, 'ABORTED')) throw cause
+      throw new BootError(error.message, { cause, advice: error.advice })
+    }
+  }
+}
+
 /** Over the overlay as it is, encrypted or not. */
-export async function checkSignature(
+async function checkSignature(
   sys: StageSys,
   fetch: Fetch,
   { overlay, copy, keys }: Signed,
   options: FetchOptions,
 ): Promise<void> {
+  const places = copy.from === undefined ? [overlay.place, ...overlay.mirrors] : [copy.from]
+  const shown = redactUrls(places)
   const trusted = `must be signed by one of the keys of this initrd: ${Object.keys(keys).join(', ')}`
   const advice = [
     'sign it and put the signature beside it: openssl dgst -sha256 -sign KEY -out FILE.sig FILE',
@@ -86,7 +123,7 @@ export async function checkSignature(
       sys,
       {
         what: 'the signature of the overlay',
-        urls: [signatureOf(overlay.place)],
+        urls: places.map(signatureOf),
         filters: [{ kind: 'limit', bytes: longestSignature }],
         sink: { kind: 'file', path: signaturePath, mode: 0o600 },
       },
@@ -94,7 +131,7 @@ export async function checkSignature(
     )
   } catch (cause) {
     if (hasCode(cause, 'ABORTED')) throw cause
-    throw new BootError(`the overlay ${overlay.shown} ${trusted}; its signature could not be had`, {
+    throw new BootError(`the overlay ${shown} ${trusted}; its signature could not be had`, {
       cause,
       advice,
     })
@@ -110,9 +147,9 @@ export async function checkSignature(
     )
   } catch (cause) {
     if (hasCode(cause, 'ABORTED')) throw cause
-    throw new BootError(`the overlay ${overlay.shown} ${trusted}; its signature does not fit`, {
+    throw new BootError(`the overlay ${shown} ${trusted}; its signature does not fit`, {
       cause,
-      advice: [`${overlay.shown} was changed after it was signed, or somebody else signed it`, ...advice],
+      advice: [`${shown} was changed after it was signed, or somebody else signed it`, ...advice],
     })
   }
 }

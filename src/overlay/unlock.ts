@@ -1,7 +1,7 @@
 /** The password of an encrypted overlay: fetched, or asked of a person; tried before anything is unpacked. */
 
 import { fillIn } from '../boot/identity.ts'
-import { type FetchOptions, fetchPipeline, redactUrl } from '../network/fetch.ts'
+import { type FetchOptions, fetchPipeline, redactUrls } from '../network/fetch.ts'
 import { BootError, type Filter, hasCode, type Sys } from '../sys/index.ts'
 import { pipelineOptions } from './memory.ts'
 import type { Format } from './name.ts'
@@ -32,15 +32,15 @@ const derivations: readonly Decrypt['keyDerivation'][] = ['pbkdf2', 'sha256', 'm
 export async function unlock(
   sys: UnlockSys,
   locked: Locked,
-  passwordUrl: string | undefined,
+  passwordUrls: readonly string[],
   target: Pick<OverlayTarget, 'mac' | 'uuid' | 'consoles'>,
   options: FetchOptions,
 ): Promise<Decrypt> {
-  if (passwordUrl !== undefined) {
-    const url = fillIn(passwordUrl, target)
-    const fits = await tryPassword(sys, locked, await fetchPassword(sys, url, locked, options), options)
+  if (passwordUrls.length > 0) {
+    const urls = passwordUrls.map((url) => fillIn(url, target))
+    const fits = await tryPassword(sys, locked, await fetchPassword(sys, urls, locked, options), options)
     if ('filter' in fits) return fits.filter
-    throw new BootError(`the password from ${redactUrl(url)} does not open the overlay ${locked.shown}`, {
+    throw new BootError(`the password from ${redactUrls(urls)} does not open the overlay ${locked.shown}`, {
       cause: fits.cause,
       advice: [byHand(locked), 'and compare with the password that the server gives this machine'],
     })
@@ -83,16 +83,16 @@ async function ask(
 
 async function fetchPassword(
   sys: UnlockSys,
-  url: string,
+  urls: readonly string[],
   { shown }: Locked,
   options: FetchOptions,
 ): Promise<string> {
   const what = 'the password of the overlay'
-  const request = { what, urls: [url], sink: { kind: 'text', bytes: longestPassword } } as const
+  const request = { what, urls, sink: { kind: 'text', bytes: longestPassword } } as const
   const { text } = await fetchPipeline<'text'>(sys, request, options)
   const password = text.replace(/\r?\n$/, '')
   if (password !== '') return password
-  throw new BootError(`${redactUrl(url)} gives an empty password for the overlay ${shown}`, {
+  throw new BootError(`${redactUrls(urls)} gives an empty password for the overlay ${shown}`, {
     advice: ['its first line is the password: look at what the server has there for this machine'],
   })
 }

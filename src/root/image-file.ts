@@ -5,7 +5,7 @@ import type { ImageRootPlan, ImageSource } from '../boot/root-plan.ts'
 import { mountDevice, waitForDevice } from '../media/device.ts'
 import { mountNfs } from '../media/nfs.ts'
 import { mountForGood } from '../media/nfs-reads.ts'
-import { fetchPipeline, pipelineOptions, redactUrl } from '../network/fetch.ts'
+import { fetchPipeline, pipelineOptions, redactUrl, redactUrls } from '../network/fetch.ts'
 import type { NetworkUp } from '../network/network-up.ts'
 import { BootError, type Filter, hasCode, type Sys, SysError } from '../sys/index.ts'
 import {
@@ -41,7 +41,7 @@ export async function obtainImage(
   findOnMedia: FindOnMedia,
   events: RootEvents,
 ): Promise<ImageFile> {
-  if (plan.image.kind === 'url') return fetchImage(sys, plan, plan.image.url, events)
+  if (plan.image.kind === 'url') return fetchImage(sys, plan, plan.image.urls, events)
   const found = await findImage(sys, plan.image, network, findOnMedia, events)
   const size = await sizeOf(sys, found)
   if (found.place !== 'initrd' && (await wantsCopy(sys, plan, size))) {
@@ -197,10 +197,10 @@ async function copyImage(
 async function fetchImage(
   sys: Sys,
   plan: ImageRootPlan,
-  url: string,
+  urls: readonly string[],
   events: RootEvents,
 ): Promise<ImageFile> {
-  const from = redactUrl(url)
+  let from = redactUrls(urls)
   if (plan.copy === 'place') {
     throw new BootError(`diskless.image=place: an image from ${from} cannot be read in place`, {
       advice: ['leave it out, so that it is fetched into memory; over NFS it can be read in place'],
@@ -213,13 +213,16 @@ async function fetchImage(
       sys,
       {
         what: 'the image of the root',
-        urls: [url],
+        urls,
         // First, so that what the server announces is believed at once where it is too much.
         filters: [{ kind: 'limit', bytes: room }, ...digestOf(plan)],
         sink: { kind: 'file', path: inMemory, mode },
       },
       {
         ...pipelineOptions(events),
+        onDelivered: (url) => {
+          from = redactUrl(url)
+        },
         onRetry: ({ attempt, of, error, waitMs }) =>
           events.onNotice(
             `the image: try ${attempt} of ${of} failed (${error.message}); again in ${(waitMs / 1000).toFixed(1)} s`,
@@ -236,7 +239,7 @@ async function fetchImage(
     throw new BootError(
       `the image ${from} is larger than the memory of this machine: ${room} bytes (${megabytes(room)}) are free for it`,
       {
-        cause,
+        cause: urls.length > 1 ? error : cause,
         advice: ['give the machine more memory, or leave the image on a file server: root=live:nfs:…'],
       },
     )

@@ -30,9 +30,10 @@ export async function readKnownModloop(sys: Pick<Sys, 'files'>): Promise<KnownMo
 
 /**
  * The name below /lib by which Alpine's service knows a modloop that is there already: what follows the URL's last
- * slash, a query included. Undefined: no file can have that name.
+ * slash, a query included: of several mirrors the last one's. Undefined: no file can have that name.
  */
-export function modloopName(url: string): string | undefined {
+export function modloopName(urls: readonly string[]): string | undefined {
+  const url = urls.at(-1) ?? ''
   const name = url.slice(url.lastIndexOf('/') + 1)
   return name === '' || name === '.' || name === '..' ? undefined : name
 }

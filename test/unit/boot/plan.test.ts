@@ -36,7 +36,7 @@ describe('the plan', () => {
       modules: ['loop', 'squashfs'],
       network: { kind: 'join', bootInterface: undefined },
       root: {
-        overlay: { kind: 'url', url: 'http://boot/{MAC}.apkovl.tar.gz', optional: false },
+        overlay: { kind: 'url', urls: ['http://boot/{MAC}.apkovl.tar.gz'], optional: false },
         repositories: ['http://a/v3.19/main', 'http://b/v3.19/main'],
         packages: ['chrony', 'openssh'],
       },

@@ -26,8 +26,24 @@ describe('a root', () => {
     ],
     [
       'ovl_dev=http://a/b.apkovl.tar.gz',
-      { overlay: { kind: 'url', url: 'http://a/b.apkovl.tar.gz', optional: false } },
+      { overlay: { kind: 'url', urls: ['http://a/b.apkovl.tar.gz'], optional: false } },
     ],
+    [
+      'apkovl=http://a/{MAC}.apkovl.tar.gz|https://[fd00::1]/b.apkovl.tar.gz modloop=http://a/m-lts|http://b/m-lts',
+      {
+        overlay: {
+          kind: 'url',
+          urls: ['http://a/{MAC}.apkovl.tar.gz', 'https://[fd00::1]/b.apkovl.tar.gz'],
+        },
+        modules: { kind: 'fetched-modloop', urls: ['http://a/m-lts', 'http://b/m-lts'] },
+      },
+    ],
+    [
+      'root=live:http://a/i.squashfs|tftp://b/i.squashfs',
+      { kind: 'image', image: { kind: 'url', urls: ['http://a/i.squashfs', 'tftp://b/i.squashfs'] } },
+    ],
+    // A name may have a bar in it.
+    ['apkovl=/a|b.apkovl.tar.gz', { overlay: { kind: 'path', path: '/a|b.apkovl.tar.gz' } }],
     [
       'apkovl=LABEL=KEYS:/b.apkovl.tar.gz',
       {
@@ -38,7 +54,10 @@ describe('a root', () => {
       },
     ],
     ['diskless.modules=keep', { modules: { kind: 'keep' } }],
-    ['modloop=http://a/modloop-lts', { modules: { kind: 'modloop', url: 'http://a/modloop-lts' } }],
+    [
+      'modloop=http://a/modloop-lts',
+      { modules: { kind: 'fetched-modloop', urls: ['http://a/modloop-lts'] } },
+    ],
     ['modloop=boot/modloop-lts', { modules: { kind: 'modloop', path: '/boot/modloop-lts' } }],
     ['root=/dev/nfs ip=dhcp', { kind: 'nfs', share: 'lease', writable: 'overlay' }],
     ['root=dhcp diskless.nfsroot=links', { kind: 'nfs', share: 'lease', writable: 'links' }],
@@ -80,7 +99,10 @@ describe('a root', () => {
       'root=live:nfs:a:/b/i.erofs loop=/x',
       { image: { kind: 'nfs', share: { server: 'a', path: '/b' }, path: '/i.erofs' } },
     ],
-    ['root=live:http://a/i.squashfs', { kind: 'image', image: { kind: 'url', url: 'http://a/i.squashfs' } }],
+    [
+      'root=live:http://a/i.squashfs',
+      { kind: 'image', image: { kind: 'url', urls: ['http://a/i.squashfs'] } },
+    ],
     [
       'root=live:LABEL=CD:/i.erofs diskless.image=place',
       {

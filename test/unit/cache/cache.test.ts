@@ -12,7 +12,17 @@ import {
   packages,
   packageUrl,
 } from '../../support/scenario.ts'
-import { asked, bootOn, emptyDisk, objectsOn, read, rot, taggedServers, withCache } from './scenario.ts'
+import {
+  asked,
+  bootOn,
+  cached,
+  emptyDisk,
+  objectsOn,
+  read,
+  rot,
+  taggedServers,
+  withCache,
+} from './scenario.ts'
 
 /** A disk as a good boot leaves it. */
 async function filledDisk(change: Partial<Media> = {}): Promise<Media> {
@@ -42,6 +52,20 @@ describe('a boot with a cache', () => {
     expect(await read(machine, '/etc/hostname')).toBe('guest\n')
     expect(await read(machine, '/etc/motd')).toContain('lives in memory')
     expect(console).toMatch(/5 files from the cache, 0 new in it/)
+  })
+
+  it('asks a mirror by what that mirror said, and no other', async () => {
+    const dead = overlayUrl.replace('10.0.2.2', '10.0.2.67')
+    const commandLine = cached.replace('apkovl=', 'apkovl=http://10.0.2.67/{MAC}.apkovl.tar.gz|')
+    const disk = emptyDisk()
+    await bootOn(
+      withCache(disk, { commandLine, servers: { ...taggedServers(), [dead]: { fails: 'ECONNREFUSED' } } }),
+    )
+    // It comes up again, with another overlay, and a tag that means nothing.
+    const servers = { ...taggedServers(), [dead]: { body: later, etag: 'overlay-1' } }
+    const { machine, ending } = await bootOn(withCache(disk, { commandLine, servers }))
+    expect(ending).toBe('handoff')
+    expect(await read(machine, '/etc/hostname')).toBe('later\n')
   })
 
   it('writes nothing where nothing changed', async () => {

@@ -127,6 +127,23 @@ describe('a modloop by URL', () => {
     expect(await there('/lib/modloop-lts?v=1')).toBe(false)
   })
 
+  it('comes from the mirror whose digest is right, and has the name that the service looks for', async () => {
+    const mirror = 'http://10.0.2.3/modloop-lts'
+    const servers = { [url]: { body: other }, [mirror]: { body } }
+    const { read, error, report } = await bring(`modloop=${url}|${mirror}`, { servers, files: known })
+    expect(error).toBeUndefined()
+    expect(await read('/lib/modloop-lts')).toBe(body)
+    expect(report.details[0]).toBe(`${mirror}, its digest is right`)
+  })
+
+  it('names every mirror where none has the right one', async () => {
+    const mirror = 'http://10.0.2.3/modloop-lts'
+    const { text } = await bring(`modloop=${url}|${mirror}`, { ...served(other), files: known })
+    expect(text).toMatch(
+      /not of the same build\n.*from 2 mirrors .*10\.0\.2\.2\S+: .*sha256 is .*; .*10\.0\.2\.3\S+: .*404/i,
+    )
+  })
+
   it('is looked into without a digest, and let go of', async () => {
     const { machine, error, report } = await bring(`modloop=${url}`, served(body))
     expect(error).toBeUndefined()

@@ -130,13 +130,17 @@ test('a mirror that is down: the boot goes on from the next one (alpine.md, pain
   const dead: Answer = { fails: 'ECONNREFUSED' }
   const answers = servers({
     [gone(indexUrl)]: dead,
+    [overlayUrl.replace('10.0.2.2', '10.0.2.67')]: dead,
     ...Object.fromEntries(packages.map((pkg) => [gone(packageUrl(pkg)), dead])),
   })
-  const line = commandLine.replace(repositoryUrl, `${down}|${repositoryUrl}/x86_64`)
+  const line = commandLine
+    .replace(repositoryUrl, `${down}|${repositoryUrl}/x86_64`)
+    .replace('apkovl=', 'apkovl=http://10.0.2.67/{MAC}.apkovl.tar.gz|')
   const machine = fakeMachine(networkBoot({ commandLine: line, servers: answers }))
   void run(machine)
   expect((await machine.run(machine.supervisor.ended)).kind).toBe('handoff')
   // The dead one is asked by one download, and not by each.
   expect(machine.servers.requests.filter((request) => request.url.startsWith(down))).toHaveLength(1)
+  expect(machine.consoles.text()).toContain('the overlay: try 1 of 20 failed (http://10.0.2.67/')
   expect(machine.files.text('/sysroot/etc/apk/repositories')).toBe(`${down}\n${repositoryUrl}/x86_64\n`)
 })

@@ -86,7 +86,7 @@ describe('a signature, where the initrd has keys', () => {
   })
 
   it('none is asked for where the overlay itself is missing and optional', async () => {
-    expect((await unpack(byUrl({ optional: true }), { files })).missing.join()).toMatch(/404/)
+    expect((await unpack(byUrl({ optional: true }), { files })).warned.join()).toMatch(/404/)
   })
 })
 
@@ -132,17 +132,17 @@ describe('an encrypted overlay', () => {
     expect(said).toMatch(/diskless\.apkovl_password=URL/)
   })
 
-  const passwordUrl = 'http://10.0.2.2/password/{MAC}'
+  const passwordUrls = ['http://10.0.2.2/password/{MAC}']
   const passwordOf = (text: string) => ({ 'http://10.0.2.2/password/52:54:00:00:00:01': { body: text } })
 
   it('opens with a password that is fetched, its line’s end cut', async () => {
-    const plan = byUrl({ url: encryptedUrl, passwordUrl })
+    const plan = byUrl({ url: encryptedUrl, passwordUrls })
     const done = await unpack(plan, { servers: { ...servers, ...passwordOf(`${password}\n`) } })
     expect(done).toMatchObject({ hostname: 'guest', console: '' })
   })
 
   it('a fetched password that is wrong, empty, too long or not there is refused; nobody is asked', async () => {
-    const plan = byUrl({ url: encryptedUrl, passwordUrl })
+    const plan = byUrl({ url: encryptedUrl, passwordUrls })
     const with_ = (change: object) => refusal(plan, { servers: { ...servers, ...change }, typed: [password] })
     expect(await with_(passwordOf('other\n'))).toMatch(/the password from .* does not open the overlay/)
     expect(await with_(passwordOf('\n'))).toMatch(/gives an empty password/)

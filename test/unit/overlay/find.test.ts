@@ -1,7 +1,7 @@
 /** Which overlay is taken, from where, and what is said when it cannot be told. */
 
 import { describe, expect, it } from 'vitest'
-import { bySearch, byUrl, onDevice, overlayOf, refusal, unpack, url } from './scenario.ts'
+import { byPath, bySearch, byUrl, onDevice, overlayOf, refusal, unpack, url } from './scenario.ts'
 
 const vda1 = '/media/vda1'
 const at = (target: string, names: readonly string[]) => ({
@@ -12,7 +12,7 @@ const at = (target: string, names: readonly string[]) => ({
 
 describe('searched on the media', () => {
   it('none is no error: the system gets the default services', async () => {
-    expect(await unpack(bySearch())).toMatchObject({ hostname: undefined, missing: [] })
+    expect(await unpack(bySearch())).toMatchObject({ hostname: undefined, warned: [] })
   })
 
   it('the only one is taken; signatures, backups and copies set aside are none', async () => {
@@ -59,7 +59,7 @@ describe('named', () => {
   })
 
   it('a path is looked for in the initrd, then on the media in their order', async () => {
-    const plan = byUrl({ url: '/o/x.apkovl.tar.gz' })
+    const plan = byPath('/o/x.apkovl.tar.gz')
     const media = { media: [{ target: '/media/alpine_dev' }, { target: vda1 }] }
     const onMedia = {
       [`${vda1}/o/x.apkovl.tar.gz`]: overlayOf('vda1'),
@@ -72,7 +72,7 @@ describe('named', () => {
 
   it('a path that is nowhere: every place that was looked at, and what is there', async () => {
     const files = { [`${vda1}/other.apkovl.tar.gz`]: overlayOf('x') }
-    const said = await refusal(byUrl({ url: '/x.apkovl.tar.gz' }), { files }, { media: [{ target: vda1 }] })
+    const said = await refusal(byPath('/x.apkovl.tar.gz'), { files }, { media: [{ target: vda1 }] })
     expect(said).toContain(`looked for: /x.apkovl.tar.gz, ${vda1}/x.apkovl.tar.gz`)
     expect(said).toContain(`${vda1}/other.apkovl.tar.gz`)
   })
@@ -100,19 +100,19 @@ describe('optional', () => {
 
   it.each([
     ['on a server', byUrl({ optional }), /404/],
-    ['on a medium', byUrl({ optional, url: '/x.apkovl.tar.gz' }), /is not there/],
+    ['on a medium', byPath('/x.apkovl.tar.gz', { optional }), /is not there/],
     ['on a device that is not there', onDevice(undefined, { optional }), /LABEL=APKOVL/],
   ])('a missing one %s is excused, with a word', async (_, plan, why) => {
-    const { hostname, missing } = await unpack(plan)
+    const { hostname, warned } = await unpack(plan)
     expect(hostname).toBeUndefined()
-    expect(missing.join()).toMatch(why)
+    expect(warned.join()).toMatch(why)
   })
 
   it('one that stops in the middle leaves nothing in the root', async () => {
     const servers = { [url]: { body: overlayOf('half'), truncateAt: 60 } }
-    const { hostname, missing } = await unpack(byUrl({ optional }), { servers })
+    const { hostname, warned } = await unpack(byUrl({ optional }), { servers })
     expect(hostname).toBeUndefined()
-    expect(missing).toHaveLength(1)
+    expect(warned).toHaveLength(1)
   })
 
   it('one that is damaged, or no overlay, is refused all the same', async () => {

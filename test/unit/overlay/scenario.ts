@@ -21,12 +21,21 @@ export const url = 'http://10.0.2.2/guest.apkovl.tar.gz'
 const unchecked: OverlayChecks = {
   sha256: undefined,
   optional: false,
-  passwordUrl: undefined,
+  passwordUrls: [],
   backup: undefined,
 }
 
-export function byUrl(change: Partial<OverlayChecks> & { readonly url?: string } = {}): OverlayPlan {
-  return { kind: 'url', url, ...unchecked, ...change }
+export function byUrl({
+  url: at = url,
+  urls = [at],
+  ...change
+}: Partial<OverlayChecks> & { readonly url?: string; readonly urls?: readonly string[] } = {}): OverlayPlan {
+  return { kind: 'url', urls, ...unchecked, ...change }
+}
+
+/** One of the initrd or of a medium. */
+export function byPath(path: string, change: Partial<OverlayChecks> = {}): OverlayPlan {
+  return { kind: 'path', path, ...unchecked, ...change }
 }
 
 export function bySearch(change: Partial<OverlayChecks> = {}): OverlayPlan {
@@ -42,7 +51,7 @@ export interface Unpacked {
   /** What etc/hostname of the root says; undefined: nothing was unpacked. */
   readonly hostname: string | undefined
   readonly from: string | undefined
-  readonly missing: readonly string[]
+  readonly warned: readonly string[]
   /** Where the sinks of pipelines put what they read. */
   readonly sinks: readonly string[]
   readonly console: string
@@ -80,14 +89,14 @@ interface Failed {
 async function attempt(plan: OverlayPlan, options: MachineOptions, media: Partial<MediaOfOverlay>) {
   const machine = fakeMachine(options)
   await machine.files.makeDirectory('/sysroot')
-  const missing: string[] = []
+  const warned: string[] = []
   const target = {
     root: '/sysroot',
     mac: '52:54:00:00:00:01',
     uuid: '6c1f3f4e-0000-4000-8000-525400123456',
     fetch: fetchPipeline,
     consoles: async () => ['/dev/ttyS0'],
-    onMissing: (why: string) => missing.push(why),
+    onWarning: (text: string) => warned.push(text),
   }
   try {
     const overlay = await machine.run(unpackOverlay(machine, plan, target, { ...noMedia, ...media }, {}))
@@ -98,7 +107,7 @@ async function attempt(plan: OverlayPlan, options: MachineOptions, media: Partia
       done: {
         hostname: hostname === undefined ? undefined : (await machine.files.readText(hostname)).trim(),
         from: overlay?.from,
-        missing,
+        warned,
         sinks: machine.pipelines.ran.map(({ sink }) => sink.kind),
         console: machine.consoles.text(),
       },

@@ -61,7 +61,8 @@ describe('an image', () => {
     ['on a disk, in place', onDisk, 'place', 'medium'],
     ['on a share', share, 'auto', 'memory'],
     ['on a share, in place', share, 'place', 'nfs'],
-    ['of a web server', { kind: 'url', url }, 'auto', 'memory'],
+    ['of a web server', { kind: 'url', urls: [url] }, 'auto', 'memory'],
+    ['of its mirror', { kind: 'url', urls: [`${url}.gone`, url] }, 'auto', 'memory'],
   ])('%s is the root, and can be written above', async (_what, source, copy, place) => {
     const machine = machineWith()
     const root = await machine.run(boot(machine, planOf(source, { copy, sha256: digest })))
@@ -155,7 +156,7 @@ describe('an image that is no good', () => {
     ['in the initrd', inInitrd, 'auto'],
     ['in place', onDisk, 'place'],
     ['copied', onDisk, 'ram'],
-    ['fetched', { kind: 'url', url }, 'auto'],
+    ['fetched', { kind: 'url', urls: [url] }, 'auto'],
   ])('has another digest: %s', async (_what, source, copy) => {
     const error = await failing(machineWith(), planOf(source, { copy, sha256: '0'.repeat(64) }))
     expect(error.cause).toMatchObject({ code: 'DIGEST' })
@@ -187,7 +188,7 @@ describe('an image that is no good', () => {
   it('is larger than memory: both numbers, before anything of it is fetched', async () => {
     const body = 'x'.repeat(40 * 2 ** 20)
     const machine = machineWith({ memory: 64 * 2 ** 20, servers: { [url]: { body } } })
-    const error = await failing(machine, planOf({ kind: 'url', url }))
+    const error = await failing(machine, planOf({ kind: 'url', urls: [url] }))
     expect(error.message).toMatch(/larger than the memory of this machine: \d+ bytes/)
     expect(error.cause).toMatchObject({ code: 'TOO_BIG' })
   })
@@ -218,7 +219,7 @@ describe('an image that is no good', () => {
   })
 
   it('cannot be read in place by the web', async () => {
-    const error = await failing(machineWith(), planOf({ kind: 'url', url }, { copy: 'place' }))
+    const error = await failing(machineWith(), planOf({ kind: 'url', urls: [url] }, { copy: 'place' }))
     expect(error.message).toContain('diskless.image=place')
   })
 
@@ -229,7 +230,7 @@ describe('an image that is no good', () => {
   })
 
   it('shows no password of its URL', async () => {
-    const secret = { kind: 'url', url: 'http://me:hunter2@10.0.2.2/none.img' } as const
+    const secret = { kind: 'url', urls: ['http://me:hunter2@10.0.2.2/none.img'] } as const
     const error = await failing(machineWith(), planOf(secret))
     expect(`${error.message} ${error.advice.join()}`).not.toContain('hunter2')
   })

@@ -9,7 +9,7 @@ import { networkUp } from './support.ts'
 const nfs: RootPlan = { kind: 'nfs', share: 'lease', writable: 'overlay', options: [] }
 const image: RootPlan = {
   ...{ kind: 'image', fsType: undefined, sha256: undefined, copy: 'auto' },
-  image: { kind: 'url', url: 'http://10.0.2.2/x.squashfs' },
+  image: { kind: 'url', urls: ['http://10.0.2.2/x.squashfs'] },
 }
 const loopback = 'auto lo\niface lo inet loopback\n\n'
 
