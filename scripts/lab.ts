@@ -5,6 +5,7 @@
  *   --with second-dhcp   busybox's udhcpd beside dnsmasq, with leases of a minute
  *   --with ipv6          a router that advertises, and DHCPv6
  *   --with faulty        a web server that stalls, cuts and lies
+ *   --with ntp           a time server an hour ahead, which the lease names
  *   --spanning-tree 30   a port forwards so many seconds after it is plugged in
  *   --wire WORDS         with --boot: the guest's wire, which this process holds: loss=0.2,delay=50,reordered=0.05,
  *                        duplicates=0.01,seed=1, or vlan=5; delay in ms, one way
@@ -39,6 +40,10 @@ const more: Readonly<Record<string, (repository: string) => { options: LabOption
   ipv6: () => ({
     options: { ipv6: { mode: 'both' } },
     says: `  RA     the prefix fd77::/64, DNS, and DHCPv6 for addresses; the lab is ${Lab.address6}    (dnsmasq)`,
+  }),
+  ntp: () => ({
+    options: { ntpAhead: 3600 },
+    says: `  NTP    ${server}, which the lease names (option 42), an hour ahead of this machine`,
   }),
   faulty: (repository) => ({
     options: { faulty: repository },

@@ -1,44 +1,51 @@
-/** A network without IPv4 (netboot.xyz#1747, warewulf PR#2233): a router, DHCPv6, a web server, a file server, a name. */
+/**
+ * Networks without IPv4 (netboot.xyz#1747, warewulf PR#2233): a router, DHCPv6, a web server, a file server, a name, the time;
+ * and every way of ip= to an IPv6 address.
+ */
 
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, inject, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, inject, it } from 'vitest'
 import { makeOverlay, password } from '../../scripts/repository/overlay.ts'
 import { describeInLab } from '../support/lab/describe.ts'
-import { Lab } from '../support/lab/index.ts'
+import { type Ipv6Options, Lab, type LabOptions } from '../support/lab/index.ts'
 import { type Machine, usualMac } from '../support/qemu/machine.ts'
-import { bootGuest, logIn, patience, runIn } from './guest.ts'
+import { bootGuest, handover, logIn, patience, runIn } from './guest.ts'
 
 describeInLab('a network without IPv4', () => {
   const depot = mkdtempSync(join(tmpdir(), 'diskless-ipv6-'))
-  let lab: Lab
+  let lab: Lab | undefined
   let guest: Machine | undefined
 
-  beforeAll(async () => {
+  const overlay = `http://[${Lab.address6}]/{MAC}.apkovl.tar.gz`
+  const start = async (ipv6: Ipv6Options, more: LabOptions = {}) => {
+    lab = await Lab.start({ ipv6, http: depot, dhcp: false, dns: { 'server.lab': Lab.address6 }, ...more })
+    return lab
+  }
+
+  beforeAll(() => {
     cpSync(join(inject('demo'), 'apks'), join(depot, 'apks'), { recursive: true })
     writeFileSync(
       join(depot, `${usualMac}.apkovl.tar.gz`),
       makeOverlay({ hostname: 'six', world: [], runlevels: { boot: ['hostname'] } }),
     )
-    lab = await Lab.start({
-      ...{ http: depot, dhcp: false, dns: { 'server.lab': Lab.address6 } },
-      exports: [{ path: depot, pseudo: '/media', access: 'ro' }],
-      ipv6: { mode: 'both', options: { 'option6:domain-search': 'lab' } },
-    })
   })
-  afterAll(async () => {
+  afterEach(async () => {
     await guest?.stop()
     await lab?.stop()
-    rmSync(depot, { recursive: true })
+    lab = undefined
   })
+  afterAll(() => rmSync(depot, { recursive: true }))
 
   it('brings a machine to its login: by a literal address, by a name, with what router and DHCPv6 say', async () => {
+    const ipv6 = { mode: 'both', options: { 'option6:domain-search': 'lab' } } as const
+    const lab = await start(ipv6, { exports: [{ path: depot, pseudo: '/media', access: 'ro' }] })
     guest = await bootGuest({
       cards: [{ kind: 'tap', lab }],
       initrd: inject('fullInitrd'),
       append: [
-        ...['ip=auto6', `apkovl=http://[${Lab.address6}]/{MAC}.apkovl.tar.gz`],
+        ...['ip=auto6', `apkovl=${overlay}`],
         ...['alpine_repo=http://server.lab/apks', `alpine_dev=nfs:[${Lab.address6}]:/media`],
       ],
     })
@@ -72,6 +79,53 @@ describeInLab('a network without IPv4', () => {
       ipv6: {
         lease: { dns: [Lab.address6] },
         routers: [{ managed: true, prefixes: [{ prefix: 'fd77::', autonomous: true }] }],
+      },
+    })
+  })
+
+  it('boots by ip=dhcp6, and by an address of its own, where routers make none', async () => {
+    const lab = await start({ mode: 'stateful' })
+    const sources = [`apkovl=${overlay}`, `alpine_repo=http://[${Lab.address6}]/apks`]
+    const boot = async (...words: readonly string[]) => {
+      const booted = await bootGuest({ cards: [{ kind: 'tap', lab }], append: [...words, ...sources] })
+      guest = booted
+      await handover(booted, 2 * patience)
+      await booted.stop()
+    }
+    await boot('ip=dhcp6')
+    expect(lab.log('dhcp')).toMatch(/DHCPSOLICIT\(br0\)/)
+    expect(lab.log('dhcp')).toMatch(/DHCPREPLY\(br0\) fd77::1[0-9a-f]{2} /)
+    expect(lab.log('http')).toMatch(/^fd77::1[0-9a-f]{2} "GET \/52:54\S+ HTTP\/1\.1" 200/m)
+
+    await boot(`ip=[fd77::20]::[${Lab.address6}]:64::eth0:none`)
+    expect(lab.log('http')).toMatch(/^fd77::20 "GET \/52:54\S+ HTTP\/1\.1" 200/m)
+    expect(lab.log('dhcp').match(/DHCPSOLICIT/g), 'an address that is given is not asked for').toHaveLength(1)
+  })
+
+  it('boots by ip=either6 where the router makes addresses and DHCPv6 knows the rest: DNS, and the time', async () => {
+    const lab = await start({ mode: 'stateless', quietRouter: true }, { ntpAhead: 3600 })
+    guest = await bootGuest({
+      cards: [{ kind: 'tap', lab }],
+      clock: '1970-01-01T00:00:00',
+      append: ['ip=either6', `apkovl=${overlay}`, 'alpine_repo=http://server.lab/apks'],
+    })
+    await logIn(guest, password, 2 * patience)
+    expect(guest.console.text).toMatch(/clock +\S+ s +was .* behind, says NTP server fd77::1/)
+    expect(lab.log('ntp')).toMatch(/time for fd77::5054:ff:fe12:3456/)
+    const { output } = await runIn(guest, 'date -u +%s; cat /etc/resolv.conf')
+    const [seconds, ...resolvers] = output.trim().split('\n')
+    // An hour ahead: that is what the time server says, and nobody else.
+    expect(Math.abs(Number(seconds) - 3600 - Date.now() / 1000)).toBeLessThan(600)
+    // That no advertisement names a resolver.
+    expect(resolvers).toEqual([`nameserver ${Lab.address6}`])
+    expect(lab.log('dhcp')).toMatch(/DHCPINFORMATION-REQUEST\(br0\)/)
+    expect(lab.log('dhcp')).not.toMatch(/DHCPSOLICIT/)
+    const lease: unknown = JSON.parse((await runIn(guest, 'cat /run/diskless/lease.json')).output)
+    expect(lease).toMatchObject({
+      address: 'fd77::5054:ff:fe12:3456',
+      ipv6: {
+        information: { dns: [Lab.address6], ntp: [Lab.address6] },
+        routers: [{ managed: false, other: true, dns: [] }],
       },
     })
   })

@@ -1,6 +1,6 @@
 /**
  * A machine whose clock says 2001 boots over https, from a server that asks who it is. Pain: certificates that are "not yet
- * valid".
+ * valid". Who tells the time: the lease's NTP server, else a web server in the clear.
  */
 
 import { execFileSync } from 'node:child_process'
@@ -12,14 +12,15 @@ import { build } from '../../build/index.ts'
 import { kernelDirectory } from '../../scripts/kernel.ts'
 import { password } from '../../scripts/repository/overlay.ts'
 import { describeInLab } from '../support/lab/describe.ts'
-import { Lab } from '../support/lab/index.ts'
+import { Lab, type LabOptions } from '../support/lab/index.ts'
 import type { Machine } from '../support/qemu/machine.ts'
 import { bootGuest, logIn, patience, refusal, runIn } from './guest.ts'
 import { overlayOf } from './stick.ts'
 
 describeInLab('over https', () => {
   const scratch = mkdtempSync(join(tmpdir(), 'diskless-tls-'))
-  let lab: Lab
+  let lab: Lab | undefined
+  let start: (more?: LabOptions) => Promise<Lab>
   let guest: Machine
 
   const make = (name: string) => {
@@ -48,23 +49,23 @@ describeInLab('over https', () => {
     return built.initrd
   }
 
-  beforeAll(async () => {
+  beforeAll(() => {
     const files = join(scratch, 'files')
     cpSync(join(inject('demo'), 'apks'), join(files, 'apks'), { recursive: true })
     writeFileSync(join(files, 'box.apkovl.tar.gz'), overlayOf('secure'))
     const https = { ...server, clients: us.certificate }
-    lab = await Lab.start({ http: files, https })
+    start = (more = {}) => Lab.start({ http: files, https, ...more })
   })
-  afterEach(() => guest?.stop())
-  afterAll(async () => {
+  afterEach(async () => {
+    await guest?.stop()
     await lab?.stop()
-    rmSync(scratch, { recursive: true })
   })
+  afterAll(() => rmSync(scratch, { recursive: true }))
 
-  const boot = (initrd: string) =>
+  const boot = (lab: Lab, initrd: string, clock = '2001-01-01T00:00:00') =>
     bootGuest({
       cards: [{ kind: 'tap', lab }],
-      clock: '2001-01-01T00:00:00',
+      clock,
       initrd,
       append: [
         'ip=dhcp',
@@ -74,7 +75,8 @@ describeInLab('over https', () => {
     })
 
   it('boots with the clock of 2001, by the date that the server tells in the clear', async () => {
-    guest = await boot(await initrdWith('ours', { clientIdentity: us }))
+    lab = await start()
+    guest = await boot(lab, await initrdWith('ours', { clientIdentity: us }))
     await logIn(guest, password, 2 * patience)
     expect(guest.console.text).toMatch(/clock +\S+ s +was .* behind, says web server 10\.77\.0\.1/)
     const { output } = await runIn(guest, 'hostname; date -u +%s')
@@ -84,8 +86,22 @@ describeInLab('over https', () => {
     expect(lab.log('http')).toMatch(/"GET \/box\.apkovl\.tar\.gz HTTP\/1\.1" 200/)
   })
 
+  it('boots with the clock of 1970, by the time server of the lease', async () => {
+    // An hour ahead, within what the certificates are good for: nobody else tells that time.
+    lab = await start({ ntpAhead: 3600 })
+    guest = await boot(lab, await initrdWith('ours', { clientIdentity: us }), '1970-01-01T00:00:00')
+    await logIn(guest, password, 2 * patience)
+    expect(guest.console.text).toMatch(/clock +\S+ s +was .* behind, says NTP server 10\.77\.0\.1/)
+    expect(lab.log('ntp')).toMatch(/time for ::ffff:10\.77\.0\.\d+/)
+    expect(lab.log('http'), 'no web server was asked').not.toMatch(/"HEAD /)
+    const { output } = await runIn(guest, 'date -u +%s')
+    expect(Math.abs(Number(output) - 3600 - Date.now() / 1000)).toBeLessThan(600)
+    expect(lab.log('http')).toMatch(/"GET \/box\.apkovl\.tar\.gz HTTP\/1\.1" 200/)
+  })
+
   it('says that the server wants to know who asks', async () => {
-    guest = await boot(await initrdWith('nobody', {}))
+    lab = await start()
+    guest = await boot(lab, await initrdWith('nobody', {}))
     const { phase, text } = await refusal(guest)
     expect(phase, text).toMatch(/overlay|index/)
     expect(text).toMatch(/400|certificate/i)

@@ -15,8 +15,10 @@ export interface DhcpOptions {
 
 /** What its router advertises (`mode` of dhcp-range in dnsmasq(8)), with the lab itself as DNS server. */
 export interface Ipv6Options {
-  /** `slaac`: a prefix and nothing else. `stateless`: the rest by DHCPv6. `both`: besides, addresses by DHCPv6. */
-  readonly mode: 'slaac' | 'stateless' | 'both'
+  /** `slaac`: a prefix and nothing else. `stateless`: the rest by DHCPv6. `stateful`: addresses by DHCPv6 alone. `both`: either way. */
+  readonly mode: 'slaac' | 'stateless' | 'stateful' | 'both'
+  /** DHCPv6 alone tells of the DNS server, and no advertisement. */
+  readonly quietRouter?: boolean
   /** By `option6:NAME` or `option6:NUMBER`. */
   readonly options?: Readonly<Record<string, string>>
 }
@@ -29,6 +31,8 @@ export interface DnsmasqOptions {
   readonly network: string
   readonly directory: string
   readonly dhcp: DhcpOptions | false
+  /** Whether the lab itself is the leases' time server. */
+  readonly ntp: boolean
   /** A directory. */
   readonly tftp: string | undefined
   /** Addresses by name; undefined: no DNS. */
@@ -36,7 +40,7 @@ export interface DnsmasqOptions {
 }
 
 export function dnsmasqConfiguration(options: DnsmasqOptions): string {
-  const { address, dhcp, directory, dns, ipv6, network, tftp } = options
+  const { address, dhcp, directory, dns, ipv6, network, ntp, tftp } = options
   const lines = [
     `interface=${bridge}`,
     'bind-interfaces',
@@ -50,21 +54,32 @@ export function dnsmasqConfiguration(options: DnsmasqOptions): string {
     ...(tftp === undefined ? [] : ['enable-tftp', `tftp-root=${tftp}`]),
   ]
   if (dhcp !== false) lines.push(...dhcpLines(dhcp, address, network))
+  if (dhcp !== false && ntp) lines.push(`dhcp-option=option:ntp-server,${address}`)
   if (ipv6 !== undefined) lines.push(...ipv6Lines(ipv6))
+  if (ipv6 !== undefined && ntp) lines.push(`dhcp-option=option6:ntp-server,[${ipv6.address}]`)
   if (dhcp !== false || ipv6 !== undefined) lines.push(`dhcp-leasefile=${directory}/leases`, 'log-dhcp')
   return `${lines.join('\n')}\n`
 }
 
-function ipv6Lines({ mode, options = {}, address, prefix }: NonNullable<DnsmasqOptions['ipv6']>): string[] {
+function ipv6Lines(ipv6: NonNullable<DnsmasqOptions['ipv6']>): string[] {
+  const { mode, options = {}, quietRouter = false, address, prefix } = ipv6
   const ranges = {
     slaac: `${prefix},ra-only`,
     stateless: `${prefix},ra-stateless`,
+    stateful: `${prefix}100,${prefix}1ff,64,1h`,
     both: `${prefix}100,${prefix}1ff,slaac,64,1h`,
   }
   return [
     'enable-ra',
     `dhcp-range=${ranges[mode]}`,
-    `dhcp-option=option6:dns-server,[${address}]`,
+    ...(quietRouter
+      ? // What has a tag is told to whom the tag fits, here whoever asks for anything (option 6), and never advertised.
+        [
+          'dhcp-match=set:asks,option6:6',
+          'dhcp-option=option6:dns-server',
+          `dhcp-option=tag:asks,option6:dns-server,[${address}]`,
+        ]
+      : [`dhcp-option=option6:dns-server,[${address}]`]),
     ...Object.entries(options).map(([name, value]) => `dhcp-option=${name},${value}`),
   ]
 }

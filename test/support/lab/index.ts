@@ -1,6 +1,6 @@
 /**
  * The lab: real servers for guests, in a network namespace of their own: dnsmasq (DHCP, TFTP, DNS), NFS-Ganesha
- * (3 and 4.x), nginx, busybox's udhcpd, a web server that fails. Several may exist at once, all with the same addresses. Needs root (`labIsPossible`).
+ * (3 and 4.x), nginx, busybox's udhcpd, a web server that fails, a time server. Several may exist at once, all with the same addresses. Needs root (`labIsPossible`).
  *
  *   describeInLab('an NFS root', () => {                      // test/support/lab/describe.ts
  *     let lab: Lab
@@ -58,6 +58,8 @@ export interface LabOptions {
   readonly secondDhcp?: SecondDhcpOptions
   /** A directory that a web server which stalls, cuts and lies serves at `Lab.faulty`: test/support/lab/faulty.ts. */
   readonly faulty?: string
+  /** A time server, which leases then name; its time is so many seconds ahead of this machine's: test/support/lab/ntp.ts. */
+  readonly ntpAhead?: number
   /** A guest's port forwards only so long after it is plugged in, as the spanning tree of a switch has it (802.1D): 8 to 60. */
   readonly spanningTreeSeconds?: number
   /** A router, and the lab has `Lab.address6`, too. With `dhcp: false` guests know of no IPv4. */
@@ -69,7 +71,7 @@ export interface LabOptions {
 }
 
 /** `dhcp` is dnsmasq, whatever else it serves. */
-export type ServiceName = 'dhcp' | 'second-dhcp' | 'http' | 'faulty' | 'nfs'
+export type ServiceName = 'dhcp' | 'second-dhcp' | 'http' | 'faulty' | 'nfs' | 'ntp'
 
 export class Lab {
   /** The same in every lab, so that a command line can be written before there is one. */
@@ -173,12 +175,15 @@ export class Lab {
     return service
   }
 
-  #furnish({ dhcp = {}, dns, exports = [], faulty, http, https, ipv6, nfs = true, tftp }: LabOptions): void {
+  #furnish(options: LabOptions): void {
+    const { dhcp = {}, dns, exports = [], faulty, http, https, ipv6, nfs = true, ntpAhead, tftp } = options
     const { directory } = this.#namespace
     if (dhcp !== false || dns !== undefined || tftp !== undefined || ipv6 !== undefined) {
       const six = ipv6 && { ...ipv6, address: address6, prefix: prefix6 }
-      const options = { address, network, directory, dhcp, dns, ipv6: six, tftp: tftp && realpathSync(tftp) }
-      const configuration = this.#write('dnsmasq.conf', dnsmasqConfiguration(options))
+      const ntp = ntpAhead !== undefined
+      const served = { dhcp, dns, ipv6: six, ntp, tftp: tftp && realpathSync(tftp) }
+      const text = dnsmasqConfiguration({ address, network, directory, ...served })
+      const configuration = this.#write('dnsmasq.conf', text)
       // Not as process 1, which the kernel ends with this process: dnsmasq drops privileges, and that with them.
       const script = `dnsmasq --keep-in-foreground --conf-file=${configuration}\nexit $?`
       this.#add('dhcp', script, dhcp === false ? /started, version/ : /DHCP, IP range/)
@@ -188,16 +193,8 @@ export class Lab {
       const text = nginxConfiguration(addresses, realpathSync(http), directory, https)
       this.#add('http', nginxScript(this.#write('nginx.conf', text)), /OS: Linux/)
     }
-    if (faulty !== undefined) {
-      const words = [
-        join(import.meta.dirname, 'faulty.ts'),
-        address,
-        String(faultyPort),
-        realpathSync(faulty),
-      ]
-      const quoted = [process.execPath, ...words].map((word) => `'${word}'`)
-      this.#add('faulty', `exec ${quoted.join(' ')}`, /^ready at/m)
-    }
+    if (faulty !== undefined) this.#addProgram('faulty', address, String(faultyPort), realpathSync(faulty))
+    if (ntpAhead !== undefined) this.#addProgram('ntp', String(ntpAhead))
     if (nfs !== false && exports.length > 0) this.#furnishNfs(nfs === true ? {} : nfs, exports)
   }
 
@@ -220,6 +217,12 @@ export class Lab {
     const path = join(this.#namespace.directory, name)
     writeFileSync(path, text)
     return path
+  }
+
+  /** One of this directory. */
+  #addProgram(name: 'faulty' | 'ntp', ...words: readonly string[]): void {
+    const program = [process.execPath, join(import.meta.dirname, `${name}.ts`), ...words]
+    this.#add(name, `exec ${program.map((word) => `'${word}'`).join(' ')}`, /^ready at/m)
   }
 
   #add(name: ServiceName, script: string, ready: RegExp, namespace = this.namespace): void {
