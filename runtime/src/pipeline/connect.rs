@@ -69,6 +69,7 @@ impl Connector<()> for Tcp {
             Some(_) if details.needs_tls() => return Ok(None),
             Some(proxy) => (proxy.host(), proxy.port(), Some(Forward::new(details.uri, proxy))),
         };
+        watch.count_connection();
         let since = Instant::now();
         let mut addresses = lookup(host, port)?;
         addresses.wait(&watch, since)?;

@@ -3,7 +3,7 @@
 use super::connect::{Later, ROOTS, Tcp};
 use super::failure::fail;
 use super::opened::{Opened, Validator};
-use super::request::{Http, ask, header};
+use super::request::{Http, KEPT, ask, header};
 use super::resume::Resuming;
 use super::watch::Watch;
 use crate::ops::Emit;
@@ -42,7 +42,7 @@ pub fn client(roots: &[&str], identity: &str) -> Agent {
         .user_agent("diskless")
         .max_redirects(10)
         .max_idle_connections(16)
-        .max_idle_connections_per_host(8)
+        .max_idle_connections_per_host(KEPT)
         .max_idle_age(Duration::from_secs(10))
         .tls_config(tls)
         .build();

@@ -9,7 +9,11 @@ use crate::error::{SysError, errno_name, errno_text};
 use serde::Deserialize;
 use std::io::{self, Read};
 use ureq::http::{HeaderValue, Response};
-use ureq::{Agent, Body as Answer, BodyReader, Error, Proxy};
+use ureq::typestate::WithoutBody;
+use ureq::{Agent, Body as Answer, BodyReader, Error, Proxy, RequestBuilder};
+
+/// More connections to one server than this are not kept.
+pub const KEPT: usize = 8;
 
 /// What is asked for, as `Source` in src/sys/pipeline.ts has it.
 #[derive(Deserialize)]
@@ -59,6 +63,38 @@ pub fn ask(
 }
 
 fn send(client: &Agent, http: &Http, rest: Option<Rest<'_>>, watch: &Watch) -> io::Result<Response<Answer>> {
+    let mut kept = KEPT;
+    let answer = loop {
+        let connections = watch.connections();
+        match prepare(client, http, rest.as_ref(), watch)?.call() {
+            // Servers close what was kept, perhaps just now: that is no answer (RFC 9112, 9.3.1).
+            Err(Error::Io(error)) if is_closed(&error) && watch.connections() == connections && kept > 0 => {
+                kept -= 1;
+            }
+            answered => break answered.map_err(|error| explain(error, watch))?,
+        }
+    };
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(answer);
+    }
+    let reason = match status.as_u16() {
+        304 => "unchanged",
+        _ => status.canonical_reason().unwrap_or("no reason that is known"),
+    };
+    let message = format!("the server answered {} ({reason})", status.as_u16());
+    let mut error = SysError::new("HTTP", "pipeline.http", &watch.subject, message);
+    error.status = Some(status.as_u16());
+    error.retry_after = retry_after(&answer);
+    Err(failure(error))
+}
+
+fn prepare(
+    client: &Agent,
+    http: &Http,
+    rest: Option<&Rest<'_>>,
+    watch: &Watch,
+) -> io::Result<RequestBuilder<WithoutBody>> {
     let invalid = |message: String| fail("EINVAL", "http", &watch.subject, message);
     let (user, url) = split_userinfo(&http.url);
     let mut request = client.get(url.as_ref());
@@ -69,7 +105,7 @@ fn send(client: &Agent, http: &Http, rest: Option<Rest<'_>>, watch: &Watch) -> i
         request = request.header("Authorization", format!("Basic {}", base64(&user)));
     }
     let still = &http.unless_still;
-    let conditions = match &rest {
+    let conditions = match rest {
         None => {
             [("If-None-Match", still.etag.as_deref()), ("If-Modified-Since", still.last_modified.as_deref())]
         }
@@ -91,20 +127,12 @@ fn send(client: &Agent, http: &Http, rest: Option<Rest<'_>>, watch: &Watch) -> i
         let proxy = Proxy::new(proxy).map_err(|_| invalid("this is not the URL of a proxy".into()))?;
         request = request.config().proxy(Some(proxy)).build();
     }
-    let answer = request.call().map_err(|error| explain(error, watch))?;
-    let status = answer.status();
-    if status.is_success() {
-        return Ok(answer);
-    }
-    let reason = match status.as_u16() {
-        304 => "unchanged",
-        _ => status.canonical_reason().unwrap_or("no reason that is known"),
-    };
-    let message = format!("the server answered {} ({reason})", status.as_u16());
-    let mut error = SysError::new("HTTP", "pipeline.http", &watch.subject, message);
-    error.status = Some(status.as_u16());
-    error.retry_after = retry_after(&answer);
-    Err(failure(error))
+    Ok(request)
+}
+
+fn is_closed(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
 pub fn header<'a>(answer: &'a Response<Answer>, name: &str) -> Option<&'a str> {

@@ -40,6 +40,7 @@ pub struct Watch {
     started: Instant,
     deadlines: Option<Deadlines>,
     bytes: Cell<u64>,
+    connections: Cell<u32>,
 }
 
 impl Watch {
@@ -51,6 +52,7 @@ impl Watch {
             started: Instant::now(),
             deadlines,
             bytes: Cell::new(0),
+            connections: Cell::new(0),
         }
     }
 
@@ -62,6 +64,15 @@ impl Watch {
     /// Bytes of the source so far.
     pub fn bytes(&self) -> u64 {
         self.bytes.get()
+    }
+
+    /// Counts a connection that was made, and not one that was kept and used again.
+    pub fn count_connection(&self) {
+        self.connections.set(self.connections.get() + 1);
+    }
+
+    pub fn connections(&self) -> u32 {
+        self.connections.get()
     }
 
     /// Fails when the call was given up or its total deadline is past.

@@ -153,6 +153,21 @@ fn a_password_goes_to_the_server_and_nowhere_else() {
     assert!(!all.contains("cret") && !all.contains("kiosk"), "{all}");
 }
 
+#[test]
+fn a_kept_connection_that_the_server_closes_is_no_answer() {
+    let turn = AtomicU32::new(0);
+    let url = serve(move |_, stream| match turn.fetch_add(1, Ordering::SeqCst) {
+        1 => drop(stream.shutdown(std::net::Shutdown::Both)),
+        _ => reply(stream, "200 OK", "", b"here"),
+    });
+    for _ in 0..2 {
+        match pipeline(http(&url), json!([]), text()) {
+            Ok(Outcome { made: Made::Text { text }, .. }) => assert_eq!(text, "here"),
+            other => panic!("{:?}", other.err()),
+        }
+    }
+}
+
 /// Fetches with a client that trusts these authorities.
 fn fetch_trusting(roots: &[&str], url: &str) -> crate::error::Result<String> {
     fetch_as("/no/identity", roots, http(url))
