@@ -18,6 +18,10 @@ export interface RunOptions {
   /** Shows both streams as they come. */
   readonly show?: boolean
   readonly environment?: Readonly<Record<string, string>>
+  /** For its standard input. */
+  readonly input?: string
+  /** Ends it when it takes longer: status 1. */
+  readonly timeoutMs?: number
 }
 
 /** Resolves when the program has ended, however it did; rejects when it could not be started. */
@@ -26,8 +30,11 @@ export function run(program: string, options: readonly string[], how: RunOptions
     const child = spawn(program, options, {
       cwd: how.directory ?? projectRoot,
       env: { ...process.env, ...how.environment },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
+      ...(how.timeoutMs === undefined ? {} : { timeout: how.timeoutMs }),
     })
+    // It may end without reading all of it.
+    child.stdin.on('error', () => {}).end(how.input ?? '')
     let output = ''
     let errors = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => {

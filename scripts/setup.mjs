@@ -30,6 +30,7 @@ const tasks = {
   measure: { run: ['scripts/measure.ts'], needs: ['rust', 'guest', 'lab', 'disks'] },
   'measure-loss': { run: ['scripts/measure-loss.ts'], needs: ['rust', 'guest'] },
   lab: { run: ['scripts/lab.ts'], needs: ['rust', 'guest', 'lab'] },
+  conformance: { run: ['scripts/conformance.ts'], needs: [] },
   cli: { run: [join(root, 'src/cli/main.ts')], needs: [] },
 }
 

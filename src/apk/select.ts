@@ -10,6 +10,7 @@ import type { Dependency } from './dependency.ts'
 import { formatDependency } from './dependency.ts'
 import type { Package, Universe, WorldEntry } from './graph.ts'
 import { chosenPackage, isFulfilled } from './graph.ts'
+import { namesNear } from './near-names.ts'
 import { Solver } from './solver.ts'
 import type { PackageSource } from './source.ts'
 import { numberField } from './stanza.ts'
@@ -39,7 +40,7 @@ export interface DroppedEntry {
   readonly entry: string
   /** From the entry to what is missing, a line each. */
   readonly chain: readonly string[]
-  /** What there is instead: other versions, similar names. */
+  /** What there is instead: other versions, similar names, the same by a tag. */
   readonly nearMisses: readonly string[]
 }
 
@@ -58,13 +59,18 @@ export async function selectPackages(source: PackageSource, world: World): Promi
     chain: [`${JSON.stringify(entry)} is no package name: name, name=1.2, name~1, name@tag`],
     nearMisses: [],
   }))
-  for (const [entry, why] of broken) {
+  for (const [entry, first] of broken) {
     // It came in for another's sake, or nothing that it forbids did.
     if (isFulfilled(entry.dependency, entry.name.state.chosen)) continue
+    // apk gives `!name` up when anything fails, although nothing is wrong with it: what is, shows at the end.
+    const why = first.chain.length > 0 ? first : blame(universe, tags, entry, [])
     dropped.push({
       entry: formatDependency(entry.dependency, 'tags'),
       chain: why.chain,
-      nearMisses: why.missingName === undefined ? why.versions : await similarNames(source, why.missingName),
+      nearMisses:
+        why.missingName === undefined
+          ? why.instead
+          : [...why.instead, ...(await namesNear(source, why.missingName))],
     })
   }
   return { packages: order.map((pkg) => selected(pkg, source, tags)), dropped }
@@ -103,7 +109,7 @@ function solveWithout(universe: Universe, tags: Tags, world: readonly WorldEntry
       }
       for (const pkg of culprits) excluded.add(pkg)
     }
-    for (const entry of failed) broken.set(entry, blame(universe, entry, kept))
+    for (const entry of failed) broken.set(entry, blame(universe, tags, entry, kept))
   }
 }
 
@@ -122,28 +128,4 @@ function selected(pkg: Package, source: PackageSource, tags: Tags): SelectedPack
     size: numberField(pkg.stanza, 'S'),
     installedSize: numberField(pkg.stanza, 'I'),
   }
-}
-
-/** Names like this one that the repositories do have. */
-async function similarNames(source: PackageSource, name: string): Promise<string[]> {
-  const plain = name.toLowerCase()
-  const guesses = new Set([
-    plain,
-    plain.replaceAll('_', '-'),
-    plain.replaceAll('-', '_'),
-    plain.replaceAll('-', ''),
-    plain.replace(/[-_.\d]+$/, ''),
-    plain.replace(/-(server|client|daemon|utils|tools)$/, ''),
-    plain.replace(/^(python3?|py)-/, 'py3-'),
-    `${plain}-server`,
-    `cmd:${plain}`,
-    `lib${plain}`,
-    plain.replace(/^lib/, ''),
-    plain.replace(/d$/, ''),
-  ])
-  guesses.delete(name)
-  guesses.delete('')
-  const stanzas = (await source.lookup([...guesses])).flat()
-  const names = stanzas.flatMap((stanza) => /(?:^|\n)P:(.*)/.exec(stanza)?.[1] ?? [])
-  return [...new Set(names)].slice(0, 5)
 }

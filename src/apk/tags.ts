@@ -14,6 +14,8 @@ export interface Tags {
   repositoriesOf(tags: number): number
   /** The tag that this package is had by; undefined for none. */
   tagOf(pkg: Package): string | undefined
+  /** The tags by which it could be had. */
+  tagsHaving(pkg: Package): readonly string[]
 }
 
 export function makeTags(repositories: readonly SourceRepository[], world: readonly Dependency[]): Tags {
@@ -30,5 +32,7 @@ export function makeTags(repositories: readonly SourceRepository[], world: reado
     repositoriesOf: (bits) => allowed.reduce((sum, mask, n) => ((bits >> n) & 1 ? sum | mask : sum), 0),
     tagOf: ({ repositories: from, state }) =>
       tags[allowed.findIndex((mask, n) => (state.tagsAllowed >> n) & 1 && (mask & from) !== 0)],
+    tagsHaving: ({ repositories: from }) =>
+      tags.flatMap((tag, n) => (tag !== undefined && ((allowed[n] ?? 0) & from) !== 0 ? [tag] : [])),
   }
 }

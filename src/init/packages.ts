@@ -4,7 +4,7 @@ import type { PackageCache } from '../apk/cache.ts'
 import { cachedSource } from '../apk/cached-source.ts'
 import type { VerifiedIndex } from '../apk/index.ts'
 import { type InstallProgress, type InstallReport, installWorld } from '../apk/installer.ts'
-import { type DroppedEntry, selectPackages } from '../apk/select.ts'
+import { selectPackages } from '../apk/select.ts'
 import { indexSource } from '../apk/source.ts'
 import { makeWorld, type World, worldWords } from '../apk/world.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
@@ -16,9 +16,10 @@ import { addConsoleLogins } from '../root/consoles.ts'
 import { directoryIn } from '../root/in-root.ts'
 import { prepareRamRoot, sysroot } from '../root/ram.ts'
 import { copyKeys, settleRoot } from '../root/settle.ts'
-import { BootError, type Sys } from '../sys/index.ts'
+import type { Sys } from '../sys/index.ts'
 import { count, size } from './format.ts'
 import type { Repositories } from './indexes.ts'
+import { leaveWord, tellMissing } from './missing.ts'
 import { fetchOptions, type Report } from './story.ts'
 
 /** What earlier phases found. */
@@ -43,7 +44,7 @@ export async function installPackages(
   const indexed = indexSource(sys, indexes, arch)
   const source = cache === undefined ? indexed : cachedSource(indexed, indexes, cache)
   const selection = await selectPackages(source, world)
-  for (const dropped of selection.dropped) tellDropped(plan, dropped, report)
+  tellMissing(plan, selection.dropped, report)
 
   const { onRetry, onBreak, memory } = fetchOptions(report, 'the packages')
   const installed = await withKernelFilesystems(sys, () =>
@@ -79,6 +80,7 @@ export async function installPackages(
     plan.network.kind === 'join' ? plan.network.lease : undefined,
   )
   await addConsoleLogins(sys, plan, overlay !== undefined)
+  await leaveWord(sys, selection.dropped)
   report.detail(`${count(installed.packages, 'package')}, ${size(installed.bytes)}`)
 }
 
@@ -108,19 +110,6 @@ async function readWorld(sys: Sys, words: readonly string[]): Promise<World> {
   const path = await sys.files.resolveIn(sysroot, '/etc/apk/world')
   const text = path === undefined ? '' : await sys.files.readText(path)
   return makeWorld([...worldWords(text), ...words])
-}
-
-function tellDropped(plan: RamBootPlan, { entry, chain, nearMisses }: DroppedEntry, report: Report): void {
-  const hint = nearMisses.length === 0 ? '' : ` (there is ${nearMisses.join(', ')})`
-  const text = `${entry} cannot be had: ${chain.join(': ')}${hint}`
-  if (plan.root.strictWorld) {
-    throw new BootError(`the package ${text}`, {
-      advice: [
-        'correct etc/apk/world or the repositories, or let the boot go on without it: drop diskless.world=strict',
-      ],
-    })
-  }
-  report.warn(`the system comes up without the package ${text}`)
 }
 
 /** For scripts: as Alpine's init binds them for apk. */

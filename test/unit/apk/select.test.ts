@@ -98,7 +98,9 @@ describe('versions and repositories', () => {
       },
     })
     expect(packages).toEqual([])
-    expect(dropped).toEqual([{ entry: 'a', chain: ['a-2: missing cannot be had'], nearMisses: [] }])
+    expect(dropped).toEqual([
+      { entry: 'a', chain: ['a-2 needs missing', 'nothing provides missing'], nearMisses: ['a-1'] },
+    ])
   })
   it('finds the version that several packages agree on', async () => {
     const specs = {
@@ -124,7 +126,13 @@ describe('versions and repositories', () => {
       ['b', '1-r0', undefined],
     ])
     const { dropped } = await select('c', { specs: old }, edge)
-    expect(dropped[0]?.chain.join(' ')).toContain('tagged repository')
+    expect(dropped).toEqual([
+      {
+        entry: 'c',
+        chain: ['c-1-r0: it is only in the repository tagged @edge'],
+        nearMisses: ['c@edge'],
+      },
+    ])
   })
 })
 
@@ -152,6 +160,65 @@ describe('what cannot be had', () => {
       ['a=1.3', ['a-1.2-r0']],
       ['OpenSSH', ['openssh']],
       ['python-yaml', ['py3-yaml']],
+    ])
+  })
+  it('knows names that are one edit away, and who provides them', async () => {
+    const specs = {
+      'chrony-4': { provides: 'cmd:chronyd=4' },
+      'libssl3-3': { provides: 'so:libssl.so.3=3' },
+      'app-1': { depends: 'so:libssl.so.2' },
+    }
+    const { dropped } = await select('chrnoy chony chronyx chromy cmd:chronyc far-off app', { specs })
+    expect(Object.fromEntries(dropped.map(({ entry, nearMisses }) => [entry, nearMisses.join()]))).toEqual({
+      chrnoy: 'chrony',
+      chony: 'chrony',
+      chronyx: 'chrony',
+      chromy: 'chrony',
+      'cmd:chronyc': 'cmd:chronyd of chrony',
+      'far-off': '',
+      app: 'so:libssl.so.3 of libssl3',
+    })
+  })
+  it('names the versions that are nearest to what was asked for first', async () => {
+    const specs = { 'a-3.0-r0': {}, 'a-2.4.1-r7': {}, 'a-2.4.0-r1': {} }
+    const { dropped } = await select('a=2.4.1-r6', { specs })
+    expect(dropped[0]?.nearMisses).toEqual(['a-2.4.1-r7', 'a-2.4.0-r1', 'a-3.0-r0'])
+  })
+  it('says when a name is provided, but by nothing that comes by itself', async () => {
+    const specs = { 'busybox-1': { provides: '/bin/sh' }, 'bash-5': { depends: '/bin/sh' } }
+    const { dropped } = await select('bash', { specs })
+    expect(dropped).toEqual([
+      {
+        entry: 'bash',
+        chain: [
+          'bash-5 needs /bin/sh',
+          '/bin/sh is provided by busybox, which comes only if it is named itself',
+        ],
+        nearMisses: ['busybox'],
+      },
+    ])
+  })
+  it('follows the chain down to what two branches disagree on', async () => {
+    const specs = {
+      'top-1': { depends: 'left right' },
+      'left-1': { depends: 'lib=1' },
+      'right-1': { depends: 'lib=2' },
+      'lib-1': {},
+      'lib-2': {},
+    }
+    const { dropped } = await select('top', { specs })
+    expect(dropped[0]?.chain).toEqual(['top-1 needs left', 'left-1 needs lib=1', 'lib-1: right-1 says lib=2'])
+  })
+  it('says what the world itself forbids', async () => {
+    const specs = { 'b-1': { depends: 'c' }, 'c-1': { depends: 'a' }, 'a-1': {}, 'a-2': {} }
+    const forbidden = await select('b !a', { specs })
+    expect(forbidden.dropped).toEqual([
+      { entry: 'b', chain: ['b-1 needs c', 'c-1 needs a', 'a-2: the world says !a'], nearMisses: [] },
+    ])
+    const contrary = await select('a<2 c', { specs: { ...specs, 'c-1': { depends: 'a>1' } } })
+    expect(contrary.dropped.find(({ entry }) => entry === 'c')?.chain).toEqual([
+      'c-1 needs a>1',
+      'a-1 is there because the world says a<2',
     ])
   })
   it('says who forbids it', async () => {

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import type { PackageSource } from '../../../src/apk/source.ts'
+import { stanzaSource } from '../../support/stanza-source.ts'
 
 export interface Spec {
   readonly depends?: string
@@ -51,27 +52,9 @@ export interface RepositorySpec {
 /** Repositories in order. */
 export function memorySource(...repositories: RepositorySpec[]): MemorySource {
   const asked: string[] = []
-  const indexes = repositories.map(({ specs }) =>
-    Object.entries(specs).map(([label, spec]) => ({
-      stanza: stanzaOf(label, spec),
-      names: namesOf(split(label).name, spec.provides),
-      triggers: namesOf(spec.installIf),
-    })),
-  )
-  return {
-    asked,
-    repositories: repositories.map(({ tag, local }) => ({ tag, local: local ?? false })),
-    lookup: async (names) => {
-      asked.push(...names)
-      return indexes.map((index) =>
-        index.filter((pkg) => pkg.names.some((name) => names.includes(name))).map(({ stanza }) => stanza),
-      )
-    },
-    installIf: async () =>
-      indexes.map((index) => index.filter((pkg) => pkg.triggers.length > 0).map(({ stanza }) => stanza)),
-  }
-}
-
-function namesOf(...texts: readonly (string | undefined)[]): string[] {
-  return texts.flatMap((text) => text?.split(' ').map((word) => word.replace(/^!|[<>=~].*/g, '')) ?? [])
+  const lists = repositories.map(({ specs, ...repository }) => ({
+    ...repository,
+    stanzas: Object.entries(specs).map(([label, spec]) => stanzaOf(label, spec)),
+  }))
+  return { ...stanzaSource(lists, asked), asked }
 }

@@ -383,11 +383,23 @@ describe('bad input', () => {
     expect(console).toMatch(/warning: the system comes up without the package bussybox/)
     const timeline: Timeline = JSON.parse((await read(machine, '/run/diskless/timeline.json')) ?? '')
     expect(timeline.warnings.join()).toContain('bussybox')
+    const { missing } = JSON.parse((await read(machine, '/run/diskless/world.json')) ?? '')
+    expect(missing).toEqual([
+      { entry: 'bussybox', chain: ['nothing provides bussybox'], nearMisses: ['busybox'] },
+    ])
+    expect(await read(machine, '/etc/motd')).toMatch(
+      /^ {2}bussybox cannot be had: nothing provides bussybox \(there is busybox\)$/m,
+    )
   })
 
   it('in the world stops it with diskless.world=strict', async () => {
     const { console } = await failOn({ commandLine: `${commandLine} pkgs=bussybox diskless.world=strict` })
     expect(console).toMatch(/the package bussybox cannot be had/)
+    const { console: both } = await failOn({
+      commandLine: `${commandLine} pkgs=bussybox,gone diskless.world=strict`,
+    })
+    expect(both).toMatch(/2 packages of the world cannot be had/)
+    expect(both).toMatch(/bussybox cannot be had.*; gone cannot be had/)
   })
 
   it('an init= that is not there stops it before the hand-over', async () => {
