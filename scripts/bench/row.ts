@@ -1,9 +1,13 @@
 /** What the bench measures and what it found: contests of subjects that are run in turn, and their figures. */
 
-export type Group = 'nfs' | 'image' | 'packages' | 'size' | 'memory' | 'phases' | 'floor'
+export const groups = ['nfs', 'image', 'packages', 'size', 'memory'] as const
+
+export type Group = (typeof groups)[number]
 
 /** MB are 10^6 bytes of a file, MiB what `-m` of QEMU counts. */
-export type Unit = 's' | 'ms' | 'MB' | 'MiB'
+export const units = ['s', 'ms', 'MB', 'MiB'] as const
+
+export type Unit = (typeof units)[number]
 
 /** One measurement. `parts` say what it consists of, by name and in the same unit; they may overlap. */
 export interface Figure {
@@ -14,13 +18,18 @@ export interface Figure {
 /** `measure` rejects where nothing could be measured, with what a person should know. `round` begins at 1. */
 export interface Subject {
   readonly name: string
+  /** Ours is compared with it, and nobody could be faster. */
+  readonly isFloor?: boolean
+  /** Of what is measured, a digest say: figures of another one are forgotten. */
+  readonly basis?: string
   measure(round: number): Promise<Figure>
 }
 
 /** Ours is to take at most so many times what `against` takes: a ratio of medians. Or at most so much, in the row's unit. */
-export type Goal =
-  | { readonly against: string; readonly atMost: number }
-  | { readonly against?: undefined; readonly atMost: number }
+export interface Goal {
+  readonly against?: string
+  readonly atMost: number
+}
 
 /** What is compared in one row of the table. */
 export interface Contest {
@@ -35,22 +44,26 @@ export interface Contest {
   readonly note?: string
   /** Measures the same each time: one round is enough. */
   readonly exact?: boolean
+  /** By this machine's own clock: nothing else may run meanwhile. */
+  readonly alone?: boolean
 }
 
-/** A contest's figures so far, as the JSON has them: by subject, one a round. A failure is told and counts as none. */
+/** A contest's figures so far, as the JSON has them: by subject, one a round. A failure is told and counts as a round. */
 export interface Row {
   readonly id: string
   readonly group: Group
   readonly title: string
   readonly unit: Unit
-  readonly ours: string
   readonly goals: readonly Goal[]
   readonly note: string
+  /** Ours first. */
   readonly subjects: readonly RowSubject[]
 }
 
 export interface RowSubject {
   readonly name: string
+  readonly isFloor: boolean
+  readonly basis: string
   readonly figures: readonly Figure[]
   readonly failures: readonly string[]
 }

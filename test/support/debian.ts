@@ -67,7 +67,7 @@ export async function debianTree(init: Init): Promise<string> {
 }
 
 /** sources.list(5) of what this machine's apt has of Debian. */
-async function packageSources(): Promise<string> {
+export async function packageSources(): Promise<string> {
   const format = ['--format', 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)']
   const wanted = ['indextargets', ...format, 'Created-By: Packages', 'Origin: Debian', 'Component: main']
   const known = (await run('apt-get', wanted)).stdout

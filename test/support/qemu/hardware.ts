@@ -68,11 +68,16 @@ export interface Hardware {
   readonly clock?: string
   /** A VGA card, and with it virtual terminals and a keyboard that somebody has (`press`). */
   readonly screen?: boolean
+  /** Nothing but cards and disks: without the port for init's events. */
+  readonly bare?: boolean
+  /** More of QEMU's arguments, as they are. */
+  readonly qemu?: readonly string[]
 }
 
 /** The program and its arguments. `directory` holds the sockets `qmp` and `events`, which QEMU connects to. */
 export async function qemuCommand(hardware: Hardware, directory: string): Promise<string[]> {
-  const { cards, clock, disks = [], memoryFile, memoryMb, screen = false, start, terminal = false } = hardware
+  const { bare = false, cards, clock, disks = [], memoryFile, memoryMb } = hardware
+  const { qemu = [], screen = false, start, terminal = false } = hardware
   const labs = new Set(cards.flatMap(labOf))
   if (labs.size > 1) throw new Error('a guest can be in one lab only')
   const inside = [...labs].flatMap((lab) => ['ip', 'netns', 'exec', lab.namespace])
@@ -91,8 +96,7 @@ export async function qemuCommand(hardware: Hardware, directory: string): Promis
     ...['-chardev', `stdio,id=console,${terminal ? 'mux=on,' : ''}signal=off`],
     ...['-serial', 'chardev:console', '-monitor', terminal ? 'chardev:console' : 'none'],
     ...['-qmp', `unix:${join(directory, 'qmp')}`],
-    ...['-chardev', `socket,id=events,path=${join(directory, 'events')}`],
-    ...['-device', 'virtio-serial-pci', '-device', 'virtserialport,chardev=events,name=diskless.events'],
+    ...(bare ? [] : eventPort(directory)),
     ...network.flat(),
     ...(await Promise.all([...wires].map(uplink))).flat(),
     ...(cards.length === 0 ? ['-nic', 'none'] : []),
@@ -100,6 +104,14 @@ export async function qemuCommand(hardware: Hardware, directory: string): Promis
     ...(start.by === 'kernel'
       ? ['-kernel', start.kernel, '-initrd', start.initrd, '-append', start.append]
       : ['-boot', 'n']),
+    ...qemu,
+  ]
+}
+
+function eventPort(directory: string): string[] {
+  return [
+    ...['-chardev', `socket,id=events,path=${join(directory, 'events')}`],
+    ...['-device', 'virtio-serial-pci', '-device', 'virtserialport,chardev=events,name=diskless.events'],
   ]
 }
 

@@ -82,9 +82,9 @@ export class Machine {
     failed.catch(() => undefined)
     try {
       const qmp = new Qmp(await Promise.race([control.socket, failed]))
-      const port = await Promise.race([events.socket, failed])
+      const port = options.bare === true ? undefined : await Promise.race([events.socket, failed])
       const machine = new Machine(child, qmp, options.cards, clean)
-      port.setEncoding('utf8').on('data', (text: string) => machine.events.add(text))
+      port?.setEncoding('utf8').on('data', (text: string) => machine.events.add(text))
       const { onConsole } = options
       if (onConsole !== undefined) child.stdout?.on('data', onConsole)
       await qmp.execute('qmp_capabilities')
