@@ -29,6 +29,8 @@ const tasks = {
   'e2e-all': { run: ['scripts/test.ts', 'e2e-all'], needs: ['rust', 'guest', 'lab', 'disks', 'trees'] },
   measure: { run: ['scripts/measure.ts'], needs: ['rust', 'guest', 'lab', 'disks'] },
   'measure-loss': { run: ['scripts/measure-loss.ts'], needs: ['rust', 'guest'] },
+  // The peers are unpacked beside the system, by mmdebstrap: nothing of theirs is installed.
+  bench: { run: ['scripts/bench.ts'], needs: ['rust', 'guest', 'lab', 'disks', 'trees'] },
   lab: { run: ['scripts/lab.ts'], needs: ['rust', 'guest', 'lab'] },
   conformance: { run: ['scripts/conformance.ts'], needs: [] },
   cli: { run: [join(root, 'src/cli/main.ts')], needs: [] },
