@@ -106,7 +106,8 @@ fn element(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(length)
 }
 
-fn base64_decode(text: &str) -> Option<Vec<u8>> {
+/// White space and padding count for nothing.
+pub fn base64_decode(text: &str) -> Option<Vec<u8>> {
     let (mut bytes, mut bits, mut held) = (Vec::new(), 0u32, 0);
     for digit in text.bytes().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=') {
         let value = match digit {

@@ -80,7 +80,7 @@ export type Filter =
     }
   /**
    * Passes bytes on; at the end the detached signature (a file: RSA PKCS#1 v1.5 over their SHA-256 or SHA-512, as
-   * `openssl dgst -sha256 -sign` writes it) must be by one of these keys (PEM files' paths by key name), or the
+   * `openssl dgst -sha256 -sign` writes it, or that in base64) must be by one of these keys (PEM files' paths by key name), or the
    * pipeline fails with SIGNATURE. Not Ed25519, which is over the whole message and so needs it in memory.
    */
   | {

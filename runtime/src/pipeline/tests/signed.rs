@@ -63,6 +63,10 @@ fn what_openssl_signed_is_verified_whichever_key_and_digest() {
             let keys = json!({"a stranger": stranger, "ours": public});
             pipeline(file(&path), signed(&signature, keys), sink).expect("a good signature");
             assert_eq!(std::fs::read(dir.join("out")).expect("the file"), bytes, "{bits} {digest}");
+            let written = dir.text("signature.txt");
+            openssl(&["base64", "-in", &signature, "-out", &written]).expect("openssl is there");
+            let keys = json!({"ours": public});
+            pipeline(file(&path), signed(&written, keys), json!({"kind": "discard"})).expect("base64 of it");
         }
         // A digest that is not asked for.
         let Some(signature) = sign(&dir, bits, "sha1", &path) else { return };
