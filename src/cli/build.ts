@@ -1,6 +1,5 @@
 /** `diskless build`: makes vmlinuz, initrd and boot.ipxe. */
 
-import { parseArgs } from 'node:util'
 import {
   type BuildOptions,
   type BuildResult,
@@ -9,8 +8,8 @@ import {
   printReport,
   type RootImage,
 } from '../../build/index.ts'
-import { closest } from '../boot/closest.ts'
 import { type Command, UsageError } from './command.ts'
+import { readOptions } from './options.ts'
 
 const usage = `diskless build: makes vmlinuz, initrd and boot.ipxe
 
@@ -91,7 +90,7 @@ export const buildCommand: Command = {
 
 /** Throws a `UsageError`. */
 export function parse(words: readonly string[]): { readonly request: BuildOptions; readonly json: boolean } {
-  const values = readOptions(words)
+  const values = readOptions(words, options, help)
   if (values.kernel === undefined) throw new UsageError('--kernel is missing: which kernel?', help)
   if (values.out === undefined) throw new UsageError('--out is missing: where to write?', help)
   const passwordFile = values['shell-password-file']
@@ -139,18 +138,6 @@ function clientIdentityOf(certificate: string | undefined, key: string | undefin
 }
 
 const help = "'diskless build --help' lists the options."
-
-function readOptions(words: readonly string[]) {
-  try {
-    return parseArgs({ args: [...words], options, strict: true, allowPositionals: false }).values
-  } catch (error) {
-    // Node's own words name the option; only the did-you-mean is added.
-    const message = error instanceof Error ? (error.message.split('. ')[0] ?? error.message) : String(error)
-    const typed = /'--([^' ]+)/.exec(message)?.[1]
-    const near = typed === undefined || typed in options ? undefined : closest(typed, Object.keys(options))
-    throw new UsageError(message, ...(near === undefined ? [] : [`Did you mean '--${near}'?`]), help)
-  }
-}
 
 function splitFile(text: string): { source: string; destination: string } {
   const equals = text.indexOf('=')

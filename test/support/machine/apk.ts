@@ -1,7 +1,7 @@
 /** The formats of apk v2 as bytes: gzip members one after the other, the index and the package in them. */
 
 import { createHash } from 'node:crypto'
-import { inflateRawSync } from 'node:zlib'
+import { GzipError, type GzipMember, gzipMembers } from '../../../build/gzip.ts'
 import { refusal } from './faults.ts'
 import { readTar, type TarEntry } from './tar.ts'
 
@@ -26,59 +26,16 @@ export interface ApkPackage {
   readonly entries: readonly TarEntry[]
 }
 
-interface Member {
-  readonly raw: Buffer
-  readonly content: Buffer
-}
-
-/** Splits gzip members (RFC 1952): what Node's own gunzip glues together. */
-function members(bytes: Buffer, operation: string, subject: string): Member[] {
-  const found: Member[] = []
-  for (let at = 0; at < bytes.length; ) {
-    const member = bytes.subarray(at)
-    if (member[0] !== 0x1f || member[1] !== 0x8b) throw refusal('FORMAT', operation, subject, 'not gzip')
-    const start = headerLength(member)
-    try {
-      const { buffer, engine } = inflate(member.subarray(start))
-      const end = start + engine.bytesWritten + 8
-      if (end > member.length) throw new Error('unexpected end of file')
-      found.push({ raw: member.subarray(0, end), content: buffer })
-      at += end
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error)
-      throw refusal(/end of file/.test(message) ? 'TRUNCATED' : 'FORMAT', operation, subject, message)
-    }
+/** What Node's own gunzip glues together. */
+function members(bytes: Buffer, operation: string, subject: string): readonly GzipMember[] {
+  try {
+    const found = [...gzipMembers(bytes)]
+    if (found.length > 0) return found
+  } catch (error) {
+    if (!(error instanceof GzipError)) throw error
+    throw refusal(error.truncated ? 'TRUNCATED' : 'FORMAT', operation, subject, error.message)
   }
-  if (found.length === 0) throw refusal('TRUNCATED', operation, subject, 'empty')
-  return found
-}
-
-/** With `info`, Node's types know the buffer only. */
-function inflate(bytes: Buffer): { buffer: Buffer; engine: { bytesWritten: number } } {
-  const result: unknown = inflateRawSync(bytes, { info: true })
-  if (typeof result !== 'object' || result === null || !('buffer' in result) || !('engine' in result)) {
-    throw new Error('zlib gave no info')
-  }
-  const { buffer, engine } = result
-  if (
-    !Buffer.isBuffer(buffer) ||
-    typeof engine !== 'object' ||
-    engine === null ||
-    !('bytesWritten' in engine)
-  ) {
-    throw new Error('zlib gave no info')
-  }
-  return { buffer, engine: { bytesWritten: Number(engine.bytesWritten) } }
-}
-
-function headerLength(member: Buffer): number {
-  const flags = member[3] ?? 0
-  let at = 10
-  if (flags & 4) at += 2 + member.readUInt16LE(at)
-  if (flags & 8) at = member.indexOf(0, at) + 1
-  if (flags & 16) at = member.indexOf(0, at) + 1
-  if (flags & 2) at += 2
-  return at
+  throw refusal('TRUNCATED', operation, subject, 'empty')
 }
 
 function signaturesOf(entries: readonly TarEntry[]): Signature[] {
