@@ -5,7 +5,7 @@
 
 import type { Fetch, FetchOptions } from '../network/fetch.ts'
 import { directoryIn, writeIn } from '../root/in-root.ts'
-import type { DatabaseHandle, StagedPackage, Sys } from '../sys/index.ts'
+import type { DatabaseHandle, Filter, StagedPackage, Sys } from '../sys/index.ts'
 import { BootError, hasCode, SysError } from '../sys/index.ts'
 import type { Owner } from './pkginfo.ts'
 import { ownerOf, parsePackageInfo, settleOwners } from './pkginfo.ts'
@@ -201,9 +201,7 @@ class Installation {
       {
         what: `the package ${labelOf(pkg)}`,
         urls: placesOf(pkg),
-        // No server may fill the memory with more than the signed index says. Another package of about that size gets
-        // past: that its checksum is wrong says more than that it is too long.
-        filters: [{ kind: 'limit', bytes: 2 * pkg.size + SIZE_SLACK }],
+        filters: checksOf(pkg),
         sink: { kind: 'apk-stage', root, checksum: pkg.checksum },
       },
       {
@@ -293,6 +291,15 @@ class Installation {
       name: this.#packages[this.#done]?.name ?? '',
     })
   }
+}
+
+/**
+ * No server may fill the memory with more than the signed index says. Another package of about that size gets past: that its
+ * checksum is wrong says more than that it is too long.
+ */
+function checksOf({ size, sha256 }: SelectedPackage): readonly Filter[] {
+  const limit: Filter = { kind: 'limit', bytes: 2 * size + SIZE_SLACK }
+  return sha256 === undefined ? [limit] : [limit, { kind: 'digest', algorithm: 'sha256', expected: sha256 }]
 }
 
 function labelOf({ name, version }: { readonly name: string; readonly version: string }): string {

@@ -33,6 +33,8 @@ export interface SelectedPackage {
   readonly size: number
   /** Bytes that its files take. */
   readonly installedSize: number
+  /** Of the whole file, hex, where a lock has it. */
+  readonly sha256?: string
 }
 
 /** An entry of the world that the system will not have. */

@@ -228,6 +228,11 @@ export const parameters = {
     'A package of the world that cannot be had stops the boot.',
     { default: 'goes on without it, loudly, as Alpine does' },
   ),
+  'diskless.lock': ours(
+    'diskless.lock=URL[|URL…] | PATH',
+    'The lock file that `diskless lock` made and signed: exactly its packages are installed, without an index and without choosing. {MAC} and {UUID} are replaced; a path is one of the initrd or of a medium. A world of the overlay (or pkgs=) that is not the lock’s stops the boot. alpine_repo= is then only for etc/apk/repositories.',
+    { default: 'packages are chosen from the repositories’ indexes' },
+  ),
   'diskless.debug': ours('diskless.debug', 'The same as debug_init.', { default: 'no' }),
   'diskless.dhcp_timeout': ours('diskless.dhcp_timeout=SECONDS', 'How long to go on asking for a lease.', {
     default: '120',

@@ -20,6 +20,8 @@ export interface RamRootPlan {
   readonly medium: MediumPlan | undefined
   /** alpine_repo=; empty: those of the media and of the overlay. */
   readonly repositories: readonly string[]
+  /** diskless.lock=: instead of what repositories have. */
+  readonly lock: LockPlan | undefined
   /** pkgs= */
   readonly packages: readonly string[]
   readonly tmpfsOptions: readonly string[]
@@ -31,6 +33,12 @@ export interface RamRootPlan {
   readonly modules: ModulesPlan
   readonly cache: CachePlan | undefined
 }
+
+export type LockPlan =
+  /** Its mirrors, with {MAC} and {UUID} still in them. */
+  | { readonly kind: 'url'; readonly urls: readonly string[] }
+  /** A path of the initrd or of a medium, with the same in it. */
+  | { readonly kind: 'path'; readonly path: string }
 
 export type MediumPlan =
   | { readonly kind: 'nfs'; readonly share: NfsShare }
@@ -235,6 +243,7 @@ function planRam(settings: Settings): RamRootPlan {
     overlay: planOverlay(settings),
     medium: planMedium(settings.text('alpine_dev')),
     repositories,
+    lock: planLock(settings.text('diskless.lock')),
     packages: settings.list('pkgs'),
     tmpfsOptions: [...(size === undefined ? [] : [`size=${size}`]), ...settings.list('rootflags')],
     mergedUsr: settings.flag('bootstrap_usr_merged'),
@@ -244,6 +253,18 @@ function planRam(settings: Settings): RamRootPlan {
     modules: planModules(settings),
     cache: planCache(settings),
   }
+}
+
+function planLock(text: string | undefined): LockPlan | undefined {
+  if (text === undefined) return undefined
+  if (text.startsWith('/')) return { kind: 'path', path: text }
+  const urls = mirrorsIn(text)
+  if (urls.every(isUrl)) return { kind: 'url', urls }
+  throw new BootError(`diskless.lock=${text} is neither a URL nor a path`, {
+    advice: [
+      'write it as diskless.lock=http://SERVER/LOCK, its mirrors behind |, or as /PATH in the initrd or on a medium',
+    ],
+  })
 }
 
 function planModules(settings: Settings): ModulesPlan {
@@ -353,6 +374,11 @@ export function staysOnNetwork(root: RootPlan): boolean {
   }
 }
 
+/** Whether packages are looked for in repositories, on media too, or come from where a lock that is fetched says. */
+export function seeksRepositories({ repositories, lock }: RamRootPlan): boolean {
+  return repositories.length === 0 && lock?.kind !== 'url'
+}
+
 export function isUrl(text: string): boolean {
   return /^(https?|ftp|tftp):\/\//.test(text)
 }
@@ -366,10 +392,11 @@ export function urlsOf(root: RootPlan): readonly string[] {
     case 'image':
       return root.image.kind === 'url' ? root.image.urls : []
     case 'ram': {
-      const { overlay, repositories, sshKey, modules } = root
+      const { overlay, repositories, lock, sshKey, modules } = root
       const given = [
         ...(overlay.kind === 'url' ? overlay.urls : []),
         ...overlay.passwordUrls,
+        ...(lock?.kind === 'url' ? lock.urls : []),
         ...repositories.flatMap(mirrorsIn),
         ...(sshKey === undefined ? [] : [sshKey]),
         ...(modules.kind === 'fetched-modloop' ? modules.urls : []),

@@ -19,6 +19,7 @@ import { findCache } from './package-cache.ts'
 import { fetchOptions, type Report } from './story.ts'
 
 export interface Repositories {
+  readonly kind: 'indexes'
   readonly indexes: readonly VerifiedIndex[]
   /** Where etc/apk/cache of the overlay leads to. */
   readonly cache: PackageCache | undefined
@@ -58,7 +59,7 @@ export async function fetchIndexes(
   report.detail(
     `${count(packages, 'package')} in ${count(indexes.length, 'repository', 'repositories')}, signed by ${[...signers].join(', ')}${cache === undefined ? '' : `; the cache ${cache.directory}`}`,
   )
-  return { indexes, cache, media, lines: lines.flatMap(mirrorsIn) }
+  return { kind: 'indexes', indexes, cache, media, lines: lines.flatMap(mirrorsIn) }
 }
 
 interface Wanted {

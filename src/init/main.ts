@@ -13,6 +13,7 @@ import { loadDrivers } from './drivers.ts'
 import { prepareHandoff } from './handoff.ts'
 import { fetchIndexes } from './indexes.ts'
 import { loadKeymap } from './keymap.ts'
+import { readLock } from './lock.ts'
 import { meetMachine } from './machine.ts'
 import { findMedia } from './media.ts'
 import { findModules } from './modloop.ts'
@@ -120,15 +121,31 @@ export function prepareBoot(bare: Sys, story: Story, screen: Screen) {
       fetchOverlay(sys, plan, { mac: online?.mac ?? cache?.state?.mac, fetch }, media, report),
     )
 
-    const indexes = phase('index', [online, media], (report, [online, media]) =>
-      fetchIndexes(sys, plan, online !== undefined || cache?.offline === true, media, overlay, fetch, report),
-    )
+    const { lock } = plan.root
+    const offer =
+      lock === undefined
+        ? phase('index', [online, media], (report, [online, media]) =>
+            fetchIndexes(
+              sys,
+              plan,
+              online !== undefined || cache?.offline === true,
+              media,
+              overlay,
+              fetch,
+              report,
+            ),
+          )
+        : phase('lock', [online, media], (report, [online, media]) =>
+            readLock(
+              sys,
+              plan,
+              { wanted: lock, mac: online?.mac ?? cache?.state?.mac, media, overlay, fetch },
+              report,
+            ),
+          )
 
-    const packages = phase(
-      'packages',
-      [overlay, indexes, online],
-      (report, [overlay, repositories, online]) =>
-        installPackages(sys, plan, { overlay, repositories, online, fetch }, report),
+    const packages = phase('packages', [overlay, offer, online], (report, [overlay, offer, online]) =>
+      installPackages(sys, plan, { overlay, offer, online, fetch }, report),
     )
 
     await Promise.all([bringModules(plan, cache, [root, media, online], packages), time])

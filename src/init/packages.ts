@@ -1,9 +1,12 @@
 /** The packages phase: the world is chosen from the indexes and installed, and the root gets its last files. */
 
-import type { PackageCache } from '../apk/cache.ts'
 import { cachedSource } from '../apk/cached-source.ts'
-import type { VerifiedIndex } from '../apk/index.ts'
-import { type InstallProgress, type InstallReport, installWorld } from '../apk/installer.ts'
+import {
+  type InstallProgress,
+  type InstallReport,
+  type InstallRequest,
+  installWorld,
+} from '../apk/installer.ts'
 import { selectPackages } from '../apk/select.ts'
 import { indexSource } from '../apk/source.ts'
 import { makeWorld, type World, worldWords } from '../apk/world.ts'
@@ -19,13 +22,14 @@ import { copyKeys, settleRoot } from '../root/settle.ts'
 import type { Sys } from '../sys/index.ts'
 import { count, size } from './format.ts'
 import type { Repositories } from './indexes.ts'
+import { checkWorld, type Locked } from './lock.ts'
 import { leaveWord, tellMissing } from './missing.ts'
 import { fetchOptions, type Report } from './story.ts'
 
 /** What earlier phases found. */
 interface Ingredients {
   readonly overlay: Overlay | undefined
-  readonly repositories: Repositories
+  readonly offer: Repositories | Locked
   /** The network as it came up: for etc/network/interfaces, and for an NFS share of fstab that names no server. */
   readonly online: NetworkUp | undefined
   readonly fetch: Fetch
@@ -34,17 +38,18 @@ interface Ingredients {
 export async function installPackages(
   sys: Sys,
   plan: RamBootPlan,
-  { overlay, repositories: { indexes, cache, media, lines }, online, fetch }: Ingredients,
+  { overlay, offer, online, fetch }: Ingredients,
   report: Report,
 ): Promise<void> {
   const { packages: wanted } = await prepareRamRoot(sys, plan.root, overlay !== undefined)
   await copyKeys(sys)
-  const world = await readWorld(sys, [...plan.root.packages, ...wanted, 'alpine-base'])
-  const arch = plan.machine.architecture
-  const indexed = indexSource(sys, indexes, arch)
-  const source = cache === undefined ? indexed : cachedSource(indexed, indexes, cache)
-  const selection = await selectPackages(source, world)
-  tellMissing(plan, selection.dropped, report)
+  const saved = await savedWorld(sys)
+  // Alpine's order: the command line's, the overlay's, and what no system is without.
+  const asked = makeWorld([...worldWords(saved ?? ''), ...plan.root.packages, ...wanted, 'alpine-base'])
+  const choice =
+    offer.kind === 'lock'
+      ? takeLocked(offer, asked, saved !== undefined)
+      : await choose(sys, plan, offer, asked, report)
 
   const { onRetry, onBreak, memory } = fetchOptions(report, 'the packages')
   const installed = await withKernelFilesystems(sys, () =>
@@ -52,10 +57,8 @@ export async function installPackages(
       sys,
       {
         root: sysroot,
-        arch,
-        world,
-        selection,
-        placesOf: source.placesOf,
+        arch: plan.machine.architecture,
+        ...choice,
         keep: overlay?.paths ?? [],
         fetch,
       },
@@ -69,27 +72,45 @@ export async function installPackages(
       },
     ),
   )
-  await keepIndexes(sys, indexes, cache)
+  if (offer.kind === 'indexes') await keepIndexes(sys, offer)
   tellTroubles(installed, report)
   const { notice: onNotice, warn: onWarning, signal } = report
-  const moved = await honourFstab(sys, sysroot, media, online, { onNotice, onWarning, signal })
+  const moved = await honourFstab(sys, sysroot, offer.media, online, { onNotice, onWarning, signal })
   await settleRoot(
     sys,
-    lines.map((line) => placeOf(line, moved)),
+    offer.lines.map((line) => placeOf(line, moved)),
     online,
     plan.network.kind === 'join' ? plan.network.lease : undefined,
   )
   await addConsoleLogins(sys, plan, overlay !== undefined)
-  await leaveWord(sys, selection.dropped)
+  await leaveWord(sys, choice.selection.dropped)
   report.detail(`${count(installed.packages, 'package')}, ${size(installed.bytes)}`)
 }
 
-/** Where apk keeps them, so that the new system's apk has them without the network, as after apk's own installation. */
-async function keepIndexes(
+type Choice = Pick<InstallRequest, 'world' | 'selection' | 'placesOf'>
+
+function takeLocked(locked: Locked, asked: World, saved: boolean): Choice {
+  checkWorld(locked, asked, saved)
+  const { lock, placesOf } = locked
+  return { world: lock.world, selection: { packages: lock.packages, dropped: [] }, placesOf }
+}
+
+async function choose(
   sys: Sys,
-  indexes: readonly VerifiedIndex[],
-  cache: PackageCache | undefined,
-): Promise<void> {
+  plan: RamBootPlan,
+  { indexes, cache }: Repositories,
+  world: World,
+  report: Report,
+): Promise<Choice> {
+  const indexed = indexSource(sys, indexes, plan.machine.architecture)
+  const source = cache === undefined ? indexed : cachedSource(indexed, indexes, cache)
+  const selection = await selectPackages(source, world)
+  tellMissing(plan, selection.dropped, report)
+  return { world, selection, placesOf: source.placesOf }
+}
+
+/** Where apk keeps them, so that the new system's apk has them without the network, as after apk's own installation. */
+async function keepIndexes(sys: Sys, { indexes, cache }: Repositories): Promise<void> {
   // A cache on storage is not filled by a boot.
   const cached = cache !== undefined || (await sys.files.resolveIn(sysroot, '/etc/apk/cache')) !== undefined
   const directory = await directoryIn(sys, sysroot, 'var/cache/apk')
@@ -105,11 +126,10 @@ function placeOf(line: string, moved: readonly Moved[]): string {
   return by === undefined ? line : `${by.to}${line.slice(by.from.length)}`
 }
 
-/** Alpine's order: the command line's, the overlay's, and what no system is without. */
-async function readWorld(sys: Sys, words: readonly string[]): Promise<World> {
+/** Undefined: the overlay has none. */
+async function savedWorld(sys: Sys): Promise<string | undefined> {
   const path = await sys.files.resolveIn(sysroot, '/etc/apk/world')
-  const text = path === undefined ? '' : await sys.files.readText(path)
-  return makeWorld([...worldWords(text), ...words])
+  return path === undefined ? undefined : sys.files.readText(path)
 }
 
 /** For scripts: as Alpine's init binds them for apk. */

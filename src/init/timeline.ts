@@ -12,6 +12,7 @@ export type PhaseName =
   | 'media'
   | 'overlay'
   | 'index'
+  | 'lock'
   | 'packages'
   | 'modloop'
   | 'modules'

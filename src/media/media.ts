@@ -4,7 +4,7 @@
  */
 import { type DeviceName, type PlaceOnDevice, parseDeviceName, showDeviceName } from '../boot/device.ts'
 import { showNfsShare } from '../boot/nfs.ts'
-import type { OverlayPlan, RamRootPlan } from '../boot/root-plan.ts'
+import { type OverlayPlan, type RamRootPlan, seeksRepositories } from '../boot/root-plan.ts'
 import type { FstabEntry } from '../overlay/fstab.ts'
 import { isOverlayName } from '../overlay/name.ts'
 import { BootError, type Contents, chainOf, hasCode, type Sys, SysError } from '../sys/index.ts'
@@ -61,7 +61,7 @@ export function wantsMedia(root: RamRootPlan): boolean {
     root.medium !== undefined ||
     root.overlay.kind === 'device' ||
     root.overlay.kind === 'search' ||
-    root.repositories.length === 0 ||
+    seeksRepositories(root) ||
     modloopPath(root) !== undefined
   )
 }
@@ -87,8 +87,7 @@ export async function openMedia(
     if (place !== undefined && !found.some(({ medium }) => medium.target === overlayTarget)) found.push(place)
   }
   const looked: string[] = []
-  const lacksRepository =
-    root.repositories.length === 0 && !found.some((each) => each.repositories.length > 0)
+  const lacksRepository = seeksRepositories(root) && !found.some((each) => each.repositories.length > 0)
   const lacksOverlay = root.overlay.kind === 'search' && !found.some((each) => each.overlays.length > 0)
   const path = modloopPath(root)
   const lacksModloop = path !== undefined && !(await anyHas(sys, found, path))

@@ -48,7 +48,8 @@ export function sourceHosts(root: RootPlan, proxies: ProxyPlan): readonly Source
       if (root.overlay.kind === 'url') return root.overlay.urls.flatMap(ofUrl)
       if (root.medium?.kind === 'nfs') return [ofShare(root.medium.share.server)]
       const modloop = root.modules.kind === 'fetched-modloop' ? root.modules.urls : []
-      const repositories = root.repositories.flatMap(mirrorsIn).filter(isUrl)
+      const repositories =
+        root.lock?.kind === 'url' ? root.lock.urls : root.repositories.flatMap(mirrorsIn).filter(isUrl)
       return (repositories.length > 0 ? repositories : modloop).flatMap(ofUrl)
     }
   }

@@ -45,6 +45,29 @@ export function redactUrls(urls: readonly string[]): string {
   return urls.map(redactUrl).join(' or ')
 }
 
+/** A URL without user and password. */
+export function withoutUser(url: string): string {
+  return url.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i, '$1')
+}
+
+/**
+ * RFC 3986, 5.2, as far as references are paths: what `reference` means in a file that came from `base`, which is a URL
+ * or an absolute path. A URL is itself.
+ */
+export function resolveUrl(base: string, reference: string): string {
+  if (schemeOf(reference) !== undefined) return reference
+  const [, origin = '', path = ''] = /^([a-z][a-z0-9+.-]*:\/\/[^/?#]*)?([^?#]*)/i.exec(base) ?? []
+  const whole = reference.startsWith('/')
+    ? reference
+    : `${path.slice(0, path.lastIndexOf('/') + 1)}${reference}`
+  const parts: string[] = []
+  for (const part of whole.split('/')) {
+    if (part === '..') parts.pop()
+    else if (part !== '.' && part !== '') parts.push(part)
+  }
+  return `${origin}/${parts.join('/')}`
+}
+
 /**
  * The source that reads a URL: http, https, tftp, file, or an absolute path.
  * Throws a `BootError` for every other scheme, by name.

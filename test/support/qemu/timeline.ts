@@ -14,6 +14,7 @@ const names: Readonly<Record<PhaseName, true>> = {
   media: true,
   overlay: true,
   index: true,
+  lock: true,
   packages: true,
   modloop: true,
   modules: true,

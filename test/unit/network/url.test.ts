@@ -1,7 +1,7 @@
 /** URLs: which source reads one, which host it names, how it is printed. */
 
 import { expect, test } from 'vitest'
-import { hostOf, redactUrl, sourceOf } from '../../../src/network/url.ts'
+import { hostOf, redactUrl, resolveUrl, sourceOf, withoutUser } from '../../../src/network/url.ts'
 
 const deadlines = { connectMs: 1, stallMs: 2, totalMs: 3 }
 
@@ -50,4 +50,24 @@ test.each([
   ['/x', undefined],
 ])('the host of %s', (url, host) => {
   expect(hostOf(url)).toBe(host)
+})
+
+test.each([
+  ['http://h:8080/a/b.lock', 'apks', 'http://h:8080/a/apks'],
+  ['http://h/a/b.lock?x=/y/z#w', '../apks', 'http://h/apks'],
+  ['http://joe:pw@h/b.lock', './apks/v3', 'http://joe:pw@h/apks/v3'],
+  ['http://h/a/b.lock', '../../../apks', 'http://h/apks'],
+  ['http://h/a/b.lock', '/apks/', 'http://h/apks'],
+  ['http://h', 'apks', 'http://h/apks'],
+  ['tftp://10.0.0.1/a/b', 'apks', 'tftp://10.0.0.1/a/apks'],
+  ['http://h/a/b.lock', 'https://other/apks', 'https://other/apks'],
+  ['/media/sda1/a/b.lock', 'apks', '/media/sda1/a/apks'],
+  ['/media/sda1/b.lock', '/srv/apks', '/srv/apks'],
+])('beside %s, %s is %s', (base, reference, resolved) => {
+  expect(resolveUrl(base, reference)).toBe(resolved)
+})
+
+test('a URL can be told without its user', () => {
+  expect(withoutUser('http://joe:pw@h/a@b')).toBe('http://h/a@b')
+  expect(withoutUser('/media/a@b')).toBe('/media/a@b')
 })
