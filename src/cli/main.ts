@@ -4,9 +4,11 @@ import { closest } from '../boot/closest.ts'
 import { chainOf } from '../sys/index.ts'
 import { buildCommand } from './build.ts'
 import { type Command, UsageError } from './command.ts'
+import { lockCommand } from './lock.ts'
 
 const commands: Readonly<Record<string, Command>> = {
   build: buildCommand,
+  lock: lockCommand,
 }
 
 const usage = `diskless: boots Linux machines that have no disk

@@ -1,0 +1,284 @@
+/** `diskless lock`: resolves a world once, for a fleet that boots exactly that. */
+
+import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { BuildError } from '../../build/error.ts'
+import { readInput, readKeys } from '../../build/inputs.ts'
+import { readOwnJson } from '../../build/own-json.ts'
+import { packageRoot } from '../../build/paths.ts'
+import { formatLock, type Lock, parseLock, splitLock } from '../apk/lock.ts'
+import { makeWorld, type World, worldWords } from '../apk/world.ts'
+import { type Command, UsageError } from './command.ts'
+import { type Changes, compareLocks, describeChanges, isEmpty } from './lock/changes.ts'
+import { makeLock } from './lock/make.ts'
+import { type OverlayWishes, readOverlay } from './lock/overlay.ts'
+import { openRepository, parsePlace, placeInLock, type RepositoryPlace } from './lock/repository.ts'
+import { isAmong, isSignedBy, readSigningKey, signLock } from './lock/sign.ts'
+import { readOptions } from './options.ts'
+
+const usage = `diskless lock: resolves a world once; diskless.lock=URL boots exactly that
+
+Usage: diskless lock --repo PLACE --world WORLD --keys PLACE --sign KEY --out FILE [OPTIONS]
+
+  --repo PLACE        a repository, a directory or a URL; may be repeated, the preferred one first
+                      DIR            for clients it is where it is from FILE: one server has both
+                      URL[|MIRROR…]  clients fetch from there
+                      PLACE=URL      read here, and fetched by clients from URL (|MIRROR…), which
+                                     may be relative to FILE's: ./apks
+                      '@TAG PLACE'   as in etc/apk/repositories
+  --world WORLD       packages, separated by commas or spaces, or a file of them (a path with a
+                      slash in it: ./world); may be repeated. alpine-base comes by itself
+  --apkovl FILE       an overlay: its etc/apk/world, its keys, and without --repo its repositories
+  --keys PLACE        public keys of the repositories: a file, or a directory of *.rsa.pub; may be repeated
+  --arch ARCH         apk's name of the machines' architecture [this machine's]
+  --sign KEY          the private RSA key that signs the lock, PEM; its public half must be in the
+                      initrd (diskless build --keys or --overlay-key)
+  --out FILE          the lock file
+  --update            FILE is there: lock again, and say what changed. Without --repo its own
+                      repositories, without --world and --apkovl its own world, count
+  --no-fetch          packages that are not here are not fetched for the SHA-256 of their files:
+                      clients then go by the index's checksum alone
+  --json              the result as JSON
+
+FILE is replaced whole, and only when something in it changes.
+`
+
+const options = {
+  repo: { type: 'string', multiple: true },
+  world: { type: 'string', multiple: true },
+  apkovl: { type: 'string' },
+  keys: { type: 'string', multiple: true },
+  arch: { type: 'string' },
+  sign: { type: 'string' },
+  out: { type: 'string' },
+  update: { type: 'boolean' },
+  'no-fetch': { type: 'boolean' },
+  json: { type: 'boolean' },
+} as const
+
+const help = "'diskless lock --help' lists the options."
+
+export const lockCommand: Command = {
+  about: 'resolves a world once, into a signed file that machines boot from exactly',
+  usage,
+  async run(words) {
+    const request = parse(words)
+    const result = await writeLock(request, (line) => process.stderr.write(`${line}\n`))
+    process.stdout.write(request.json ? `${JSON.stringify(result, null, 2)}\n` : describe(result))
+    return 0
+  },
+}
+
+interface LockRequest {
+  readonly repositories: readonly string[]
+  readonly world: readonly string[]
+  readonly apkovl: string | undefined
+  readonly keys: readonly string[]
+  readonly arch: string | undefined
+  readonly sign: string
+  readonly out: string
+  readonly update: boolean
+  readonly fetches: boolean
+  readonly json: boolean
+}
+
+interface LockResult {
+  readonly out: string
+  readonly written: boolean
+  readonly arch: string
+  readonly made: string
+  readonly signedWith: string
+  readonly packages: number
+  /** Of the package files, and of what they hold. */
+  readonly bytes: number
+  readonly installedBytes: number
+  /** Against the former lock; absent where there was none. */
+  readonly changes?: Changes
+  readonly notes: readonly string[]
+}
+
+/** Throws a `UsageError`. */
+export function parse(words: readonly string[]): LockRequest {
+  const values = readOptions(words, options, help)
+  if (values.out === undefined) throw new UsageError('--out is missing: where to write?', help)
+  if (values.sign === undefined) {
+    throw new UsageError(
+      '--sign is missing: machines boot only from a lock that is signed',
+      'A key: openssl genrsa -out lock.rsa 2048; openssl rsa -in lock.rsa -pubout -out lock.rsa.pub',
+      help,
+    )
+  }
+  const update = values.update ?? false
+  if (!update && values.world === undefined && values.apkovl === undefined) {
+    throw new UsageError('--world or --apkovl is missing: which packages?', help)
+  }
+  if (!update && values.repo === undefined && values.apkovl === undefined) {
+    throw new UsageError('--repo is missing: packages from where?', help)
+  }
+  return {
+    repositories: values.repo ?? [],
+    world: values.world ?? [],
+    apkovl: values.apkovl,
+    keys: values.keys ?? [],
+    arch: values.arch,
+    sign: values.sign,
+    out: resolve(values.out),
+    update,
+    fetches: values['no-fetch'] !== true,
+    json: values.json ?? false,
+  }
+}
+
+/** Rejects with a `BuildError` or a `UsageError`, and has then written nothing. */
+export async function writeLock(request: LockRequest, tell: (line: string) => void): Promise<LockResult> {
+  const { out, sign } = request
+  const key = readSigningKey(sign)
+  const former = request.update ? readFormer(out) : undefined
+  if (!request.update && existsSync(out)) {
+    throw new BuildError(`${out} is there already`, {
+      advice: ['--update locks again and says what changed; or write to another file.'],
+    })
+  }
+  if (statSync(dirname(out), { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw new BuildError(`${dirname(out)}, where the lock is to be, is no directory`)
+  }
+  const overlay = request.apkovl === undefined ? undefined : readOverlay(request.apkovl)
+  const arch = request.arch ?? former?.lock.arch ?? ownArchitecture()
+  const places = placesOf(request, overlay, former?.lock, arch)
+  const given = readKeys(request.keys)
+  const keys = new Map([...(overlay?.keys ?? []), ...given])
+  if (keys.size === 0) throw new UsageError('--keys is missing: whose repositories are trusted?', help)
+  const repositories = []
+  for (const place of places) repositories.push(await openRepository(place, arch, keys, tell))
+  const made = await makeLock({
+    arch,
+    world: worldOf(request, overlay, former?.lock),
+    repositories,
+    made: `${now()} by diskless ${ownVersion()}`,
+    former: former?.lock,
+    fetches: request.fetches,
+    tell,
+  })
+  const changes = former === undefined ? undefined : compareLocks(former.lock, made)
+  const stays =
+    former !== undefined && changes !== undefined && isEmpty(changes) && isSignedBy(former.file, key)
+  if (!stays) replace(out, signLock(formatLock(made), key))
+  const sum = (of: 'size' | 'installedSize') => made.packages.reduce((total, pkg) => total + pkg[of], 0)
+  return {
+    out,
+    written: !stays,
+    arch,
+    made: stays ? former.lock.made : made.made,
+    signedWith: key.name,
+    packages: made.packages.length,
+    bytes: sum('size'),
+    installedBytes: sum('installedSize'),
+    ...(changes === undefined ? {} : { changes }),
+    notes: notesOn(made, places, isAmong(key, given), key.name),
+  }
+}
+
+interface Former {
+  readonly file: string
+  readonly lock: Lock
+}
+
+function readFormer(out: string): Former {
+  if (!existsSync(out)) {
+    throw new BuildError(`${out} is not there, so nothing of it can be updated`, {
+      advice: ['The first time, leave --update out.'],
+    })
+  }
+  const file = readFileSync(out, 'utf8')
+  return { file, lock: parseLock(splitLock(file, out).text, out) }
+}
+
+function placesOf(
+  request: LockRequest,
+  overlay: OverlayWishes | undefined,
+  former: Lock | undefined,
+  arch: string,
+): readonly RepositoryPlace[] {
+  const directory = dirname(request.out)
+  const named = request.repositories.length > 0 ? request.repositories : (overlay?.repositories ?? [])
+  const places = named.map((text) => parsePlace(text, arch, directory))
+  const all =
+    places.length > 0 || former === undefined
+      ? places
+      : former.repositories.map(({ urls, tag }) => placeInLock(urls, tag, directory))
+  if (all.length === 0) {
+    throw new BuildError(`${request.apkovl ?? 'the world'} names no repository that has a URL`, {
+      advice: ['Name one: --repo DIR or --repo URL.'],
+    })
+  }
+  return all
+}
+
+/** As init puts it together. */
+function worldOf(request: LockRequest, overlay: OverlayWishes | undefined, former: Lock | undefined): World {
+  const given = request.world.map((text) => (text.includes('/') ? readInput(text).toString('utf8') : text))
+  const texts = [...(overlay?.world === undefined ? [] : [overlay.world]), ...given]
+  if (texts.length === 0 && former !== undefined) return former.world
+  const words = texts.flatMap((text) => worldWords(text.replaceAll(',', ' ')))
+  const world = makeWorld([...words, 'alpine-base'])
+  if (world.invalid.length === 0) return world
+  throw new BuildError(`${world.invalid.join(', ')}: no package can be called so`, {
+    advice: ['An entry of a world is name, name=1.2, name~1, name>1, !name or name@tag.'],
+  })
+}
+
+function notesOn(
+  { packages }: Lock,
+  places: readonly RepositoryPlace[],
+  trusted: boolean,
+  keyName: string,
+): readonly string[] {
+  const unread = packages.filter(({ sha256 }) => sha256 === undefined).length
+  const above = places.flatMap(({ urls }) => urls.filter((url) => url.startsWith('../')))
+  return [
+    ...(trusted
+      ? []
+      : [`${keyName} is none of --keys: the initrd must be built with it, or it refuses the lock.`]),
+    ...(unread === 0 ? [] : [`${unread} packages have no SHA-256 in it: their files were not fetched.`]),
+    ...above.map(
+      (url) => `Clients look for ${url}, relative to the lock's URL. If that is not so: --repo DIR=URL.`,
+    ),
+  ]
+}
+
+function replace(path: string, text: string): void {
+  const fresh = `${path}.${process.pid}`
+  writeFileSync(fresh, text)
+  renameSync(fresh, path)
+}
+
+/** To the second. */
+function now(): string {
+  const epoch = process.env.SOURCE_DATE_EPOCH
+  const time = epoch === undefined ? Date.now() : Number(epoch) * 1000
+  return new Date(time).toISOString().replace(/\.\d+Z$/, 'Z')
+}
+
+function ownVersion(): string {
+  return readOwnJson<{ version: string }>(join(packageRoot, 'package.json'))?.version ?? 'unknown'
+}
+
+function ownArchitecture(): string {
+  const names: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64', ia32: 'x86' }
+  return names[process.arch] ?? process.arch
+}
+
+/** For a person. */
+export function describe(result: LockResult): string {
+  const { changes, notes } = result
+  const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`
+  const state = result.written ? `signed with ${result.signedWith}` : `unchanged since ${result.made}`
+  const lines = [
+    `${result.out}: ${result.packages} packages for ${result.arch}, ${megabytes(result.bytes)} to fetch, ${megabytes(result.installedBytes)} installed; ${state}`,
+    ...(changes === undefined || isEmpty(changes)
+      ? []
+      : ['Changes to the former lock:', ...describeChanges(changes)]),
+    ...notes.map((note) => `Note: ${note}`),
+  ]
+  return `${lines.join('\n')}\n`
+}
