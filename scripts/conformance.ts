@@ -4,7 +4,7 @@
  * the order of versions as well. Needs no root, and installs nothing.
  *
  *   [APK=PROGRAM] [APK_TESTS=DIRECTORY] npm run conformance -- [--seed N] [--worlds 500] [--apk-worlds 200]
- *                                                              [--versions 400] [--index [TAG@]FILE]…
+ *                                                              [--versions 3000] [--index [TAG@]FILE]…
  *
  * APK names apk itself, 2.14; APK_TESTS the tests of its source. Where apko and we differ, apk decides. `--index` is an
  * APKINDEX.tar.gz, the most preferred first: the repositories for apk's worlds, if not apko's test data.
@@ -12,9 +12,12 @@
 
 import { parseArgs } from 'node:util'
 import { buildApko, compareWithApko, indexesOfApko } from './conformance/apko.ts'
+import { runCases } from './conformance/cases.ts'
+import { randomNumbers } from './conformance/draw.ts'
 import { Findings } from './conformance/findings.ts'
 import { RealApk } from './conformance/real-apk.ts'
 import { type Repository, readRepository } from './conformance/repository.ts'
+import { comparePairs, compareTable, versionsIn } from './conformance/versions.ts'
 import { compareWithApk } from './conformance/worlds.ts'
 
 const { values } = parseArgs({
@@ -22,6 +25,8 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     worlds: { type: 'string', default: '500' },
     'apk-worlds': { type: 'string', default: '200' },
+    /** So many of the indexes' versions, each with each. */
+    versions: { type: 'string', default: '3000' },
     index: { type: 'string', multiple: true, default: [] },
   },
 })
@@ -42,11 +47,19 @@ try {
     await compareWithApko(apko, apk, repository, { seed, worlds }, findings)
   }
   const repositories = values.index.length > 0 ? values.index.map(readRepository) : tagged(known)
+  const tests = process.env.APK_TESTS
+  if (tests !== undefined) {
+    findings.title('the tests of apk-tools')
+    await compareTable(apk, tests, findings)
+    await runCases(tests, findings)
+  }
   if (apk === undefined) findings.title('apk: skipped, APK names none')
   else if (repositories.length === 0) findings.title('apk: skipped, there is no index: name one with --index')
   else {
     findings.title(`${apk.version}, ${repositories.map(describe).join(', ')}`)
     await compareWithApk(apk, repositories, { seed, worlds: Number(values['apk-worlds']) }, findings)
+    const versions = versionsIn(repositories, randomNumbers(seed))
+    await comparePairs(apk, versions, Number(values.versions), findings)
   }
 } finally {
   apk?.close()

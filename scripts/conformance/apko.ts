@@ -137,7 +137,7 @@ class Judge {
       if (difference(labels, answer.packages) === undefined) this.#ordered++
       return
     }
-    const what = answer.error ?? difference(labels, answer.packages) ?? ''
+    const what = answer.error?.replace(/\s+/g, ' ') ?? difference(labels, answer.packages) ?? ''
     const reason = this.#reason(world, ours, answer)
     const verdict = await this.#verdict(world, ours)
     if (verdict === 'apk differs')
@@ -184,8 +184,36 @@ class Judge {
     if (faults.some((fault) => fault.includes('install_if')))
       return 'apko leaves out what install_if brings in'
     if (faults.length > 0) return 'apko’s answer has packages that nothing asks for'
-    if (ours.dropped.length > 0) return 'apko finds an answer for the whole world'
-    return 'both answers are right, and differ in a provider'
+    if (ours.dropped.length > 0) {
+      const unnamed = ours.dropped.every(({ chain }) =>
+        /comes only if|none is preferred/.test(chain.at(-1) ?? ''),
+      )
+      return unnamed
+        ? 'apko takes a provider that has neither a version nor a priority, which apk does not by itself'
+        : 'apko finds an answer for the whole world'
+    }
+    const preferred = this.#preference(
+      ours.stanzas.map((stanza) => memberOf(stanza)),
+      packages,
+    )
+    return preferred
+      ? 'we take the provider with the higher provider_priority'
+      : 'both answers are right: a name that several provide in the same version'
+  }
+
+  /** Whether for every package of theirs alone there is one of ours that provides the same, and has a higher priority. */
+  #preference(ours: readonly Member[], labels: readonly string[]): boolean {
+    const theirs = labels.flatMap((label) => this.#members.get(label) ?? [])
+    const alone = (some: readonly Member[], others: readonly Member[]) =>
+      some.filter(({ label }) => others.every((other) => other.label !== label))
+    const better = alone(ours, theirs).filter(({ priority }) => priority > 0)
+    const rivals = alone(theirs, ours).filter((member) => better.some((each) => sharesName(each, member)))
+    return (
+      rivals.length > 0 &&
+      rivals.every((rival) =>
+        better.some((each) => each.priority > rival.priority && sharesName(each, rival)),
+      )
+    )
   }
 
   async #verdict(world: readonly string[], ours: Choice): Promise<string | undefined> {
@@ -195,4 +223,8 @@ class Judge {
       ? 'apk differs'
       : `${this.#apk.version} chooses as we do`
   }
+}
+
+function sharesName(a: Member, b: Member): boolean {
+  return a.offers.some(({ name }) => b.offers.some((other) => other.name === name))
 }

@@ -4,7 +4,7 @@
  */
 
 import { type Dependency, formatDependency, matches, parseDependency } from '../../src/apk/dependency.ts'
-import { field } from '../../src/apk/stanza.ts'
+import { field, numberField } from '../../src/apk/stanza.ts'
 import { wordsOf } from '../../test/support/stanza-source.ts'
 
 interface Offer {
@@ -19,6 +19,7 @@ export interface Member {
   readonly offers: readonly Offer[]
   readonly depends: readonly Dependency[]
   readonly installIf: readonly Dependency[]
+  readonly priority: number
 }
 
 export function memberOf(stanza: string): Member {
@@ -30,6 +31,7 @@ export function memberOf(stanza: string): Member {
     offers: [own, ...provided],
     depends: dependenciesOf(field(stanza, 'D')),
     installIf: dependenciesOf(field(stanza, 'i')),
+    priority: numberField(stanza, 'k'),
   }
 }
 
