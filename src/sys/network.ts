@@ -25,6 +25,14 @@ export interface Address {
   readonly address: IpAddress
   readonly prefixLength: number
   readonly broadcast?: IpAddress
+  /** Absent: for ever. */
+  readonly lifetimes?: Lifetimes
+}
+
+/** Seconds from now, after which the kernel prefers another address, and takes this one away; absent: never. */
+export interface Lifetimes {
+  readonly preferred?: number
+  readonly valid?: number
 }
 
 export interface Route {
@@ -160,6 +168,7 @@ export interface Network {
   setLink(name: string, change: LinkChange): Promise<void>
   /** Makes a link, down. EEXIST: there is one of that name. EOPNOTSUPP: the kernel has no such kind (8021q, bonding). */
   addLink(link: NewLink): Promise<void>
+  /** One that is there already is given these lifetimes. */
   addAddress(link: string, address: Address): Promise<void>
   /**
    * The IPv6 addresses of a link, now and after each change. ENODEV: no such link. Where the kernel has no IPv6 the list

@@ -19,6 +19,15 @@ pub struct Address {
     pub address: IpAddr,
     pub prefix_length: u8,
     pub broadcast: Option<IpAddr>,
+    /// Without: for ever.
+    pub lifetimes: Option<Lifetimes>,
+}
+
+/// Seconds from now, after which the kernel prefers another address, and takes this one away; None: never.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+pub struct Lifetimes {
+    pub preferred: Option<u32>,
+    pub valid: Option<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -88,6 +97,11 @@ pub fn add(name: &str, wanted: &Address) -> Result<(), Refusal> {
     if let Some(broadcast) = wanted.broadcast {
         message = message.attribute(libc::IFA_BROADCAST, &octets(broadcast));
     }
+    if let Some(Lifetimes { preferred, valid }) = wanted.lifetimes {
+        // struct ifa_cacheinfo of linux/if_addr.h: two times of its own follow, and all ones are for ever.
+        let [preferred, valid] = [preferred, valid].map(|seconds| seconds.unwrap_or(u32::MAX).to_ne_bytes());
+        message = message.attribute(libc::IFA_CACHEINFO, &[preferred, valid, [0; 4], [0; 4]].concat());
+    }
     Routing::open()?.request(message)
 }
 
@@ -100,16 +114,20 @@ pub fn remove(name: &str, address: &Address) -> Result<(), Refusal> {
     gone(Routing::open()?.request(message))
 }
 
-/// Whether the link has this address, with whatever prefix.
+/// The IFA_F_ flags of this address, with whatever prefix; None where the link does not have it.
 #[allow(dead_code, reason = "the lease keeper’s, which is built from this file too")]
-pub fn has(index: u32, address: IpAddr) -> Result<bool, Refusal> {
+pub fn flags(index: u32, address: IpAddr) -> Result<Option<u32>, Refusal> {
+    // Of IPv6 there is one address, of IPv4 the far end's, too.
+    let own = if address.is_ipv4() { libc::IFA_LOCAL } else { libc::IFA_ADDRESS };
     let header = address_header(family(address), 0, 0);
     let all = Routing::open()?.dump(|| Message::new(libc::RTM_GETADDR, libc::NLM_F_DUMP, &header))?;
-    Ok(all.iter().any(|(_, payload)| {
+    Ok(all.iter().find_map(|(_, payload)| {
         let here = netlink::read_u32(payload, 4) == Some(index);
-        let attributes = payload.get(8..).unwrap_or_default();
-        here && netlink::attributes(attributes)
-            .any(|(kind, value)| kind == libc::IFA_LOCAL && value == octets(address))
+        let attributes = || netlink::attributes(payload.get(8..).unwrap_or_default());
+        let all_flags = attributes().find(|(kind, _)| *kind == libc::IFA_FLAGS);
+        let flags = all_flags.and_then(|(_, value)| netlink::read_u32(value, 0)).unwrap_or(0);
+        let found = attributes().any(|(kind, value)| kind == own && value == octets(address));
+        (here && found).then_some(flags)
     }))
 }
 

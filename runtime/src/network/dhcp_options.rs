@@ -183,7 +183,7 @@ fn routes(mut bytes: &[u8]) -> Option<Vec<Value>> {
 }
 
 /// Names are for resolv.conf: one with other characters than DNS names of hosts have spoils the list.
-fn names(bytes: &[u8]) -> Option<Vec<String>> {
+pub fn names(bytes: &[u8]) -> Option<Vec<String>> {
     let (mut found, mut at) = (Vec::new(), 0);
     while at < bytes.len() {
         let (mut name, mut position, mut after) = (String::new(), at, None);

@@ -131,10 +131,7 @@ export class FakeNetwork implements Network {
   async addAddress(link: string, address: Address): Promise<void> {
     this.#faults.check('network.addAddress', link)
     const state = this.#state(link, 'network.addAddress')
-    if (state.addresses.some((other) => other.address === address.address)) {
-      throw refusal('EEXIST', 'network.addAddress', link)
-    }
-    state.addresses.push(address)
+    state.addresses = [...state.addresses.filter((other) => other.address !== address.address), address]
     if (!address.address.includes(':')) return
     if (state.ipv6 === undefined) throw refusal('EOPNOTSUPP', 'network.addAddress', link)
     state.ipv6.add(address, { scope: 'global', advertised: false })
