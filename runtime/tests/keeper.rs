@@ -3,6 +3,7 @@
 //!
 //! Needs root (CAP_SYS_ADMIN), `ip` and dnsmasq; without root each test says that it was skipped.
 
+#[allow(dead_code, reason = "each of the keeper’s test programs uses a part of it")]
 mod lease_server;
 
 use dhcproto::v4::{DhcpOption, MessageType};

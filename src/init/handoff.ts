@@ -9,13 +9,15 @@ import type { NetworkUp } from '../network/network-up.ts'
 import { sysroot } from '../root/ram.ts'
 import { tellNewSystem } from '../root/told.ts'
 import { BootError, type Handoff, type Sys } from '../sys/index.ts'
-import { settleLease } from './lease.ts'
+import { type Renewals, renewedUp, settleLeases } from './lease.ts'
+import { tellLease } from './network.ts'
 import type { Report } from './story.ts'
 
 export async function prepareHandoff(
   sys: Sys,
   plan: BootPlan,
   online: NetworkUp | undefined,
+  renewals: Renewals | undefined,
   report: Report,
 ): Promise<Handoff> {
   await checkInit(sys, plan.init.path)
@@ -26,7 +28,8 @@ export async function prepareHandoff(
   if (online !== undefined && plan.network.kind === 'join') {
     await tellNewSystem(sys, root, online, plan.network.lease)
   }
-  const keeper = await settleLease(sys, plan, online, report)
+  if (online !== undefined) await tellLease(sys, renewedUp(online, renewals))
+  const keeper = await settleLeases(sys, plan, online, renewals, report)
   report.detail(plan.init.path)
   const { path: init, arguments: words } = plan.init
   const handoff = { root: sysroot, init, arguments: words, console: consoleOf(plan) }

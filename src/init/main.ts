@@ -13,6 +13,7 @@ import { loadDrivers } from './drivers.ts'
 import { prepareHandoff } from './handoff.ts'
 import { fetchIndexes } from './indexes.ts'
 import { loadKeymap } from './keymap.ts'
+import { type Renewals, renewLeases } from './lease.ts'
 import { readLock } from './lock.ts'
 import { meetMachine } from './machine.ts'
 import { findMedia } from './media.ts'
@@ -48,11 +49,16 @@ export function prepareBoot(bare: Sys, story: Story, screen: Screen) {
   )
 
   let cache: Cache | undefined
+  let renewals: Renewals | undefined
   const joinOnce = () =>
     once(
       'network',
       () => [machine()],
-      (report, [plan]) => comeOnline(sys, plan, drivers(), cache, report),
+      async (report, [plan]) => {
+        const online = await comeOnline(sys, plan, drivers(), cache, report)
+        if (online !== undefined) renewals = renewLeases(sys, plan, online, report)
+        return online
+      },
     )
   let network = joinOnce()
 
@@ -70,7 +76,7 @@ export function prepareBoot(bare: Sys, story: Story, screen: Screen) {
     // Asked for when the system stands: the cache may have given the network up.
     const online = system.then(() => network())
     return phase('handoff', [system, online, typed], (report, [, online]) =>
-      prepareHandoff(sys, plan, online, report),
+      prepareHandoff(sys, plan, online, renewals, report),
     )
   }
 

@@ -81,9 +81,13 @@ async function join(
     { onNotice: report.notice },
     report.signal,
   )
-  await sys.files.writeText(leasePath, formatLease(up))
+  await tellLease(sys, up)
   report.detail(describe(up))
   return up
+}
+
+export async function tellLease(sys: Pick<Sys, 'files'>, up: NetworkUp): Promise<void> {
+  await sys.files.writeText(leasePath, formatLease(up))
 }
 
 function describe({ link, mac, address, prefixLength, source, dns }: NetworkUp): string {

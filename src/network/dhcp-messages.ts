@@ -37,6 +37,16 @@ export function requestMessage(
   })
 }
 
+/** For more time: the address is in ciaddr, and neither it nor the server is in the options. */
+export function renewMessage(
+  config: DhcpConfig,
+  lease: Lease,
+  { xid, secs }: { readonly xid: number; readonly secs: number },
+): DhcpMessage {
+  const options: DhcpOptions = { messageType: 'request', ...requestOptions(config) }
+  return { ...message(config, { xid, secs, try: 1 }, options), ciaddr: lease.address }
+}
+
 export function declineMessage(config: DhcpConfig, lease: Lease, xid: number): DhcpMessage {
   return message(
     config,

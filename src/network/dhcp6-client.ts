@@ -16,7 +16,7 @@ import { decodeDhcp6, encodeDhcp6 } from './dhcp6-message.ts'
 import { aborted, claimAddress } from './ipv6-address.ts'
 
 /** RFC 8415, 7.1: all relay agents and servers of a link. */
-const SERVERS = 'ff02::1:2'
+export const SERVERS = 'ff02::1:2'
 
 export type Dhcp6Outcome =
   | { readonly kind: 'bound'; readonly lease: Lease6 }

@@ -9,6 +9,8 @@ const TYPES = {
   solicit: 1,
   advertise: 2,
   request: 3,
+  renew: 5,
+  rebind: 6,
   reply: 7,
   release: 8,
   decline: 9,
@@ -76,7 +78,6 @@ const MOST = 32
 export function encodeDhcp6(question: Dhcp6Question): string {
   const { type, xid, clientId, serverId, iaid, address, elapsed, rapidCommit, hostname } = question
   const asks = type !== 'release' && type !== 'decline'
-  const limit = type === 'information-request' ? 83 : 82
   const leased = address && option(5, `${addressHex(address)}${hexOf(0, 8)}`)
   return [
     hexOf(TYPES[type], 1),
@@ -86,11 +87,18 @@ export function encodeDhcp6(question: Dhcp6Question): string {
     option(8, hexOf(Math.min(elapsed, 0xffff), 2)),
     iaid === undefined ? '' : option(3, `${hexOf(iaid, 4)}${hexOf(0, 8)}${leased ?? ''}`),
     rapidCommit ? option(14, '') : '',
+    asks ? wantedOptions(hostname, type === 'information-request' ? 83 : 82) : '',
+  ].join('')
+}
+
+/** What every question carries besides, whole options: who asks, for what. `limit`: the one that RFC 8415 demands. */
+export function wantedOptions(hostname: string | undefined, limit: 82 | 83): string {
+  return [
     // RFC 3315’s user class: one instance, with its length.
-    asks ? option(15, `0008${hexOfText('diskless')}`) : '',
-    asks ? option(6, [...WANTED, limit].map((code) => hexOf(code, 2)).join('')) : '',
+    option(15, `0008${hexOfText('diskless')}`),
+    option(6, [...WANTED, limit].map((code) => hexOf(code, 2)).join('')),
     // RFC 4704: the server does what it likes with the name.
-    asks && hostname !== undefined ? option(39, `00${nameHex(hostname)}`) : '',
+    hostname === undefined ? '' : option(39, `00${nameHex(hostname)}`),
   ].join('')
 }
 

@@ -300,7 +300,7 @@ function questionOf(
 }
 
 /** RFC 8415, 15: doubled each time, a tenth more or less; the first solicit waits never less than its second. */
-function nextWait(
+export function nextWait(
   before: number,
   first: number,
   longest: number,

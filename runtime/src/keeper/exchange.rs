@@ -2,12 +2,18 @@
 //!
 //! T1: the server is asked alone. T2: any server is. The end, or a refusal: from the beginning, until somebody answers.
 
-use crate::lease::{self, Lease, Settings};
-use crate::network::dhcp_message::{DhcpMessage, Direction};
-use crate::plan::Plan;
+use crate::lease::{self, Lease};
+use crate::network::dhcp_message::{DhcpMessage, Direction, Mac};
+use crate::plan::Dhcp4;
+use crate::settings::Settings;
+use alloc::borrow::ToOwned;
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::net::Ipv4Addr;
 use serde_json::Value;
-use std::collections::VecDeque;
-use std::net::Ipv4Addr;
 
 /// Milliseconds. RFC 2131 wants a minute at least between two requests; of a short lease a minute were all of it.
 const LONGEST_PAUSE: f64 = 60_000.0;
@@ -18,12 +24,14 @@ const FIRST_WAIT: f64 = 1000.0;
 /// An offer is asked for so often, then another one is looked for.
 const REQUESTS_PER_OFFER: u32 = 4;
 /// So many of our latest exchanges are known again when their frames are seen to leave.
-const REMEMBERED: usize = 8;
+pub const REMEMBERED: usize = 8;
 
+/// What is to be done, of either protocol.
 #[derive(Debug)]
 pub enum Action {
     /// To all when there is no address.
     Send(DhcpMessage, Option<Ipv4Addr>),
+    Send6(Vec<u8>),
     /// What holds now.
     Hold(Settings),
     /// Nothing holds any more.
@@ -61,7 +69,8 @@ impl Held {
 }
 
 pub struct Exchange {
-    plan: Plan,
+    plan: Dhcp4,
+    mac: Mac,
     held: Option<Held>,
     phase: Phase,
     /// The latest last.
@@ -75,12 +84,12 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    pub fn new(plan: Plan, random: f64) -> Result<Self, String> {
+    pub fn new(plan: Dhcp4, mac: Mac, random: f64) -> Result<Self, String> {
         let lease = lease::parse(&plan.acknowledged)?;
         let held = Held::new(lease, plan.obtained_at, random).ok_or("this lease has no end")?;
         let next = Some(held.renew);
         let (held, phase, xids) = (Some(held), Phase::Bound, VecDeque::new());
-        Ok(Exchange { plan, held, phase, xids, began: 0.0, asked: 0.0, next, renewals: 0, failures: 0 })
+        Ok(Exchange { plan, mac, held, phase, xids, began: 0.0, asked: 0.0, next, renewals: 0, failures: 0 })
     }
 
     /// When to call `woken`; None when a lease without end has come.
@@ -122,8 +131,7 @@ impl Exchange {
     /// Asks for more time, whoever is to be asked by now; or finds that there is none left.
     fn extend(&mut self, now: f64, random: f64) -> Vec<Action> {
         let Some(held) = &self.held else { return self.discover(0, now, random) };
-        let (rebind, end, server, address) =
-            (held.rebind, held.end, held.lease.server, held.lease.settings.address);
+        let (rebind, end, server, address) = (held.rebind, held.end, held.lease.server, held.lease.address);
         if now >= end {
             let told = Action::Tell(format!(
                 "the lease of {address} is over and no server answered: asking for another"
@@ -190,7 +198,7 @@ impl Exchange {
         let server: Option<Ipv4Addr> = text("serverId").and_then(|text| text.parse().ok());
         match (&self.phase, text("messageType")) {
             (Phase::Selecting { .. }, Some("offer")) => match lease::parse(message) {
-                Ok(Lease { settings, server, .. }) => self.request(settings.address, server, 0, now, random),
+                Ok(Lease { address, server, .. }) => self.request(address, server, 0, now, random),
                 // Another offer may come, or the next discover finds one.
                 Err(_) => Vec::new(),
             },
@@ -233,12 +241,10 @@ impl Exchange {
         };
         let settings = lease.settings.clone();
         let mut actions = Vec::new();
-        let before = self.held.as_ref().map(|held| held.lease.settings.address);
-        if before != Some(settings.address) {
-            actions.push(Action::Tell(format!(
-                "the address is {} now, from {}",
-                settings.address, lease.server
-            )));
+        let before = self.held.as_ref().map(|held| held.lease.address);
+        if before != Some(lease.address) {
+            actions
+                .push(Action::Tell(format!("the address is {} now, from {}", lease.address, lease.server)));
         }
         // RFC 2131, 4.4.1: a lease counts from when it was asked for.
         self.held = Held::new(lease.clone(), self.asked, random);
@@ -274,7 +280,7 @@ impl Exchange {
             yiaddr: Ipv4Addr::UNSPECIFIED,
             siaddr: Ipv4Addr::UNSPECIFIED,
             giaddr: Ipv4Addr::UNSPECIFIED,
-            chaddr: self.plan.mac.clone(),
+            chaddr: self.mac.clone(),
             sname: String::new(),
             file: String::new(),
             options,

@@ -1,10 +1,15 @@
 //! What of an acknowledgement is applied: the rules of src/network/lease.ts, for the leases that come when there is no
 //! TypeScript any more. test/unit/network/leases.json holds the two to the same answers.
 
-use crate::network::addresses::{Address, Destination, Route};
+use crate::network::addresses::{Destination, Route};
 use crate::network::dhcp_message::DhcpMessage;
+use crate::settings::{Settings, is_name};
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr};
 use serde_json::Value;
-use std::net::{IpAddr, Ipv4Addr};
 
 /// RFC 2131, 3.3: infinity.
 const FOR_EVER: u64 = 0xffff_ffff;
@@ -12,18 +17,6 @@ const FOR_EVER: u64 = 0xffff_ffff;
 const FORGOTTEN_LEASE_TIME: u64 = 3600;
 /// RFC 791: every host must take datagrams of this size.
 const SMALLEST_MTU: u64 = 576;
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    pub address: Ipv4Addr,
-    pub prefix_length: u8,
-    pub broadcast: Option<Ipv4Addr>,
-    pub mtu: Option<u32>,
-    /// In an order that the kernel takes.
-    pub routes: Vec<Route>,
-    pub dns: Vec<Ipv4Addr>,
-    pub search: Vec<String>,
-}
 
 /// Seconds; None of a lease without end.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,19 +28,10 @@ pub struct Times {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lease {
+    pub address: Ipv4Addr,
     pub settings: Settings,
     pub server: Ipv4Addr,
     pub times: Option<Times>,
-}
-
-impl Settings {
-    pub fn address(&self) -> Address {
-        Address {
-            address: self.address.into(),
-            prefix_length: self.prefix_length,
-            broadcast: self.broadcast.map(IpAddr::from),
-        }
-    }
 }
 
 /// The error says what cannot be used.
@@ -63,17 +47,27 @@ pub fn parse(message: &DhcpMessage) -> Result<Lease, String> {
         Some(mask) => prefix_of(mask).ok_or_else(|| format!("its subnet mask {mask} is none"))?,
     };
     let within = |other: Ipv4Addr| network(other, prefix_length) == network(address, prefix_length);
-    let mut dns = Vec::new();
+    let mut dns: Vec<IpAddr> = Vec::new();
     for server in several(message, "dnsServers").filter(|server| is_host(*server)) {
-        if !dns.contains(&server) {
-            dns.push(server);
+        if !dns.contains(&server.into()) {
+            dns.push(server.into());
         }
     }
-    let broadcast = one(message, "broadcastAddress").filter(|broadcast| within(*broadcast));
+    let broadcast = one(message, "broadcastAddress").filter(|broadcast| within(*broadcast)).map(IpAddr::from);
     let mtu = number(message, "mtu").filter(|mtu| *mtu >= SMALLEST_MTU).map(|mtu| mtu as u32);
     let routes = routes(message, address, within);
-    let settings = Settings { address, prefix_length, broadcast, mtu, routes, dns, search: search(message) };
-    Ok(Lease { settings, server, times: times(message) })
+    let settings = Settings {
+        address: address.into(),
+        prefix_length,
+        broadcast,
+        mtu,
+        routes,
+        dns,
+        search: search(message),
+        // The keeper itself sees to its end.
+        lifetimes: None,
+    };
+    Ok(Lease { address, settings, server, times: times(message) })
 }
 
 fn list<'a>(message: &'a DhcpMessage, name: &str) -> impl Iterator<Item = &'a Value> {
@@ -149,7 +143,7 @@ fn routes(message: &DhcpMessage, own: Ipv4Addr, within: impl Fn(Ipv4Addr) -> boo
         }
     }
     // What is on the link first, then from the most specific to the default: each gateway is known when it is named.
-    found.sort_by_key(|route| (route.gateway.is_some(), std::cmp::Reverse(route.destination.1)));
+    found.sort_by_key(|route| (route.gateway.is_some(), core::cmp::Reverse(route.destination.1)));
     found
 }
 
@@ -166,18 +160,6 @@ fn search(message: &DhcpMessage) -> Vec<String> {
         names.extend(domain.filter(|name| is_name(name)).map(str::to_owned));
     }
     names
-}
-
-/// RFC 1123, and the underscore that some sites use. It ends up in a file that shells read.
-fn is_name(text: &str) -> bool {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.as_bytes().iter().all(plain)
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    text.len() <= 253 && text.strip_suffix('.').unwrap_or(text).split('.').all(label)
 }
 
 /// RFC 2131, 4.4.5: T1 and T2 are 0.5 and 0.875 of the lease unless the server says otherwise; T1 < T2 < its end.
@@ -209,7 +191,7 @@ mod tests {
     }
 
     fn answer(message: &DhcpMessage) -> Value {
-        let Ok(Lease { settings, server, times }) = parse(message) else { return Value::Null };
+        let Ok(Lease { settings, server, times, .. }) = parse(message) else { return Value::Null };
         let routes: Vec<Value> = settings
             .routes
             .iter()

@@ -1,15 +1,23 @@
-//! The lease keeper: a process of its own that outlives the initrd. It renews the lease that the boot got, as RFC 2131
-//! says, until another DHCP client of the new system takes over.
+//! The lease keeper: a process of its own that outlives the initrd. It renews the leases that the boot got, as RFC 2131
+//! and RFC 8415 say, each until another DHCP client of the new system takes over.
 //!
 //! A second, small program, because it stays: its file is kept in memory as long as it runs. What it may do was decided
 //! by TypeScript before the handoff, and is in its plan (src/network/keeper.ts), which comes on its standard input.
 
+extern crate alloc;
+
 mod apply;
 mod clock;
 mod exchange;
+mod exchange6;
+mod kept;
 mod lease;
+mod message6;
 mod others;
 mod plan;
+mod root;
+mod settings;
+mod socket6;
 mod tell;
 mod timer;
 
@@ -26,22 +34,27 @@ mod network {
     pub mod packet;
 }
 
-use apply::NewSystem;
-use exchange::{Action, Exchange};
-use network::dhcp::DhcpSocket;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use kept::Kept;
 use network::netlink::{self, Refusal};
-use network::{addresses, links, packet};
-use others::Others;
+use network::packet;
 use plan::Plan;
+use root::Root;
 use rustix::event::{PollFd, PollFlags};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
+use serde_json::{Value, json};
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use timer::Timer;
 
 /// sysexits.h: the plan is not understood; the machine refuses what it cannot do without.
 const EX_DATAERR: u8 = 65;
 const EX_OSERR: u8 = 71;
+/// RTMGRP_IPV6_IFADDR of linux/rtnetlink.h.
+const IPV6_ADDRESSES: i32 = 0x100;
 
 fn main() -> ExitCode {
     // A session of its own: no terminal's end is its end. It fails only where it is one already.
@@ -56,134 +69,139 @@ fn main() -> ExitCode {
         }
     };
     drop(text);
-    let name = plan.link.clone();
-    let new_system = NewSystem::new(&plan);
-    match Keeper::start(plan, new_system).and_then(Keeper::run) {
-        Ok(why) => {
-            tell::notice(&name, &why);
-            ExitCode::SUCCESS
-        }
+    let root = Root(plan.new_root);
+    match Keeper::start(&root, plan.leases).and_then(|keeper| keeper.run(&root)) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => {
-            let words = refusal.words.map(|words| format!(" ({words})")).unwrap_or_default();
-            tell::notice(&name, &format!("the lease is not kept any longer: {}{words}", refusal.errno));
+            no_longer(&root, "all of them", &refusal);
             ExitCode::from(EX_OSERR)
         }
     }
 }
 
+fn no_longer(root: &Root, link: &str, Refusal { errno, words }: &Refusal) {
+    let words = words.as_ref().map(|words| format!(" ({words})")).unwrap_or_default();
+    tell::notice(root, link, &format!("the lease is not kept any longer: {errno}{words}"));
+}
+
 struct Keeper {
-    /// Its name may change, this does not.
-    index: u32,
-    exchange: Exchange,
-    socket: DhcpSocket,
-    others: Others,
+    leases: Vec<Kept>,
     changes: OwnedFd,
     timer: Timer,
-    new_system: NewSystem,
     buffer: Vec<u8>,
+    /// keeper.json as it was written last.
+    told: String,
 }
 
 impl Keeper {
-    fn start(plan: Plan, new_system: NewSystem) -> Result<Self, Refusal> {
-        tell::set_root(&plan.new_root);
-        let link = links::link(&plan.link)?;
+    fn start(root: &Root, leases: Vec<plan::Kept>) -> Result<Self, Refusal> {
         // Before the first look at what is there, so that nothing falls between.
-        let groups = libc::RTMGRP_LINK | libc::RTMGRP_IPV4_IFADDR;
-        Ok(Keeper {
-            index: link.index,
-            socket: DhcpSocket::open(&link)?,
-            others: Others::open(link.index, plan.mac.0)?,
-            changes: netlink::open(None, groups as u32)?,
-            timer: Timer::new()?,
-            exchange: Exchange::new(plan, clock::random())
-                .map_err(|words| Refusal { errno: rustix::io::Errno::INVAL, words: Some(words) })?,
-            new_system,
-            buffer: vec![0; packet::FRAME],
-        })
+        let groups = libc::RTMGRP_LINK | libc::RTMGRP_IPV4_IFADDR | IPV6_ADDRESSES;
+        let changes = netlink::open(None, groups as u32)?;
+        let mut started = Vec::new();
+        for lease in leases {
+            let link = lease.link.clone();
+            match Kept::start(lease) {
+                Ok(kept) => started.push(kept),
+                Err(refusal) => no_longer(root, &link, &refusal),
+            }
+        }
+        if started.is_empty() {
+            return Err(Refusal::from(Errno::NODEV));
+        }
+        let buffer = vec![0; packet::FRAME];
+        Ok(Keeper { leases: started, changes, timer: Timer::new()?, buffer, told: String::new() })
     }
 
-    /// Until it has to end, with the reason.
-    fn run(mut self) -> Result<String, Refusal> {
-        self.new_system.write_state(&self.exchange);
+    /// Until there is nothing left to keep.
+    fn run(mut self, root: &Root) -> Result<(), Refusal> {
         // Between the plan and now somebody may have been here.
-        if let Some(why) = self.superfluous()? {
-            return Ok(why);
-        }
-        loop {
-            self.timer.set(self.exchange.next())?;
-            let mut waited = [
-                PollFd::new(&self.others, PollFlags::IN),
-                PollFd::new(&self.changes, PollFlags::IN),
-                PollFd::new(&self.socket.packets, PollFlags::IN),
-                PollFd::new(&self.timer, PollFlags::IN),
-            ];
-            match rustix::event::poll(&mut waited, None) {
-                Err(rustix::io::Errno::INTR) => continue,
-                other => other?,
-            };
-            let [other, change, answer, time] = waited.map(|each| !each.revents().is_empty());
-            if other && let Some(why) = self.others.seen(&mut self.buffer, &self.exchange)? {
-                return Ok(why);
+        self.each(root, |kept, _| kept.look(root));
+        while !self.leases.is_empty() {
+            self.write_state(root);
+            let next = self.leases.iter().filter_map(Kept::next).reduce(f64::min);
+            self.timer.set(next)?;
+            let Some(mut came) = self.wait()? else { continue };
+            let (time, change) = (came.next() == Some(true), came.next() == Some(true));
+            if time {
+                self.timer.read();
             }
             if change {
                 self.drain_changes()?;
-                if let Some(why) = self.superfluous()? {
-                    return Ok(why);
+            }
+            self.each(root, |kept, buffer| {
+                let (other, answer) = (came.next() == Some(true), came.next() == Some(true));
+                if other && let Some(why) = kept.other(buffer)? {
+                    return Ok(Some(why));
                 }
-            }
-            if answer && let Some(message) = self.socket.take(&mut self.buffer)? {
-                let actions = self.exchange.received(&message, clock::now(), clock::random());
-                self.perform(actions);
-            }
-            if time {
-                self.timer.read();
-                let actions = self.exchange.woken(clock::now(), clock::random());
-                self.perform(actions);
-            }
+                if answer {
+                    kept.answer(root, buffer)?;
+                }
+                // Each looks at the clock itself.
+                kept.woken(root);
+                if change { kept.look(root) } else { Ok(None) }
+            });
         }
+        Ok(())
     }
 
-    /// Why there is nothing left to keep.
-    fn superfluous(&self) -> Result<Option<String>, Refusal> {
-        if self.name()?.is_none() {
-            return Ok(Some("the card is gone".to_owned()));
-        }
-        let Some(address) = self.new_system.address() else { return Ok(None) };
-        let has = addresses::has(self.index, address.into())?;
-        Ok((!has)
-            .then(|| format!("{address} was taken off the card by somebody else, who looks after it now")))
+    /// Whether there is something: of the timer, of the changes, then of each lease its other clients and its answers.
+    fn wait(&self) -> rustix::io::Result<Option<impl Iterator<Item = bool> + use<>>> {
+        let leases = self.leases.iter().map(Kept::waited);
+        let of_leases = leases.flat_map(|(others, answers)| [Some(others), answers]);
+        let all: Vec<_> =
+            [Some(self.timer.as_fd()), Some(self.changes.as_fd())].into_iter().chain(of_leases).collect();
+        let mut waited: Vec<_> =
+            all.iter().flatten().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+        match rustix::event::poll(&mut waited, None) {
+            Err(Errno::INTR) => return Ok(None),
+            other => other?,
+        };
+        let mut found = waited.iter().map(|each| !each.revents().is_empty());
+        let came: Vec<bool> = all.iter().map(|fd| fd.is_some() && found.next() == Some(true)).collect();
+        Ok(Some(came.into_iter()))
     }
 
-    fn name(&self) -> Result<Option<String>, Refusal> {
-        Ok(links::links()?.into_iter().find(|link| link.index == self.index).map(|link| link.name))
+    /// What ends, or fails, is told and left.
+    fn each(
+        &mut self,
+        root: &Root,
+        mut look: impl FnMut(&mut Kept, &mut [u8]) -> Result<Option<String>, Refusal>,
+    ) {
+        let Keeper { leases, buffer, .. } = self;
+        leases.retain_mut(|kept| match look(kept, buffer) {
+            Ok(None) => true,
+            Ok(Some(why)) => {
+                tell::notice(root, kept.link(), &why);
+                false
+            }
+            Err(refusal) => {
+                no_longer(root, kept.link(), &refusal);
+                false
+            }
+        });
     }
 
     /// What changed is looked at afresh: a queue that overflowed tells as much as one that did not.
     fn drain_changes(&self) -> Result<(), Refusal> {
         let mut buffer = Vec::new();
         match netlink::receive(self.changes.as_fd(), &mut buffer) {
-            Ok(_) | Err(rustix::io::Errno::NOBUFS | rustix::io::Errno::INTR) => Ok(()),
+            Ok(_) | Err(Errno::NOBUFS | Errno::INTR) => Ok(()),
             Err(errno) => Err(errno.into()),
         }
     }
 
-    fn perform(&mut self, actions: Vec<Action>) {
-        let Ok(Some(name)) = self.name() else { return };
-        for action in actions {
-            match action {
-                // A message that cannot be sent is one that is lost: the next one is the answer to it.
-                Action::Send(message, to) => drop(self.socket.send(&message, to)),
-                Action::Hold(settings) => {
-                    self.socket.rest();
-                    self.new_system.hold(&name, settings);
-                }
-                Action::Lose => {
-                    self.socket.rest();
-                    self.new_system.lose(&name);
-                }
-                Action::Tell(text) => tell::notice(&name, &text),
-            }
+    /// The first lease, with the others in it, as lease.json has them.
+    fn write_state(&mut self, root: &Root) {
+        let mut states = self.leases.iter().map(Kept::state);
+        let mut state = states.next().unwrap_or(Value::Null);
+        state["pid"] = json!(rustix::process::getpid().as_raw_nonzero().get());
+        state["others"] = states.collect();
+        let text = format!("{state}\n");
+        if text != self.told {
+            // Only told, never read by us: a system without /run/diskless has no use for it.
+            let _ = root.create("run/diskless/keeper.json", text.as_bytes());
+            self.told = text;
         }
-        self.new_system.write_state(&self.exchange);
     }
 }

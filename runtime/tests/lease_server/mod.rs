@@ -29,9 +29,26 @@ pub fn namespace() -> Option<()> {
     Some(())
 }
 
-fn unshare() {
+pub fn unshare() {
     // SAFETY: only this thread's network namespace changes, and everything that it opens afterwards is meant for it.
     unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }.expect("unshare");
+}
+
+/// Runs with `far` in a namespace of its own, or packets to it would stay inside ours.
+pub fn far<T: Send + 'static>(open: impl FnOnce() -> T + Send + 'static) -> T {
+    let (opened, found) = channel();
+    let (thread, moved) = (channel(), channel());
+    std::thread::spawn(move || {
+        unshare();
+        thread.0.send(rustix::thread::gettid().as_raw_nonzero()).expect("the test waits");
+        moved.1.recv_timeout(SOON).expect("far is moved");
+        ip("link set far up");
+        opened.send(open()).expect("the test waits");
+    });
+    let thread = thread.1.recv_timeout(SOON).expect("a thread");
+    ip(&format!("link set far netns {thread}"));
+    moved.0.send(()).expect("it waits");
+    found.recv_timeout(SOON).expect("opened")
 }
 
 pub fn ip(words: &str) -> String {
@@ -53,26 +70,15 @@ pub struct Server {
 }
 
 impl Server {
-    /// On `far`, in a namespace of its own, or packets to it would stay inside ours.
     pub fn start() -> Server {
-        let (sockets, opened) = channel();
-        let (thread, moved) = (channel(), channel());
-        std::thread::spawn(move || {
-            unshare();
-            thread.0.send(rustix::thread::gettid().as_raw_nonzero()).expect("the test waits");
-            moved.1.recv_timeout(SOON).expect("far is moved");
-            ip("link set far up");
+        let (alone, all) = far(|| {
             ip("address add 10.0.0.1/24 dev far");
             // A socket bound to the address of all gets what is sent to all and nothing else.
             let alone = UdpSocket::bind((SERVER, 67)).expect("bound");
             let all = UdpSocket::bind((Ipv4Addr::BROADCAST, 67)).expect("bound");
             alone.set_broadcast(true).expect("allowed");
-            sockets.send((alone, all)).expect("the test waits");
+            (alone, all)
         });
-        let thread = thread.1.recv_timeout(SOON).expect("a thread");
-        ip(&format!("link set far netns {thread}"));
-        moved.0.send(()).expect("it waits");
-        let (alone, all) = opened.recv_timeout(SOON).expect("opened");
         ip("route add default via 10.0.0.254 dev near");
         let (sender, messages) = channel();
         for (way, socket) in [(Way::Alone, alone.try_clone().expect("cloned")), (Way::All, all)] {
@@ -157,9 +163,19 @@ pub const BUSYBOX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../node_modules/
 impl RealServer {
     /// Its leases last two minutes, and cannot be shorter.
     pub fn dnsmasq() -> Self {
-        let words = "dnsmasq --no-daemon --port=0 --conf-file=/dev/null --interface=far --bind-interfaces \
+        let words = "exec dnsmasq --no-daemon --port=0 --conf-file=/dev/null --interface=far --bind-interfaces \
             --leasefile-ro --log-dhcp --user=root --pid-file= --no-ping --dhcp-authoritative \
             --dhcp-range=10.0.0.10,10.0.0.90,255.255.255.0,120 --dhcp-host=02:00:00:00:00:01,10.0.0.50,120";
+        let server = RealServer::start(words);
+        server.says("DHCP, sockets bound");
+        server
+    }
+
+    /// Its DHCPv6, for an address that the boot has had.
+    pub fn dnsmasq6() -> Self {
+        let words = "ip address add 2001:db8::1/64 dev far nodad; exec dnsmasq --no-daemon --port=0 \
+            --conf-file=/dev/null --interface=far --bind-interfaces --leasefile-ro --log-dhcp --user=root --pid-file= \
+            --dhcp-authoritative --dhcp-range=2001:db8::50,2001:db8::50,64,120";
         let server = RealServer::start(words);
         server.says("DHCP, sockets bound");
         server
@@ -177,7 +193,7 @@ impl RealServer {
         );
         place.write("udhcpd.conf", &configuration);
         let configuration = place.path.join("udhcpd.conf");
-        let server = RealServer::start(&format!("{BUSYBOX} udhcpd -f {}", configuration.display()));
+        let server = RealServer::start(&format!("exec {BUSYBOX} udhcpd -f {}", configuration.display()));
         server.says("started");
         server
     }
@@ -185,7 +201,7 @@ impl RealServer {
     fn start(words: &str) -> Self {
         let script = format!(
             "echo unshared; read moved; ip link set lo up; ip link set far up; \
-             ip address add 10.0.0.1/24 dev far; exec {words} 2>&1"
+             ip address add 10.0.0.1/24 dev far; exec 2>&1; {words}"
         );
         let mut child = Command::new("unshare")
             .args(["--net", "sh", "-c", &script])
@@ -265,6 +281,14 @@ impl Place {
     }
 
     fn start(&self, program: PathBuf, options: &[(&str, Value)], lease_time: u32) -> Keeper {
+        self.run(program, &json!([self.lease4(options, lease_time)]))
+    }
+
+    pub fn keep_all(&self, leases: &Value) -> Keeper {
+        self.run(PathBuf::from(env!("CARGO_BIN_EXE_diskless-lease")), leases)
+    }
+
+    pub fn lease4(&self, options: &[(&str, Value)], lease_time: u32) -> Value {
         let zero = "0.0.0.0";
         let mut acknowledged = json!({
             "messageType": "ack", "serverId": "10.0.0.1", "subnetMask": "255.255.255.0", "leaseTime": lease_time,
@@ -273,21 +297,43 @@ impl Place {
         for (name, value) in options {
             acknowledged[*name] = value.clone();
         }
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        let plan = json!({
-            "link": "near", "mac": "02:00:00:00:00:01",
-            "acknowledged": {
-                "op": "reply", "xid": 1, "secs": 0, "broadcast": false, "ciaddr": zero, "yiaddr": "10.0.0.50",
-                "siaddr": zero, "giaddr": zero, "chaddr": "02:00:00:00:00:01", "sname": "", "file": "",
-                "options": acknowledged,
-            },
-            "obtainedAt": now.tv_sec as f64 * 1000.0 + now.tv_nsec as f64 / 1e6,
-            "options": {"clientId": "01020000000001", "parameterRequestList": [1, 3, 6, 26, 51, 54, 58, 59]},
-            "nameservers": ["9.9.9.9"],
-            "resolver": RESOLVER,
-            "whenLost": self.when_lost.get(),
-            "newRoot": self.path,
+        let message = json!({
+            "op": "reply", "xid": 1, "secs": 0, "broadcast": false, "ciaddr": zero, "yiaddr": "10.0.0.50",
+            "siaddr": zero, "giaddr": zero, "chaddr": "02:00:00:00:00:01", "sname": "", "file": "",
+            "options": acknowledged,
         });
+        let options =
+            json!({"clientId": "01020000000001", "parameterRequestList": [1, 3, 6, 26, 51, 54, 58, 59]});
+        self.lease(&json!({
+            "dhcp4": {"acknowledged": message, "applied": message, "obtainedAt": now(), "options": options},
+        }))
+    }
+
+    /// `changes` go over a lease of 2001:db8::50 by the server on `far`.
+    pub fn lease6(&self, changes: &[(&str, Value)]) -> Value {
+        let mut lease = json!({
+            "clientId": "00030001020000000001", "serverId": "00030001020000000002", "iaid": 1,
+            "address": "2001:db8::50", "obtainedAt": now(),
+            "renewalTime": 60, "rebindingTime": 96, "validLifetime": 120, "dns": [], "search": [],
+            // Option 6: DNS.
+            "options": "000600020017",
+        });
+        for (name, value) in changes {
+            lease[*name] = value.clone();
+        }
+        self.lease(&json!({"dhcp6": lease}))
+    }
+
+    fn lease(&self, lease: &Value) -> Value {
+        json!({
+            "link": "near", "mac": "02:00:00:00:00:01", "whenLost": self.when_lost.get(),
+            "resolver": {"text": RESOLVER, "before": ["9.9.9.9"], "after": [], "search": []},
+            "lease": lease,
+        })
+    }
+
+    fn run(&self, program: PathBuf, leases: &Value) -> Keeper {
+        let plan = json!({"newRoot": self.path, "leases": leases});
         let mut child =
             Command::new(&program).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
         let mut input = child.stdin.take().expect("piped");
@@ -307,6 +353,12 @@ impl Place {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// CLOCK_BOOTTIME in milliseconds.
+fn now() -> f64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    now.tv_sec as f64 * 1000.0 + now.tv_nsec as f64 / 1e6
 }
 
 const RESOLVER: &str = "nameserver 9.9.9.9\n";

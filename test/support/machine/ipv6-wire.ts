@@ -156,6 +156,10 @@ export function dhcp6Server(server: Dhcp6ServerOptions = {}): Dhcp6Script {
       case '03':
         refusals -= 1
         return say(7, association(options.get(3), refusals >= 0), information())
+      // Renew and rebind: for the address that is handed out, as long as there is one.
+      case '05':
+      case '06':
+        return say(7, association(options.get(3), false), information())
       case '09':
         if (addresses.length > 1) addresses.shift()
         return say(7, status(0, 'declined'))
