@@ -4,7 +4,8 @@
  * the order of versions as well. Needs no root, and installs nothing.
  *
  *   [APK=PROGRAM] [APK_TESTS=DIRECTORY] npm run conformance -- [--seed N] [--worlds 500] [--apk-worlds 200]
- *                                                              [--versions 3000] [--index [TAG@]FILE]…
+ *                                                              [--small 300] [--versions 3000]
+ *                                                              [--index [TAG@]FILE]…
  *
  * APK names apk itself, 2.14; APK_TESTS the tests of its source. Where apko and we differ, apk decides. `--index` is an
  * APKINDEX.tar.gz, the most preferred first: the repositories for apk's worlds, if not apko's test data.
@@ -17,6 +18,7 @@ import { randomNumbers } from './conformance/draw.ts'
 import { Findings } from './conformance/findings.ts'
 import { RealApk } from './conformance/real-apk.ts'
 import { type Repository, readRepository } from './conformance/repository.ts'
+import { compareSmall } from './conformance/small.ts'
 import { comparePairs, compareTable, versionsIn } from './conformance/versions.ts'
 import { compareWithApk } from './conformance/worlds.ts'
 
@@ -25,6 +27,8 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     worlds: { type: 'string', default: '500' },
     'apk-worlds': { type: 'string', default: '200' },
+    /** Small repositories. */
+    small: { type: 'string', default: '300' },
     /** So many of the indexes' versions, each with each. */
     versions: { type: 'string', default: '3000' },
     index: { type: 'string', multiple: true, default: [] },
@@ -52,6 +56,10 @@ try {
     findings.title('the tests of apk-tools')
     await compareTable(apk, tests, findings)
     await runCases(tests, findings)
+  }
+  if (apk !== undefined) {
+    findings.title(`${apk.version}, small repositories`)
+    await compareSmall(apk, { seed, worlds: Number(values.small) }, findings)
   }
   if (apk === undefined) findings.title('apk: skipped, APK names none')
   else if (repositories.length === 0) findings.title('apk: skipped, there is no index: name one with --index')

@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import { type Ended, run } from '../processes.ts'
 import { architectureOf, type Repository } from './repository.ts'
 
-/** Where a package that install_if brings in is broken, apk tries the same for ever. */
 const longestMs = 30_000
 
 export class RealApk {
@@ -48,22 +47,27 @@ export class RealApk {
   }
 
   run(...words: readonly string[]): Promise<Ended> {
+    return this.#run(words, longestMs)
+  }
+
+  #run(words: readonly string[], timeoutMs: number): Promise<Ended> {
     return run(this.#program, ['--root', this.root, '--no-network', ...words], {
       environment: { LC_ALL: 'C' },
-      timeoutMs: longestMs,
+      timeoutMs,
     })
   }
 
-  /** Options that name the repositories. */
+  /** Options that name the repositories. Other ones may be asked for meanwhile. */
   repositories(repositories: readonly Repository[]): readonly string[] {
     const arch = repositories[0] === undefined ? 'x86_64' : architectureOf(repositories[0])
+    const set = mkdtempSync(join(this.#directory, 'repositories-'))
     const lines = repositories.map(({ file, tag }, n) => {
-      const directory = join(this.#directory, `repository-${n}`)
+      const directory = join(set, String(n))
       mkdirSync(join(directory, arch), { recursive: true })
       copyFileSync(file, join(directory, arch, 'APKINDEX.tar.gz'))
       return `${tag === undefined ? '' : `@${tag} `}${directory}\n`
     })
-    const file = join(this.#directory, 'repositories')
+    const file = join(set, 'repositories')
     writeFileSync(file, lines.join(''))
     return ['--arch', arch, '--allow-untrusted', '--repositories-file', file]
   }
@@ -72,10 +76,10 @@ export class RealApk {
   async choose(
     repositories: readonly string[],
     world: readonly string[],
+    timeoutMs = longestMs,
   ): Promise<readonly string[] | undefined> {
-    const { status, output } = await this.run(
-      ...[...repositories, '--force-broken-world', '--simulate', 'add', '--', ...world],
-    )
+    const words = [...repositories, '--force-broken-world', '--simulate', 'add', '--', ...world]
+    const { status, output } = await this.#run(words, timeoutMs)
     if (status !== 0) return undefined
     return [...output.matchAll(/^\(\d+\/\d+\) Installing (\S+ \(.*\))$/gm)].map(([, line = '']) => line)
   }

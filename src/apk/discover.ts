@@ -5,7 +5,7 @@ import { UNTAGGED } from './tags.ts'
 
 export interface Ground {
   /** Packages that are not to be chosen. */
-  readonly excluded: ReadonlySet<Package>
+  readonly excluded: ReadonlyMap<Package, unknown>
   /** Bits of the repositories without a tag. */
   readonly untagged: number
 }

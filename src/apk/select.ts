@@ -3,13 +3,14 @@
  * an entry that cannot be had is left out, and said.
  */
 
+import { BootError } from '../sys/index.ts'
 import type { Blame } from './blame.ts'
 import { blame } from './blame.ts'
 import { installOrder } from './changeset.ts'
 import type { Dependency } from './dependency.ts'
-import { formatDependency } from './dependency.ts'
+import { EQUAL, formatDependency } from './dependency.ts'
 import type { Package, Universe, WorldEntry } from './graph.ts'
-import { chosenPackage, isFulfilled } from './graph.ts'
+import { chosenPackage, isFulfilled, labelOf } from './graph.ts'
 import { namesNear } from './near-names.ts'
 import { Solver } from './solver.ts'
 import type { PackageSource } from './source.ts'
@@ -52,10 +53,20 @@ export interface Selection {
   readonly dropped: readonly DroppedEntry[]
 }
 
+/** As apk-tools has it (APK_MAX_REPOS); a package's repositories are the bits of a number. */
+const MOST_REPOSITORIES = 32
+
+/** Rejects with a `BootError` where there are too many repositories, or where one's index is malformed. */
 export async function selectPackages(source: PackageSource, world: World): Promise<Selection> {
+  const { length } = source.repositories
+  if (length > MOST_REPOSITORIES) {
+    throw new BootError(`there are ${length} repositories, and apk knows ${MOST_REPOSITORIES} at most`, {
+      advice: ['Take some out of alpine_repo= or etc/apk/repositories.'],
+    })
+  }
   const universe = await loadUniverse(source, world.entries)
   const tags = makeTags(source.repositories, world.entries)
-  const { order, broken } = solveWithout(universe, tags, entriesOf(universe, world))
+  const { order, broken, excluded } = solveWithout(universe, tags, entriesOf(universe, world))
   const dropped: DroppedEntry[] = world.invalid.map((entry) => ({
     entry,
     chain: [`${JSON.stringify(entry)} is no package name: name, name=1.2, name~1, name@tag`],
@@ -75,6 +86,12 @@ export async function selectPackages(source: PackageSource, world: World): Promi
           : [...why.instead, ...(await namesNear(source, why.missingName))],
     })
   }
+  for (const [pkg, { chain, instead }] of excluded) {
+    const conditions = pkg.installIf.map(({ dependency }) => formatDependency(dependency)).join(' and ')
+    if (conditions === '') continue
+    const comes = `${labelOf(pkg)} comes by itself with ${conditions}`
+    dropped.push({ entry: pkg.name.text, chain: [comes, ...chain], nearMisses: instead })
+  }
   return { packages: order.map((pkg) => selected(pkg, source, tags)), dropped }
 }
 
@@ -88,7 +105,7 @@ function entriesOf(universe: Universe, world: World): WorldEntry[] {
 /** Solves again and again, each time without the entries that failed, until nothing does. */
 function solveWithout(universe: Universe, tags: Tags, world: readonly WorldEntry[]) {
   const broken = new Map<WorldEntry, Blame>()
-  const excluded = new Set<Package>()
+  const excluded = new Map<Package, Blame>()
   for (;;) {
     const kept = world.filter((entry) => !broken.has(entry))
     const solver = new Solver(universe, tags, excluded)
@@ -98,7 +115,7 @@ function solveWithout(universe: Universe, tags: Tags, world: readonly WorldEntry
     )
     // What was left out may come in for another's sake: it then has its place in the order all the same.
     const order = installOrder(solver, world)
-    if (solver.errors === 0) return { order, broken }
+    if (solver.errors === 0) return { order, broken, excluded }
     const failed = kept.filter(({ name }) => {
       const pkg = chosenPackage(name.state)
       return pkg === undefined || pkg.state.error !== undefined
@@ -107,12 +124,18 @@ function solveWithout(universe: Universe, tags: Tags, world: readonly WorldEntry
       // At this apk tries the same for ever: what is wrong, came in by install_if. Without that it goes on.
       const culprits = universe.packages.filter(({ state }) => state.error !== undefined)
       if (culprits.every((pkg) => excluded.has(pkg))) {
-        return { order: order.filter((pkg) => !excluded.has(pkg)), broken }
+        return { order: order.filter((pkg) => !excluded.has(pkg)), broken, excluded }
       }
-      for (const pkg of culprits) excluded.add(pkg)
+      for (const pkg of culprits) excluded.set(pkg, blame(universe, tags, exactly(pkg), kept))
     }
     for (const entry of failed) broken.set(entry, blame(universe, tags, entry, kept))
   }
+}
+
+/** An entry for this very package. */
+function exactly({ name, version }: Package): WorldEntry {
+  const dependency = { name: name.text, conflict: false, tag: undefined, operator: EQUAL, version }
+  return { name, dependency }
 }
 
 function selected(pkg: Package, source: PackageSource, tags: Tags): SelectedPackage {

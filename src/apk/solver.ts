@@ -19,12 +19,12 @@ import { UNTAGGED } from './tags.ts'
 export class Solver {
   readonly #universe: Universe
   readonly #tags: Tags
-  readonly #excluded: ReadonlySet<Package>
+  readonly #excluded: ReadonlyMap<Package, unknown>
   readonly #agenda = new Agenda()
   errors = 0
 
   /** `excluded`: packages that are not to be chosen. */
-  constructor(universe: Universe, tags: Tags, excluded: ReadonlySet<Package>) {
+  constructor(universe: Universe, tags: Tags, excluded: ReadonlyMap<Package, unknown>) {
     this.#universe = universe
     this.#tags = tags
     this.#excluded = excluded

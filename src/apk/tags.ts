@@ -36,3 +36,12 @@ export function makeTags(repositories: readonly SourceRepository[], world: reado
       tags.flatMap((tag, n) => (tag !== undefined && ((allowed[n] ?? 0) & from) !== 0 ? [tag] : [])),
   }
 }
+
+/** Entries that name a tag of which there is no repository: apk takes those from the others, as if they named none. */
+export function withUnknownTag(
+  repositories: readonly SourceRepository[],
+  world: readonly Dependency[],
+): readonly Dependency[] {
+  const known = new Set(repositories.map(({ tag }) => tag))
+  return world.filter(({ tag }) => !known.has(tag) && tag !== undefined)
+}

@@ -9,6 +9,7 @@ import {
 } from '../apk/installer.ts'
 import { selectPackages } from '../apk/select.ts'
 import { indexSource } from '../apk/source.ts'
+import { withUnknownTag } from '../apk/tags.ts'
 import { makeWorld, type World, worldWords } from '../apk/world.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
 import { honourFstab, type Moved } from '../media/fstab.ts'
@@ -106,6 +107,8 @@ async function choose(
   const source = cache === undefined ? indexed : cachedSource(indexed, indexes, cache)
   const selection = await selectPackages(source, world)
   tellMissing(plan, selection.dropped, report)
+  for (const { name, tag } of withUnknownTag(source.repositories, world.entries))
+    report.warn(`the world asks for ${name}@${tag}, and no repository has the tag @${tag}`)
   return { world, selection, placesOf: source.placesOf }
 }
 

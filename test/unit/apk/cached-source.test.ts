@@ -6,7 +6,7 @@ import { cachedSource } from '../../../src/apk/cached-source.ts'
 import { selectPackages } from '../../../src/apk/select.ts'
 import type { SourceIndex } from '../../../src/apk/source.ts'
 import { makeWorld } from '../../../src/apk/world.ts'
-import { memorySource, type Specs, stanzaOf } from './source.ts'
+import { memorySource, type Specs, stanzaOf } from '../../support/memory-source.ts'
 
 interface At {
   readonly url: string

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import { selectPackages } from '../../../src/apk/select.ts'
 import { makeWorld } from '../../../src/apk/world.ts'
-import { memorySource, type RepositorySpec, type Specs } from './source.ts'
+import { memorySource, type RepositorySpec, type Specs } from '../../support/memory-source.ts'
 
 /** Repositories in order. */
 async function select(world: string, ...repositories: RepositorySpec[]) {
@@ -19,6 +19,17 @@ describe('order', () => {
   it('puts what a package depends on before it, and world entries by name', async () => {
     const specs = { 'b-1': { depends: 'd c' }, 'a-1': { depends: 'd' }, 'c-1': {}, 'd-1': {} }
     expect(await chosen('b a', { specs })).toBe('d-1 a-1 c-1 b-1')
+  })
+  it('takes a condition’s version for that one only, and a name that nothing asked about for no condition met', async () => {
+    const specs = {
+      'a-1': {},
+      'b-1': {},
+      'without-b-1': { installIf: 'a !b' },
+      'with-a2-1': { installIf: 'a=2' },
+      'with-any-1': { installIf: 'a b>0' },
+    }
+    expect(await chosen('a', { specs })).toBe('a-1')
+    expect(await chosen('a b', { specs })).toBe('a-1 b-1 with-any-1')
   })
   it('lives with a circle', async () => {
     expect(await chosen('a', { specs: { 'a-1': { depends: 'b' }, 'b-1': { depends: 'a' } } })).toBe('b-1 a-1')
@@ -220,6 +231,25 @@ describe('what cannot be had', () => {
       'c-1 needs a>1',
       'a-1 is there because the world says a<2',
     ])
+  })
+  it('goes on without what install_if would bring in and cannot be had, where apk tries for ever', async () => {
+    const specs = { 'a-1': {}, 'a-extra-1': { depends: 'gone', installIf: 'a' } }
+    const { packages, dropped } = await select('a', { specs })
+    expect(packages.map(({ name }) => name)).toEqual(['a'])
+    expect(dropped).toEqual([
+      {
+        entry: 'a-extra',
+        chain: ['a-extra-1 comes by itself with a', 'a-extra-1 needs gone', 'nothing provides gone'],
+        nearMisses: [],
+      },
+    ])
+  })
+  it('knows at most 32 repositories, as apk does', async () => {
+    const specs = { 'a-1': {} }
+    const many = Array.from({ length: 32 }, () => ({ specs }))
+    const { packages } = await select('a', ...many)
+    expect(packages[0]?.repositories).toEqual(Array.from({ length: 32 }, (_, n) => n))
+    await expect(select('a', ...many, { specs })).rejects.toThrow('there are 33 repositories')
   })
   it('says who forbids it', async () => {
     const { dropped, packages } = await select('a b', { specs: { 'a-1': { depends: '!b' }, 'b-1': {} } })

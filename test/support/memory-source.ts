@@ -1,8 +1,8 @@
-/** Repositories in memory, from a few words a package, for tests of the choice of packages. */
+/** Repositories in memory, from a few words a package, for tests and comparisons of the choice of packages. */
 
 import { createHash } from 'node:crypto'
-import type { PackageSource } from '../../../src/apk/source.ts'
-import { stanzaSource } from '../../support/stanza-source.ts'
+import type { PackageSource } from '../../src/apk/source.ts'
+import { stanzaSource } from './stanza-source.ts'
 
 export interface Spec {
   readonly depends?: string
