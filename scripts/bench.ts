@@ -12,10 +12,12 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type Clock, clocks } from './bench/guest.ts'
 import { imageContests } from './bench/image.ts'
+import { memoryContests } from './bench/memory.ts'
 import { nfsContests } from './bench/nfs.ts'
 import { readResults, writeResults } from './bench/results.ts'
 import { type Contest, type Group, groups, type Row } from './bench/row.ts'
 import { runContests } from './bench/run.ts'
+import { sizeContests } from './bench/size.ts'
 import { phaseTable, table } from './bench/table.ts'
 import { Workshop } from './bench/workshop.ts'
 import { projectRoot } from './processes.ts'
@@ -23,6 +25,8 @@ import { projectRoot } from './processes.ts'
 const makers: Readonly<Partial<Record<Group, (shop: Workshop) => Promise<Contest[]>>>> = {
   nfs: nfsContests,
   image: imageContests,
+  size: sizeContests,
+  memory: memoryContests,
 }
 
 const { values } = parseArgs({

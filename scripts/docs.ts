@@ -1,12 +1,17 @@
 /**
- * Writes what docs/ says from the code: docs/kernel-parameters.md from the table of parameters. And sees that
- * the tests which docs/pains.md names exist.
+ * Writes what is said from the code: docs/kernel-parameters.md from the table of parameters; and from docs/bench.json, the
+ * bench's last results, docs/bench.svg, docs/bench.md and a part of the README. And sees that the tests which docs/pains.md
+ * names exist.
  *
  *   node scripts/docs.ts           writes
  *   node scripts/docs.ts --check   fails when a document is not what would be written
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { type Parameter, parameterRows } from '../src/boot/parameters.ts'
+import { benchDocument, benchSummary } from './bench/document.ts'
+import { drawResults } from './bench/picture.ts'
+import { readResults } from './bench/results.ts'
 import { checkPains } from './pains.ts'
 
 const groups: readonly { readonly title: string; readonly rows: (parameter: Parameter) => boolean }[] = [
@@ -53,7 +58,21 @@ function describe({ form, meaning, origin, verdict, repeated, ...rest }: Paramet
   return [`- **\`${form}\`**  `, `  ${meaning}${facts.length > 0 ? `  \n  ${facts.join(' ')}` : ''}`, '']
 }
 
-const documents = { 'docs/kernel-parameters.md': kernelParameters() }
+function benchDocuments(): Readonly<Record<string, string>> {
+  const results = readResults(fileURLToPath(new URL('../docs/bench.json', import.meta.url)))
+  if (results === undefined) return {}
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
+  const [before = '', after] = readme.split(/(?<=^<!-- bench: .*-->\n)[\s\S]*?(?=^<!-- end of bench -->$)/m)
+  if (after === undefined)
+    throw new Error('README.md has no place between <!-- bench: … --> and <!-- end of bench -->')
+  return {
+    'docs/bench.svg': drawResults(results),
+    'docs/bench.md': benchDocument(results),
+    'README.md': `${before}\n${benchSummary(results)}\n\n${after}`,
+  }
+}
+
+const documents = { 'docs/kernel-parameters.md': kernelParameters(), ...benchDocuments() }
 const check = process.argv.includes('--check')
 let stale = 0
 for (const [path, text] of Object.entries(documents)) {

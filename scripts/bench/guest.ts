@@ -21,15 +21,19 @@ const clockArguments: Readonly<Record<Clock, readonly string[]>> = {
   tcg: [],
 }
 
-/** Of this machine's time, for one boot: the slowest peer takes a minute here, and four beside much else. */
-const patienceMs = 300_000
+/** Of this machine's time: the slowest peer takes a minute here, and four beside much else. */
+const usualPatienceMs = 300_000
 
 export interface Boot {
   readonly kernel: string
   readonly initrd: string
   readonly append: string
+}
+
+export interface BootOptions {
   readonly memoryMb: number
   readonly clock: Clock
+  readonly patienceMs?: number
 }
 
 /** By the guest's kernel, in seconds since its start. */
@@ -41,8 +45,11 @@ export interface Booted {
 }
 
 /** Rejects with what the guest said last. */
-export async function bootOnce(lab: Lab, boot: Boot): Promise<Booted> {
-  const { append, clock, initrd, kernel, memoryMb } = boot
+export async function bootOnce(
+  lab: Lab,
+  { append, initrd, kernel }: Boot,
+  { clock, memoryMb, patienceMs = usualPatienceMs }: BootOptions,
+): Promise<Booted> {
   const guest = await Machine.start({
     start: { by: 'kernel', kernel, initrd, append: `console=ttyS0 panic=-1 ${append}` },
     memoryMb,

@@ -5,51 +5,54 @@ import { Lab } from '../../test/support/lab/index.ts'
 import { makeFloor, nfsFloor } from './floor.ts'
 import { makePeer, peers } from './peers.ts'
 import type { Contest } from './row.ts'
-import { share, type Workshop } from './workshop.ts'
+import { type Entrant, share, type Workshop } from './workshop.ts'
 
-/** A machine of QEMU, and cards that are usual. */
+/** For a machine of QEMU, and with cards that are usual. */
 export const nfsModules = ['virtio', 'common-ethernet', 'nfs']
 
-const server = Lab.address
+const root = `${Lab.address}:${share}`
 
-export async function nfsContests(shop: Workshop): Promise<Contest[]> {
-  const file = await shop.ours(nfsModules)
-  const floor = (version: '3' | '4.2') =>
-    makeFloor(nfsFloor(version, server, share), shop.catalog, join(shop.directory, `floor-nfs${version}`))
-  const [initramfs, dracut] = [
-    await makePeer(peers['initramfs-tools'], shop.kernel, shop.peers),
-    await makePeer(peers.dracut, shop.kernel, shop.peers),
-  ]
+/** Ours first, then the floor. */
+export async function nfsEntrants(shop: Workshop, version: '3' | '4.2'): Promise<readonly Entrant[]> {
+  const floor = nfsFloor(version, Lab.address, share)
   return [
     {
-      id: 'nfs3',
-      group: 'nfs',
-      title: 'NFS root, version 3',
-      unit: 's',
-      goals: [{ against: 'floor', atMost: 1.2 }],
-      subjects: [
-        shop.timed('diskless', { file, append: `ip=dhcp root=nfs:${server}:${share},vers=3` }),
-        shop.timed('floor', { file: await floor('3'), append: '' }, true),
-        shop.timed('initramfs-tools', {
-          file: initramfs,
-          append: `root=/dev/nfs nfsroot=${server}:${share} ip=dhcp`,
-        }),
-      ],
+      name: 'diskless',
+      file: await shop.ours(nfsModules),
+      append: `ip=dhcp root=nfs:${root}${version === '3' ? ',vers=3' : ''}`,
     },
     {
-      id: 'nfs4',
+      name: 'floor',
+      isFloor: true,
+      file: await makeFloor(floor, shop.catalog, join(shop.directory, `floor-nfs${version}`)),
+      append: '',
+    },
+    version === '3'
+      ? {
+          name: 'initramfs-tools',
+          file: await makePeer(peers.initramfs, shop.kernel, shop.peers),
+          append: `root=/dev/nfs nfsroot=${root} ip=dhcp`,
+        }
+      : {
+          name: 'dracut, lean',
+          file: await makePeer(peers.dracut, shop.kernel, shop.peers),
+          append: `root=nfs:${root} ip=dhcp rd.neednet=1 rd.shell=0 rd.emergency=poweroff`,
+        },
+  ]
+}
+
+export async function nfsContests(shop: Workshop): Promise<Contest[]> {
+  const versions = ['3', '4.2'] as const
+  const contests = versions.map(async (version): Promise<Contest> => {
+    const entrants = await nfsEntrants(shop, version)
+    return {
+      id: `nfs${version}`,
       group: 'nfs',
-      title: 'NFS root, version 4.2',
+      title: `NFS root, version ${version}`,
       unit: 's',
       goals: [{ against: 'floor', atMost: 1.2 }],
-      subjects: [
-        shop.timed('diskless', { file, append: `ip=dhcp root=nfs:${server}:${share}` }),
-        shop.timed('floor', { file: await floor('4.2'), append: '' }, true),
-        shop.timed('dracut, lean', {
-          file: dracut,
-          append: `root=nfs:${server}:${share} ip=dhcp rd.neednet=1 rd.shell=0 rd.emergency=poweroff`,
-        }),
-      ],
-    },
-  ]
+      subjects: entrants.map((entrant) => shop.timed(entrant)),
+    }
+  })
+  return Promise.all(contests)
 }

@@ -1,7 +1,7 @@
 /**
  * The peers' initrds, each made by its own program in a Debian tree of its own: mmdebstrap(1) unpacks it from the sources that
  * this machine's apt has, and nothing is installed here. Needs root. The options are those with which each boots a virtio
- * machine at all (docs/measured.md says why).
+ * machine at all.
  */
 
 import { execFile } from 'node:child_process'
@@ -23,83 +23,114 @@ export interface Peer {
   readonly files: Readonly<Record<string, string>>
   /** For sh in the tree: writes /initrd. `$V` is the kernel's version. */
   readonly make: string
+  /** The same with exactly these modules, as far as it lets one choose, and compressed as ours. */
+  readonly withModules: (names: readonly string[]) => Partial<Peer>
 }
 
-const initramfs = 'mkinitramfs -o /initrd $V'
-const noHooks: Readonly<Record<string, string>> = {
-  // Nothing that lies in the tree by chance decides what goes in.
-  'etc/fstab': '',
-  'etc/hostname': 'peer\n',
+/** As files of /etc/initramfs-tools. */
+function initramfsTools(
+  choice: string,
+  names: readonly string[] = [],
+  level = '',
+): Partial<Peer> & Pick<Peer, 'files' | 'make'> {
+  const settings = [`MODULES=${choice}`, 'BUSYBOX=auto', 'COMPRESS=zstd', level, 'RESUME=none']
+  const files = {
+    'etc/initramfs-tools/conf.d/bench': `${settings.join('\n')}\n`,
+    'etc/initramfs-tools/modules': names.map((name) => `${name}\n`).join(''),
+    'etc/fstab': '',
+  }
+  return { files, make: 'mkinitramfs -o /initrd $V' }
 }
 
-/** As a file of /etc/initramfs-tools/conf.d. */
-const configuration = (modules: string) => ({
-  ...noHooks,
-  'etc/initramfs-tools/conf.d/bench': `MODULES=${modules}\nBUSYBOX=auto\nCOMPRESS=zstd\nRESUME=none\n`,
-})
+const initramfsWithModules = (names: readonly string[]) => initramfsTools('list', names, 'COMPRESSLEVEL=19')
 
-/** dracut 059 needs network-legacy to boot by `ip=dhcp`, and procps, isc-dhcp-client for it. */
+/** dracut 059 needs network-legacy to boot by `ip=dhcp`, and procps and isc-dhcp-client for that. */
 const dracutPackages = [
-  'dracut-core',
-  'dracut-network',
-  'procps',
-  'isc-dhcp-client',
-  'kmod',
-  'mount',
-  'udev',
-  'zstd',
+  ...['dracut-core', 'dracut-network', 'procps', 'isc-dhcp-client', 'kmod', 'mount', 'udev', 'zstd'],
 ]
 
+const dracut = (...options: string[]) => `dracut --force --no-hostonly --kver $V ${options.join(' ')} /initrd`
+
+const leanModules = 'base udev-rules fs-lib shutdown network-legacy network nfs'
+
 export const peers = {
-  'initramfs-tools': {
+  initramfs: {
     name: 'initramfs-tools',
     packages: ['initramfs-tools', 'busybox', 'nfs-common', 'zstd'],
-    files: configuration('netboot'),
-    make: initramfs,
+    ...initramfsTools('netboot'),
+    withModules: initramfsWithModules,
   },
   dracut: {
     name: 'dracut, lean',
     packages: [...dracutPackages, 'nfs-common'],
-    files: noHooks,
-    make:
-      'dracut --force --no-hostonly --kver $V --zstd' +
-      ' -m "base udev-rules fs-lib shutdown network-legacy network kernel-network-modules nfs"' +
-      ' --add-drivers "virtio_pci virtio_net af_packet" /initrd',
+    files: {},
+    make: dracut(
+      `--zstd -m "${leanModules} kernel-network-modules"`,
+      '--add-drivers "virtio_pci virtio_net af_packet"',
+    ),
+    withModules: (names) => ({
+      make: dracut(`--compress "zstd -19 -T1" -m "${leanModules}" --drivers "${names.join(' ')}"`),
+    }),
   },
   livenet: {
     name: 'dracut livenet',
     packages: [...dracutPackages, 'dracut-live', 'nfs-common', 'dmsetup', 'curl', 'e2fsprogs', 'parted'],
-    files: noHooks,
-    make:
-      'dracut --force --no-hostonly --kver $V --zstd --add "network-legacy livenet"' +
-      ' --omit "systemd systemd-initrd dracut-systemd systemd-networkd" /initrd',
+    files: {},
+    make: dracut(
+      '--zstd --add "network-legacy livenet"',
+      '--omit "systemd systemd-initrd dracut-systemd systemd-networkd"',
+    ),
+    withModules: (names) => ({
+      make: dracut(
+        `--compress "zstd -19 -T1" -m "base udev-rules fs-lib shutdown network-legacy network livenet"`,
+        `--drivers "${names.join(' ')}"`,
+      ),
+    }),
   },
-  'live-boot': {
+  live: {
     name: 'live-boot',
     packages: ['live-boot', 'live-boot-initramfs-tools', 'busybox', 'mount', 'udev', 'wget', 'zstd'],
-    files: configuration('most'),
-    make: initramfs,
+    ...initramfsTools('most'),
+    withModules: initramfsWithModules,
   },
 } as const satisfies Readonly<Record<string, Peer>>
 
 /** Resolves with the path of its initrd, which is made anew only when something here or the kernel has changed. */
 export async function makePeer(peer: Peer, kernel: Kernel, directory: string): Promise<string> {
-  const place = join(directory, peer.name.replace(/\W+/g, '-'))
-  const initrd = `${place}.img`
-  const mark = `${place}.stamp`
+  return make(peer, peer.name, kernel, directory)
+}
+
+/** The same peer with these modules. */
+export async function makePeerWith(
+  names: readonly string[],
+  peer: Peer,
+  kernel: Kernel,
+  directory: string,
+): Promise<string> {
+  return make({ ...peer, ...peer.withModules(names) }, `${peer.name} same modules`, kernel, directory)
+}
+
+async function make(peer: Peer, name: string, kernel: Kernel, directory: string): Promise<string> {
+  const tree = join(directory, fileName(peer.name))
+  const initrd = join(directory, `${fileName(name)}.img`)
+  const mark = `${initrd}.stamp`
   const wanted = createHash('sha256')
     .update(JSON.stringify([peer, kernel.version]))
     .digest('hex')
   if (existsSync(initrd) && existsSync(mark) && readFileSync(mark, 'utf8') === wanted) return initrd
-  await unpack(peer, place)
+  await unpack(peer, tree)
   for (const [path, text] of Object.entries(peer.files)) {
-    mkdirSync(join(place, path, '..'), { recursive: true })
-    writeFileSync(join(place, path), text)
+    mkdirSync(join(tree, path, '..'), { recursive: true })
+    writeFileSync(join(tree, path), text)
   }
-  await inTree(place, kernel, peer.make)
-  renameSync(join(place, 'initrd'), initrd)
+  await inTree(tree, kernel, peer.make)
+  renameSync(join(tree, 'initrd'), initrd)
   writeFileSync(mark, wanted)
   return initrd
+}
+
+function fileName(name: string): string {
+  return name.replace(/\W+/g, '-')
 }
 
 /** Kept: unpacking takes a minute, and a peer's options change more often than its packages. */
@@ -120,10 +151,9 @@ async function unpack(peer: Peer, tree: string): Promise<void> {
 
 /** In a mount namespace of its own, where the kernel's modules and configuration are in the tree as if it had them. */
 async function inTree(tree: string, { image, modules, version }: Kernel, script: string): Promise<void> {
-  const boot = join(image, '..')
   const binds = [
     [modules, `usr/lib/modules/${version}`],
-    [boot, 'boot'],
+    [join(image, '..'), 'boot'],
     ['/proc', 'proc'],
     ['/sys', 'sys'],
     ['/dev', 'dev'],

@@ -9,7 +9,7 @@ import { findKernel, type Kernel } from '../../build/kernel.ts'
 import { cacheDirectory } from '../../build/paths.ts'
 import { kernelDirectory } from '../kernel.ts'
 import { projectRoot } from '../processes.ts'
-import { type Boot, type Booted, bootOnce, type Clock } from './guest.ts'
+import { type Booted, type BootOptions, bootOnce, type Clock } from './guest.ts'
 import { Labs } from './labs.ts'
 import type { Figure, Subject } from './row.ts'
 import { makeTarget, type Target } from './target.ts'
@@ -19,9 +19,11 @@ export const share = '/depot'
 
 const memoryMb = 1024
 
-export interface Initrd {
+/** Who boots: an initrd, and the words of the kernel command line that it wants. */
+export interface Entrant {
+  readonly name: string
+  readonly isFloor?: boolean
   readonly file: string
-  /** Of the kernel command line. */
   readonly append: string
 }
 
@@ -75,14 +77,18 @@ export class Workshop {
   }
 
   /** In seconds, from the start of /init to that of the new system. */
-  timed(name: string, { append, file }: Initrd, isFloor = false): Subject {
-    const measure = async () =>
-      figureOf(await this.boot({ initrd: file, append, memoryMb, clock: this.clock }))
-    return { name, isFloor, basis: `${digestOf(file)} ${this.clock} ${append}`, measure }
+  timed(entrant: Entrant): Subject {
+    const { clock } = this
+    return {
+      name: entrant.name,
+      isFloor: entrant.isFloor ?? false,
+      basis: `${fingerprint(entrant)} ${clock}`,
+      measure: async () => figureOf(await this.boot(entrant, { memoryMb, clock })),
+    }
   }
 
-  boot(boot: Omit<Boot, 'kernel'>): Promise<Booted> {
-    return this.#labs.use((lab) => bootOnce(lab, { ...boot, kernel: this.kernel.image }))
+  boot({ append, file }: Entrant, how: BootOptions): Promise<Booted> {
+    return this.#labs.use((lab) => bootOnce(lab, { kernel: this.kernel.image, initrd: file, append }, how))
   }
 
   stop(): Promise<void> {
@@ -90,8 +96,9 @@ export class Workshop {
   }
 }
 
-export function digestOf(file: string): string {
-  return createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 12)
+/** Another one for another initrd, and for other words. */
+export function fingerprint({ append, file }: Pick<Entrant, 'append' | 'file'>): string {
+  return createHash('sha256').update(readFileSync(file)).update(append).digest('hex').slice(0, 12)
 }
 
 function figureOf({ init, spans, system }: Booted): Figure {
