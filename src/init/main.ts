@@ -4,6 +4,7 @@ import type { ProxyPlan } from '../boot/proxy-plan.ts'
 import type { MountedRootPlan } from '../boot/root-plan.ts'
 import type { Cache } from '../cache/fetch.ts'
 import { type Media, noMedia, wantsMedia } from '../media/media.ts'
+import { prepareNfs } from '../media/nfs.ts'
 import { fetchPipeline } from '../network/fetch.ts'
 import { throughProxies } from '../network/proxy.ts'
 import type { Handoff, Sys } from '../sys/index.ts'
@@ -90,10 +91,16 @@ export function prepareBoot(bare: Sys, story: Story, screen: Screen) {
     return { online: waitsForClock(plan) ? time.then(() => network()) : network(), time }
   }
 
+  /** The drivers, and the file system of a share that the boot is from: nobody needs to wait for the network with that. */
+  async function readyFor({ root }: BootPlan): Promise<void> {
+    await drivers()
+    await prepareNfs(sys, root)
+  }
+
   /** A system that is installed already: on a file server, in an image, on a disk. */
   async function mountSystem(plan: BootPlan, root: MountedRootPlan): Promise<void> {
     const { online, time } = comeOnlineInTime(plan)
-    const mounted = phase('root', [drivers(), online], (report, [, online]) =>
+    const mounted = phase('root', [readyFor(plan), online], (report, [, online]) =>
       mountRoot(sys, plan, root, online, report),
     )
     await Promise.all([mounted, time])
@@ -182,7 +189,7 @@ export function prepareBoot(bare: Sys, story: Story, screen: Screen) {
   function openMediaOf(plan: RamBootPlan, cache: Cache | undefined): Promise<Media> {
     if (!wantsMedia(plan.root)) return Promise.resolve(noMedia)
     const online = plan.root.medium?.kind === 'nfs' ? network() : Promise.resolve(undefined)
-    return phase('media', [drivers(), online], (report, [, online]) =>
+    return phase('media', [readyFor(plan), online], (report, [, online]) =>
       findMedia(sys, plan, online, cache, report),
     )
   }

@@ -3,6 +3,7 @@
  * and here it is ours.
  */
 import { type NfsShare, showNfsShare } from '../boot/nfs.ts'
+import type { RootPlan } from '../boot/root-plan.ts'
 import { isOfMountProgram } from '../overlay/fstab.ts'
 import { BootError, hasCode, type Sys, SysError } from '../sys/index.ts'
 import { failingReads, saysHowToWait } from './nfs-reads.ts'
@@ -113,6 +114,36 @@ async function tryVersions(
     }
   }
   return { kind: 'refused', refused, unreachable: false }
+}
+
+/**
+ * Loads what the first `mountNfs` of this boot will need, while the network is still waited for: the modules are most of a boot
+ * by NFS, and the kernel would ask for them one by one in the middle of the mount.
+ */
+export async function prepareNfs(sys: Pick<Sys, 'modules'>, root: RootPlan): Promise<void> {
+  const given = optionsOfShare(root)
+  if (given === undefined) return
+  const { asked = versions[0] } = splitVersion(given)
+  try {
+    for (const name of ['nfs', asked.startsWith('3') ? 'nfsv3' : 'nfsv4']) await sys.modules.load(name)
+  } catch (error) {
+    // The mount says what is missing, and may do with another version.
+    if (!(error instanceof SysError)) throw error
+  }
+}
+
+/** Undefined: the boot needs no share. */
+function optionsOfShare(root: RootPlan): readonly string[] | undefined {
+  switch (root.kind) {
+    case 'ram':
+      return root.medium?.kind === 'nfs' ? root.medium.share.options : undefined
+    case 'nfs':
+      return [...(root.share === 'lease' ? [] : root.share.options), ...root.options]
+    case 'image':
+      return root.image.kind === 'nfs' ? root.image.share.options : undefined
+    case 'disk':
+      return undefined
+  }
 }
 
 /** `vers=`, `nfsvers=`, `v4.1`, and without what the kernel would not understand. */
