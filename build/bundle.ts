@@ -9,14 +9,17 @@ import { build } from 'esbuild'
 import { BuildError } from './error.ts'
 import { packageRoot } from './paths.ts'
 
-/** Writes `init.js` and `init.js.map` into `directory`; resolves with the bundle's path. */
-export async function bundleInit(directory: string): Promise<string> {
+/**
+ * Writes `init.js` and `init.js.map` into `directory`; resolves with the bundle's path. `entry`, below the package: a
+ * program for the engine that is not init.
+ */
+export async function bundleInit(directory: string, entry = 'src/init/init.ts'): Promise<string> {
   mkdirSync(directory, { recursive: true })
   const outfile = join(directory, 'init.js')
   try {
     await build({
       absWorkingDir: packageRoot,
-      entryPoints: ['src/init/init.ts'],
+      entryPoints: [entry],
       outfile,
       bundle: true,
       format: 'esm',
@@ -29,7 +32,7 @@ export async function bundleInit(directory: string): Promise<string> {
       logLevel: 'silent',
     })
   } catch (error) {
-    throw new BuildError('init could not be bundled from src/init/init.ts', { cause: error })
+    throw new BuildError(`init could not be bundled from ${entry}`, { cause: error })
   }
   return outfile
 }

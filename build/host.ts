@@ -49,7 +49,11 @@ export async function buildInit(profile: Profile, tell: Tell = () => {}): Promis
   const directory = profile === 'release' ? workDirectory : join(workDirectory, profile)
   // The bundle first: it takes no time, and is what a person changing init got wrong.
   const bundle = await bundleInit(directory)
-  const host = await buildHost(profile, tell)
+  return joinBundle(await buildHost(profile, tell), bundle, directory)
+}
+
+/** The host with a bundle: its bytecode and the standalone program, in `directory`. Resolves with the latter's path. */
+export async function joinBundle(host: string, bundle: string, directory: string): Promise<string> {
   const bytecode = join(directory, 'init.qjsc')
   const init = join(directory, 'init')
   await run(host, ['--compile', bundle, bytecode], packageRoot)
