@@ -4,6 +4,7 @@ use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
 use crypto_bigint::{BoxedUint, Odd};
 
 /// DER of DigestInfo up to the digest itself (RFC 8017, 9.2, note 1).
+const SHA1_INFO: [u8; 15] = [0x30, 0x21, 0x30, 9, 6, 5, 0x2b, 0x0e, 3, 2, 0x1a, 5, 0, 4, 0x14];
 const SHA256_INFO: [u8; 19] =
     [0x30, 0x31, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 0x20];
 const SHA512_INFO: [u8; 19] =
@@ -14,6 +15,8 @@ const MODULUS: std::ops::RangeInclusive<usize> = 256..=1024;
 
 /// A digest and what it is of.
 pub enum Digest<'a> {
+    /// Weak. For what has no other.
+    Sha1(&'a [u8]),
     Sha256(&'a [u8]),
     Sha512(&'a [u8]),
 }
@@ -52,7 +55,8 @@ impl PublicKey {
 
     /// Whether `signature` is by this key over this digest. The whole padding is compared, so nothing in it is parsed.
     pub fn verifies(&self, signature: &[u8], digest: &Digest<'_>) -> bool {
-        let (info, digest) = match digest {
+        let (info, digest): (&[u8], _) = match digest {
+            Digest::Sha1(digest) => (&SHA1_INFO, *digest),
             Digest::Sha256(digest) => (&SHA256_INFO, *digest),
             Digest::Sha512(digest) => (&SHA512_INFO, *digest),
         };
@@ -73,8 +77,8 @@ impl PublicKey {
     }
 }
 
-/// The RSAPublicKey inside a SubjectPublicKeyInfo (RFC 5280, 4.1) in PEM: that is what ring takes.
-pub fn rsa_key_of_pem(pem: &[u8]) -> Option<Vec<u8>> {
+/// The RSAPublicKey inside a SubjectPublicKeyInfo (RFC 5280, 4.1) in PEM.
+fn rsa_key_of_pem(pem: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(pem).ok()?;
     let (_, body) = text.split_once("-----BEGIN PUBLIC KEY-----")?;
     let (body, _) = body.split_once("-----END PUBLIC KEY-----")?;

@@ -15,6 +15,7 @@ mod protected;
 mod settle;
 mod signature;
 pub mod stage;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -140,7 +141,7 @@ struct VerifyIndex {
 
 fn verify_index(request: VerifyIndex, _: &Cancel, _: &Emit) -> Result<String> {
     let index = index_of("packages.verifyIndex", request.index)?;
-    signature::verify(&index.signatures, &index.signed, &request.keys, &index.subject)
+    signature::verify(&index, &request.keys)
 }
 
 #[derive(Deserialize)]

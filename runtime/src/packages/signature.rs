@@ -1,11 +1,9 @@
 //! Signatures of an index: RSA, PKCS #1 v1.5, over SHA-1 (`.SIGN.RSA.`) or SHA-256 (`.SIGN.RSA256.`).
 
+use super::index::Index;
 use crate::error::{Result, SysError};
-use crate::rsa::rsa_key_of_pem;
-use ring::signature::{
-    RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256, RsaParameters,
-    UnparsedPublicKey,
-};
+use crate::rsa::{Digest, PublicKey};
+use ring::digest;
 use std::collections::HashMap;
 
 const OPERATION: &str = "packages.verifyIndex";
@@ -34,11 +32,11 @@ impl Algorithm {
         }
     }
 
-    fn parameters(self) -> &'static RsaParameters {
+    pub fn digest(self) -> &'static digest::Algorithm {
         match self {
             // As weak as it is, it is what Alpine signs its indexes with.
-            Algorithm::Sha1 => &RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
-            Algorithm::Sha256 => &RSA_PKCS1_2048_8192_SHA256,
+            Algorithm::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+            Algorithm::Sha256 => &digest::SHA256,
         }
     }
 }
@@ -50,12 +48,8 @@ pub struct Signature {
 }
 
 /// The name of the first key that is known and verifies. `keys`: paths of PEM files by key name.
-pub fn verify(
-    signatures: &[Signature],
-    signed: &[u8],
-    keys: &HashMap<String, String>,
-    subject: &str,
-) -> Result<String> {
+pub fn verify(index: &Index, keys: &HashMap<String, String>) -> Result<String> {
+    let Index { signatures, subject, .. } = index;
     let refuse = |message: String| Err(SysError::new("SIGNATURE", OPERATION, subject, message));
     if signatures.is_empty() {
         return refuse("the index is not signed".to_owned());
@@ -64,11 +58,16 @@ pub fn verify(
     for signature in signatures {
         let Some(path) = keys.get(&signature.key_name) else { continue };
         let pem = std::fs::read(path).map_err(|error| SysError::os(OPERATION, path, error))?;
-        let Some(key) = rsa_key_of_pem(&pem) else {
-            return Err(SysError::new("FORMAT", OPERATION, path, "this is not a public RSA key in PEM"));
+        let Some(key) = PublicKey::of_pem(&pem) else {
+            let message = "this is not a public RSA key of 2048 to 8192 bits in PEM";
+            return Err(SysError::new("FORMAT", OPERATION, path, message));
         };
-        let key = UnparsedPublicKey::new(signature.algorithm.parameters(), key);
-        if key.verify(signed, &signature.bytes).is_ok() {
+        let digest = index.digest(signature.algorithm);
+        let digest = match signature.algorithm {
+            Algorithm::Sha1 => Digest::Sha1(digest.as_ref()),
+            Algorithm::Sha256 => Digest::Sha256(digest.as_ref()),
+        };
+        if key.verifies(&signature.bytes, &digest) {
             return Ok(signature.key_name.clone());
         }
         tried.push(signature.key_name.as_str());

@@ -4,3 +4,4 @@ mod indexes;
 mod real;
 mod stages;
 mod support;
+mod table;
