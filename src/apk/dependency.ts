@@ -27,16 +27,25 @@ export interface Dependency {
   readonly version: string | undefined
 }
 
+/** Written out, as it is asked of every name in every stanza. */
 function firstOperator(text: string): number {
-  let first = -1
-  for (const sign of OPERATOR_SIGNS) {
-    const at = text.indexOf(sign)
-    if (at >= 0 && (first < 0 || at < first)) first = at
-  }
-  return first
+  let first = text.indexOf('=')
+  let at = text.indexOf('<')
+  if (at >= 0 && (first < 0 || at < first)) first = at
+  at = text.indexOf('>')
+  if (at >= 0 && (first < 0 || at < first)) first = at
+  at = text.indexOf('~')
+  return at >= 0 && (first < 0 || at < first) ? at : first
+}
+
+/** The name in a dependency of an index, which has no tags; with the `!` of a conflict. */
+export function nameIn(dependency: string): string {
+  const at = firstOperator(dependency)
+  return at < 0 ? dependency : dependency.slice(0, at)
 }
 
 function operatorBits(text: string): number {
+  if (text === '=') return EQUAL
   let bits = 0
   for (const sign of text) {
     if (sign === '<') bits |= LESS

@@ -16,14 +16,10 @@ function scramble(block: number): number {
 
 /** The text's bytes in UTF-8, one character each: names are ASCII, paths nearly always. */
 export function bytesOf(text: string): string {
-  for (let i = 0; i < text.length; i++) {
-    if (text.charCodeAt(i) > 127) {
-      return encodeURIComponent(text).replace(/%([0-9A-F]{2})/g, (_, hex: string) =>
-        String.fromCharCode(Number.parseInt(hex, 16)),
-      )
-    }
-  }
-  return text
+  if (!/[^ -~]/.test(text)) return text
+  return encodeURIComponent(text).replace(/%([0-9A-F]{2})/g, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  )
 }
 
 /** MurmurHash3_x86_32 of the text, as an unsigned number. */

@@ -5,17 +5,22 @@
 
 import { BootError } from '../sys/index.ts'
 import type { Dependency } from './dependency.ts'
-import { parseDependency } from './dependency.ts'
+import { nameIn, parseDependency } from './dependency.ts'
 import type { Name, Package, Requirement, Universe } from './graph.ts'
 import { newNameState, newPackageState } from './graph.ts'
 import { inHashOrder } from './hash.ts'
 import type { PackageSource } from './source.ts'
 import { field, numberField } from './stanza.ts'
 
+/** Shared, as every try of the solver brings its own. */
+const noNotes = { name: newNameState(), package: newPackageState() } as const
+
 class Loader {
   readonly #source: PackageSource
   readonly names = new Map<string, Name>()
   readonly packages = new Map<string, Package>()
+  /** By stanza: the source tells most of them several times. */
+  readonly #read = new Map<string, Package>()
   /** A dependency's text is shared by many packages. */
   readonly #requirements = new Map<string, Requirement>()
   /** Names that can trigger an install_if. */
@@ -51,7 +56,7 @@ class Loader {
         rinstallIf: [],
         virtuality: 0,
         asked: 0,
-        state: newNameState(),
+        state: noNotes.name,
       }
       this.names.set(text, name)
     }
@@ -126,6 +131,17 @@ class Loader {
   }
 
   #register(stanza: string, repository: number): Package {
+    let pkg = this.#read.get(stanza)
+    if (pkg === undefined) {
+      pkg = this.#parse(stanza)
+      this.#read.set(stanza, pkg)
+    }
+    pkg.repositories |= 1 << repository
+    return pkg
+  }
+
+  /** The same package, whatever else the stanza of another repository says of it. */
+  #parse(stanza: string): Package {
     const checksum = field(stanza, 'C') ?? ''
     let pkg = this.packages.get(checksum)
     if (pkg === undefined) {
@@ -142,21 +158,35 @@ class Loader {
         version,
         depends: this.#requireAll(field(stanza, 'D')),
         installIf: this.#requireAll(field(stanza, 'i')),
-        provides: this.#requireAll(field(stanza, 'p')).map((r) => ({
-          name: r.name,
-          version: r.dependency.version,
-        })),
+        provides: this.#provideAll(field(stanza, 'p')),
         providerPriority: numberField(stanza, 'k'),
         empty: numberField(stanza, 'I') === 0,
         repositories: 0,
         batch: 0,
         discovered: false,
-        state: newPackageState(),
+        state: noNotes.package,
       }
       this.packages.set(checksum, pkg)
     }
-    pkg.repositories |= 1 << repository
     return pkg
+  }
+
+  /** Nearly all are `name` and `name=version`, and one package has hundreds: these take the short way. */
+  #provideAll(value: string | undefined): Package['provides'] {
+    if (value === undefined) return []
+    const isPlain = !/[<>~!@]/.test(value)
+    const provides: { name: Name; version: string | undefined }[] = []
+    for (const word of value.split(' ')) {
+      if (word === '') continue
+      const [name, version, more] = word.split('=')
+      if (isPlain && name && version !== '' && more === undefined)
+        provides.push({ name: this.#name(name), version })
+      else {
+        const requirement = this.#require(word)
+        provides.push({ name: requirement.name, version: requirement.dependency.version })
+      }
+    }
+    return provides
   }
 
   #requireAll(value: string | undefined): Requirement[] {
@@ -225,7 +255,7 @@ class Loader {
 }
 
 function namesIn(value: string | undefined): string[] {
-  return value === undefined ? [] : value.split(' ').map((word) => word.replace(/[<=>~].*/, ''))
+  return value === undefined ? [] : value.split(' ').map(nameIn)
 }
 
 /** Everything that the world may need. Asks the source in as many batches as dependencies are deep. */
