@@ -53,12 +53,13 @@ const rounds: Measured[] = []
 for (let round = 0; round < Number(values.rounds); round++) rounds.push(await measure(program))
 
 console.log(`the host: ${statSync(host).size} bytes; world: ${values.world}`)
-console.log('| | median | least | most |\n|---|---|---|---|')
+console.log('| | median | mean | least | most |\n|---|---|---|---|---|')
 for (const [name, sample] of Object.entries(rounds[0] ?? {})) {
   if (typeof sample !== 'number') continue
   const all = rounds.map((each) => each[name] ?? Number.NaN).sort((a, b) => a - b)
-  const [median, least, most] = [all[all.length >> 1], all[0], all.at(-1)].map((n) => Number(n?.toFixed(2)))
-  console.log(`| ${name} | ${median} | ${least} | ${most} |`)
+  const mean = all.reduce((sum, each) => sum + each, 0) / all.length
+  const shown = [all[all.length >> 1], mean, all[0], all.at(-1)].map((n) => Number(n?.toFixed(2)))
+  console.log(`| ${name} | ${shown.join(' | ')} |`)
 }
 if (values.json) console.log(JSON.stringify(rounds.at(-1)))
 

@@ -58,8 +58,8 @@ host.log(
     totalMs: chosen.at - began.at,
     loadAgainMs: loaded - chosen.at,
     selectAgainMs: again - loaded,
-    readCpuMs: read.cpu - began.cpu,
-    selectCpuMs: chosen.cpu - read.cpu,
+    readCpuMs: read.cpu.all - began.cpu.all,
+    selectCpuMs: chosen.cpu.own - read.cpu.own,
     peakKb: Number(/VmHWM:\s*(\d+)/.exec(memory)?.[1]),
     packages: indexes.reduce((sum, index) => sum + index.packages, 0),
     selected: packages.map(({ name, version, checksum }) => `${name}-${version} ${checksum}`),
@@ -69,11 +69,12 @@ host.log(
 )
 host.fatal('measured')
 
-/** Milliseconds of processor that the process has used: the scheduler's own account, in nanoseconds, of every thread. */
-async function cpuOf(sys: Sys): Promise<number> {
-  const tasks = await sys.files.list('/proc/self/task')
-  const texts = await sys.files.readTexts(tasks.map((task) => `/proc/self/task/${task}/schedstat`))
-  let sum = 0
-  for (const text of texts.values()) sum += Number(text.split(' ')[0])
-  return sum / 1e6
+/** Milliseconds of processor: of this thread, which is JavaScript's, exactly; of all threads to the scheduler's tick. */
+async function cpuOf(sys: Sys): Promise<{ readonly own: number; readonly all: number }> {
+  const [own, stat] = [
+    await sys.files.readText('/proc/self/schedstat'),
+    await sys.files.readText('/proc/self/stat'),
+  ]
+  const [user, system] = stat.slice(stat.lastIndexOf(')')).split(' ').slice(12)
+  return { own: Number(own.split(' ')[0]) / 1e6, all: (Number(user) + Number(system)) * 10 }
 }
