@@ -1,8 +1,8 @@
 /** A repository's index as a file: what is drawn from, and what is given to whom we are compared with. */
 
 import { createVerify } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { field } from '../../src/apk/stanza.ts'
 import { readIndex } from '../../test/support/machine/apk.ts'
 import type { StanzaRepository } from '../../test/support/stanza-source.ts'
@@ -17,12 +17,12 @@ export interface Repository extends StanzaRepository {
   readonly signedBy: string | undefined
 }
 
-/** `FILE` or `TAG@FILE`, an APKINDEX.tar.gz; its key may lie beside it. Throws where the signature is wrong. */
-export function readRepository(where: string): Repository {
+/** `FILE` or `TAG@FILE`, an APKINDEX.tar.gz. Throws where a signature is wrong by a key of `keys`, a directory. */
+export function readRepository(where: string, keys: string | undefined): Repository {
   const [, tag, file = where] = /^(?:([\w.-]+)@)?(.+)$/.exec(where) ?? []
   const { stanzas, description, signatures, signed } = readIndex(readFileSync(file), file)
-  const signature = signatures.find(({ keyName }) => keyOf(file, keyName) !== undefined)
-  const key = signature === undefined ? undefined : keyOf(file, signature.keyName)
+  const signature = signatures.find(({ keyName }) => keyOf(keys, keyName) !== undefined)
+  const key = signature === undefined ? undefined : keyOf(keys, signature.keyName)
   if (signature !== undefined && key !== undefined) {
     const verify = createVerify(signature.algorithm === 'RSA' ? 'sha1' : 'sha256').update(signed)
     if (!verify.verify(key, signature.bytes))
@@ -31,12 +31,9 @@ export function readRepository(where: string): Repository {
   return { file, tag, local: true, stanzas, description, signedBy: key && signature?.keyName }
 }
 
-/** Beside the index, or beside a neighbour of it. */
-function keyOf(file: string, name: string): string | undefined {
-  const own = dirname(file)
-  const around = readdirSync(dirname(own)).map((each) => join(dirname(own), each))
-  const path = [own, ...around].map((each) => join(each, name)).find((each) => existsSync(each))
-  return path === undefined ? undefined : readFileSync(path, 'utf8')
+function keyOf(keys: string | undefined, name: string): string | undefined {
+  const path = keys === undefined ? undefined : join(keys, name)
+  return path !== undefined && existsSync(path) ? readFileSync(path, 'utf8') : undefined
 }
 
 /** The architecture that most of its packages are for. */

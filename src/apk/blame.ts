@@ -1,7 +1,7 @@
 /** Why an entry of the world cannot be had: the chain from the entry to what is missing, and what there is instead. */
 
 import type { Dependency } from './dependency.ts'
-import { formatDependency, matches } from './dependency.ts'
+import { EQUAL, formatDependency, matches } from './dependency.ts'
 import type { Name, Package, Requirement, Universe, WorldEntry } from './graph.ts'
 import { chosenPackage, isFulfilled, labelOf } from './graph.ts'
 import type { Tags } from './tags.ts'
@@ -223,7 +223,7 @@ function versionMissing(name: Name, dependency: Dependency): Blame {
         compareVersions(b.version ?? '', a.version ?? ''),
     )
     .map(({ version, package: pkg }) => {
-      if (pkg.name === name) return labelOf(pkg)
+      if (pkg.name === name) return `${labelOf(pkg)}${otherRevision(dependency, pkg)}`
       return `${name.text}${version === undefined ? ' without a version' : `=${version}`} of ${labelOf(pkg)}`
     })
   return {
@@ -231,6 +231,14 @@ function versionMissing(name: Name, dependency: Dependency): Blame {
     instead: [...new Set(found)].slice(0, MOST_LISTED),
     missingName: undefined,
   }
+}
+
+/** A version that was pinned with its revision, which the repository has replaced since: nothing fails so often. */
+function otherRevision({ name, operator, version }: Dependency, pkg: Package): string {
+  const revision = /-r\d+$/
+  const wanted = version?.replace(revision, '')
+  if (operator !== EQUAL || wanted === undefined || wanted !== pkg.version.replace(revision, '')) return ''
+  return ` (${name}~${wanted} takes any revision)`
 }
 
 /** How many characters two versions begin with alike: the more, the nearer. */

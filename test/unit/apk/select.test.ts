@@ -193,7 +193,11 @@ describe('what cannot be had', () => {
   it('names the versions that are nearest to what was asked for first', async () => {
     const specs = { 'a-3.0-r0': {}, 'a-2.4.1-r7': {}, 'a-2.4.0-r1': {} }
     const { dropped } = await select('a=2.4.1-r6', { specs })
-    expect(dropped[0]?.nearMisses).toEqual(['a-2.4.1-r7', 'a-2.4.0-r1', 'a-3.0-r0'])
+    expect(dropped[0]?.nearMisses).toEqual([
+      'a-2.4.1-r7 (a~2.4.1 takes any revision)',
+      'a-2.4.0-r1',
+      'a-3.0-r0',
+    ])
   })
   it('says when a name is provided, but by nothing that comes by itself', async () => {
     const specs = { 'busybox-1': { provides: '/bin/sh' }, 'bash-5': { depends: '/bin/sh' } }
