@@ -47,6 +47,15 @@ export interface DroppedEntry {
   readonly nearMisses: readonly string[]
 }
 
+/** `x cannot be had: nothing provides x (there is y)`. */
+export function describeDropped({ entry, chain, nearMisses }: DroppedEntry): string {
+  const what = entry.startsWith('!')
+    ? `${entry.slice(1)} is there, which the world forbids (${entry})`
+    : `${entry} cannot be had`
+  const hint = nearMisses.length === 0 ? '' : ` (there is ${nearMisses.join(', ')})`
+  return `${[what, ...chain].join(': ')}${hint}`
+}
+
 export interface Selection {
   /** In the order of installation. */
   readonly packages: readonly SelectedPackage[]

@@ -3,7 +3,7 @@
  * consoles, in the timeline, in /run/diskless/ and in the message of the day; with diskless.world=strict it stops.
  */
 
-import type { DroppedEntry } from '../apk/select.ts'
+import { type DroppedEntry, describeDropped } from '../apk/select.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
 import { writeIn } from '../root/in-root.ts'
 import { sysroot } from '../root/ram.ts'
@@ -21,24 +21,22 @@ export function tellMissing(
   report: Report,
 ): void {
   if (dropped.length === 0) return
-  if (strictWorld) throw refusal(dropped.map(describe))
-  for (const each of dropped) report.warn(`the system comes up without the package ${describe(each)}`)
+  if (strictWorld) throw refusal(dropped.map(describeDropped))
+  for (const each of dropped) report.warn(`the system comes up incomplete: ${describeDropped(each)}`)
 }
 
 function refusal(all: readonly string[]): BootError {
+  const [only] = all
   const what =
-    all.length === 1 ? `the package ${all[0]}` : `${count(all.length, 'package')} of the world cannot be had`
+    all.length === 1 && only !== undefined
+      ? only
+      : `${count(all.length, 'package')} of the world cannot be had`
   return new BootError(what, {
     ...(all.length === 1 ? {} : { cause: new Error(all.join('; ')) }),
     advice: [
       'correct etc/apk/world or the repositories, or let the boot go on without it: drop diskless.world=strict',
     ],
   })
-}
-
-function describe({ entry, chain, nearMisses }: DroppedEntry): string {
-  const hint = nearMisses.length === 0 ? '' : ` (there is ${nearMisses.join(', ')})`
-  return `${entry} cannot be had: ${chain.join(': ')}${hint}`
 }
 
 /** For whoever logs in, and for what runs there. */
@@ -52,11 +50,11 @@ export async function leaveWord(sys: Sys, dropped: readonly DroppedEntry[]): Pro
   if (text !== found) await writeIn(sys, sysroot, 'etc/motd', text)
 }
 
-const firstLine = '*** This system came up without packages that its world asks for (diskless):'
+const firstLine = '*** This system came up otherwise than its world asks for (diskless):'
 const lastLine = `*** ${worldPath} has them too. Correct /etc/apk/world or the repositories, and boot again.`
 
 function messageOf(dropped: readonly DroppedEntry[]): string {
-  return `${[firstLine, ...dropped.map((each) => `  ${describe(each)}`), lastLine].join('\n')}\n`
+  return `${[firstLine, ...dropped.map((each) => `  ${describeDropped(each)}`), lastLine].join('\n')}\n`
 }
 
 function withoutOurs(text: string): string {

@@ -2,7 +2,7 @@
 
 import { BuildError } from '../../../build/error.ts'
 import type { Lock } from '../../apk/lock.ts'
-import { type SelectedPackage, selectPackages } from '../../apk/select.ts'
+import { describeDropped, type SelectedPackage, selectPackages } from '../../apk/select.ts'
 import type { World } from '../../apk/world.ts'
 import { digestOfPackage } from './apk-file.ts'
 import { type OpenRepository, sourceOf } from './repository.ts'
@@ -26,10 +26,7 @@ export async function makeLock(plan: LockPlan): Promise<Lock> {
   const { arch, world, repositories, made } = plan
   const { packages, dropped } = await selectPackages(sourceOf(repositories), world)
   if (dropped.length > 0) {
-    const lines = dropped.map(({ entry, chain, nearMisses }) => {
-      const hint = nearMisses.length === 0 ? '' : ` (there is ${nearMisses.join(', ')})`
-      return `${entry} cannot be had: ${chain.join(': ')}${hint}`
-    })
+    const lines = dropped.map(describeDropped)
     throw new BuildError(`the world cannot be had whole:\n  ${lines.join('\n  ')}`, {
       advice: ['Correct the world, or name the repository that has it: --repo.'],
     })

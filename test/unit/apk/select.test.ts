@@ -1,7 +1,7 @@
 /** The choice of packages: what apk 2.14 was seen to choose for the same repositories and worlds. */
 
 import { describe, expect, it } from 'vitest'
-import { selectPackages } from '../../../src/apk/select.ts'
+import { describeDropped, selectPackages } from '../../../src/apk/select.ts'
 import { makeWorld } from '../../../src/apk/world.ts'
 import { memorySource, type RepositorySpec, type Specs } from '../../support/memory-source.ts'
 
@@ -247,6 +247,14 @@ describe('what cannot be had', () => {
         nearMisses: [],
       },
     ])
+  })
+  it('is told in one line', () => {
+    const gone = { entry: 'a>2', chain: ['there is no a>2'], nearMisses: ['a-1'] }
+    expect(describeDropped(gone)).toBe('a>2 cannot be had: there is no a>2 (there is a-1)')
+    const forbidden = { entry: '!b', chain: ['b-1 is there because a-1 needs b'], nearMisses: [] }
+    expect(describeDropped(forbidden)).toBe(
+      'b is there, which the world forbids (!b): b-1 is there because a-1 needs b',
+    )
   })
   it('knows at most 32 repositories, as apk does', async () => {
     const specs = { 'a-1': {} }

@@ -94,7 +94,7 @@ describe('the package cache', () => {
       files: { [indexInCache(repositoryUrl)]: makeIndex([nano]) },
     })
     expect(kind).toBe('handoff')
-    expect(console).toMatch(/warning: .*without the package nano cannot be had/)
+    expect(console).toMatch(/warning: .*incomplete: nano cannot be had/)
   })
 
   it('has what is in no repository any more, as its list says', async () => {
@@ -166,7 +166,7 @@ describe('the package cache', () => {
     const tagged = file('etc/apk/repositories', `/media/sda1/apks\n@edge ${repositoryUrl}\n`)
     const files = { [indexInCache(repositoryUrl)]: makeIndex([nano]), [inCache(nano)]: nano.bytes }
     const without = await bootFrom({ world: ['nano'], entries: [toCache, tagged], files })
-    expect(without.console).toMatch(/without the package nano cannot be had/)
+    expect(without.console).toMatch(/incomplete: nano cannot be had/)
     const by = await bootFrom({ world: ['nano@edge'], entries: [toCache, tagged], files })
     expect(await by.read('/usr/bin/nano')).toBe('an editor')
   })
@@ -195,7 +195,7 @@ describe('the package cache', () => {
       { files: { ...networkBoot().files, '/etc/diskless/overlay-keys/ops.pub': publicPem } },
     )
     expect(kind).toBe('handoff')
-    expect(console).toMatch(/without the package gone cannot be had/)
+    expect(console).toMatch(/incomplete: gone cannot be had/)
     expect(machine.files.text('/sysroot/run/diskless/log')).toMatch(
       /installed is passed over: nobody signs it/,
     )
