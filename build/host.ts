@@ -25,23 +25,28 @@ export async function buildHost(profile: Profile, tell: Tell = () => {}): Promis
   const crate = join(packageRoot, 'runtime')
   const host = join(crate, 'target', target, profile === 'dev' ? 'debug' : 'release', 'diskless-init')
   const options = ['build', '--locked', '--target', target, '--profile', profile]
-  await run('cargo', options, crate, (line) => {
-    if (/^\s*(Compiling|Blocking|Downloading)/.test(line)) tell(line.trim())
-  })
+  await run('cargo', options, crate, tellCompiling(tell))
   refuseDynamic(host)
   return host
 }
 
-/** The lease keeper's path, which cargo builds with the host. */
-export function builtKeeper(profile: Profile): string {
-  return join(
-    packageRoot,
-    'runtime',
-    'target',
-    target,
-    profile === 'dev' ? 'debug' : 'release',
-    'diskless-lease',
-  )
+/**
+ * Resolves with the lease keeper's path. By itself, as cargo would give it what the host has of the crates that both use;
+ * and always as it is shipped: unoptimized it is not free of what it is to do without.
+ */
+export async function buildKeeper(tell: Tell = () => {}): Promise<string> {
+  const crate = join(packageRoot, 'runtime')
+  const options = ['build', '--locked', '--target', target, '--release', '--package', 'diskless-lease']
+  await run('cargo', options, crate, tellCompiling(tell))
+  const keeper = join(crate, 'target', target, 'release', 'diskless-lease')
+  refuseDynamic(keeper)
+  return keeper
+}
+
+function tellCompiling(tell: Tell): Tell {
+  return (line) => {
+    if (/^\s*(Compiling|Blocking|Downloading)/.test(line)) tell(line.trim())
+  }
 }
 
 /** Resolves with the path of a standalone /init. */

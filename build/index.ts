@@ -10,7 +10,7 @@ import { readCatalog } from './catalog.ts'
 import type { Level } from './compression.ts'
 import { BuildError } from './error.ts'
 import { findFirmware } from './firmware.ts'
-import { buildInit, builtKeeper, type Profile, refuseDynamic, type Tell } from './host.ts'
+import { buildInit, buildKeeper, type Profile, refuseDynamic, type Tell } from './host.ts'
 import { type ExtraFile, layOut } from './initrd.ts'
 import {
   readInput,
@@ -130,7 +130,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const modloopSignatures = readModloopSignatures(options.modloopSignatures ?? [])
   const shell = chooseShell(options.shell ?? 'open', keys)
   const init = options.init ?? (await buildInit(profile, options.tell))
-  const keeper = options.init === undefined ? builtKeeper(profile) : options.keeper
+  const keeper = options.init === undefined ? await buildKeeper(options.tell) : options.keeper
   refuseDynamic(init)
   if (keeper !== undefined) refuseDynamic(keeper)
 

@@ -1,5 +1,7 @@
 //! The host of diskless: one static binary that is PID 1, the engine that runs init's bytecode, and a few commands.
 
+extern crate alloc;
+
 mod ask;
 mod bundle;
 mod calls;

@@ -196,18 +196,18 @@ fn is_renewed_by_dnsmasq() {
 }
 
 #[test]
-fn is_renewed_by_udhcpd_again_and_again_and_costs_less_than_five_megabytes() {
+fn is_renewed_by_udhcpd_again_and_again_and_costs_less_than_one_megabyte() {
     let Some(()) = namespace() else { return };
     let place = Place::new("udhcpd");
     let udhcpd = RealServer::udhcpd(&place, 4);
-    let keeper = place.keep_stripped(&[], 4);
+    let keeper = place.keep(&[], 4);
     for _ in 0..3 {
         udhcpd.says("sending ACK to 10.0.0.50");
     }
     place.state(|state| state["renewals"] == 3);
     let (resident, file) = keeper.cost();
     eprintln!("the keeper costs {resident} kB resident and {file} kB of file");
-    assert!(resident + file <= 5000, "{resident} kB resident and {file} kB of file");
+    assert!(resident + file <= 1000, "{resident} kB resident and {file} kB of file");
     assert!(ip("address show near").contains("inet 10.0.0.50/24"));
     keeper.terminate();
 }

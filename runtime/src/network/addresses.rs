@@ -2,9 +2,12 @@
 
 use super::links::link;
 use super::netlink::{self, Message, Refusal, Routing};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::IpAddr;
 use rustix::io::Errno;
 use serde::Deserialize;
-use std::net::IpAddr;
 
 /// RTNH_F_ONLINK of linux/rtnetlink.h.
 const ONLINK: u32 = 4;

@@ -1,7 +1,7 @@
 //! What asking for a connection with a TCP port comes to, through one link alone.
 
 use super::netlink::Refusal;
-use super::packet::set_option;
+use super::socket_option::set_option;
 use crate::clock::now;
 use crate::wait::{Waiter, Woken};
 use rustix::io::Errno;

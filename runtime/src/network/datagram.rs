@@ -3,8 +3,9 @@
 
 use super::links::Link;
 use super::netlink::Refusal;
-use super::packet::{bpf, set_option};
+use super::packet::{bind_to_device, bpf};
 use super::receive::next_before;
+use super::socket_option::set_option;
 use crate::wait::Waiter;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, ipproto};
@@ -58,10 +59,7 @@ impl DatagramSocket {
             set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)?;
             set_option(socket.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_HOPS, &LAST_HOP)?;
         }
-        let mut name = [0u8; libc::IFNAMSIZ];
-        let length = link.name.len().min(name.len() - 1);
-        name[..length].copy_from_slice(&link.name.as_bytes()[..length]);
-        set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_BINDTODEVICE, &name)?;
+        bind_to_device(socket.as_fd(), &link.name)?;
         if let Kind::RouterDiscovery = kind {
             forget(&socket)?;
         }

@@ -5,16 +5,20 @@
 
 use super::dhcp_options;
 use super::packet::{MacBytes, mac_bytes, mac_text};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::net::Ipv4Addr;
 
 const FIXED: usize = 236;
 const COOKIE: [u8; 4] = [99, 130, 83, 99];
 /// RFC 1542, 2.1: relays and servers may drop what is shorter.
 const MINIMUM: usize = 300;
-const SNAME: std::ops::Range<usize> = 44..108;
-const FILE: std::ops::Range<usize> = 108..236;
+const SNAME: core::ops::Range<usize> = 44..108;
+const FILE: core::ops::Range<usize> = 108..236;
 const BROADCAST_FLAG: u8 = 0x80;
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -96,7 +100,7 @@ pub fn decode(bytes: &[u8]) -> Option<DhcpMessage> {
     let word = |at: usize| [fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]];
     let address = |at: usize| Ipv4Addr::from(word(at));
     let (options, overloaded) = dhcp_options::decode(options, &fixed[FILE], &fixed[SNAME])?;
-    let text = |field: std::ops::Range<usize>, taken: bool| {
+    let text = |field: core::ops::Range<usize>, taken: bool| {
         if taken { String::new() } else { dhcp_options::text(&fixed[field]) }
     };
     Some(DhcpMessage {

@@ -1,9 +1,14 @@
 //! DHCP options: one table of those that we send or read, and how each kind of value is written
 //! (RFC 2132; long options RFC 3396, overload RFC 2132 9.3).
 
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::net::Ipv4Addr;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -242,7 +247,7 @@ fn write(kind: Kind, value: &Value) -> Option<Vec<u8>> {
         Kind::Hex => {
             let digits = value.as_str()?.as_bytes();
             let pairs =
-                digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+                digits.chunks(2).map(|pair| u8::from_str_radix(core::str::from_utf8(pair).ok()?, 16).ok());
             pairs.collect::<Option<Vec<u8>>>().filter(|_| digits.len() % 2 == 0)
         }
         Kind::Bytes => all(|one| Some(vec![u8::try_from(one.as_u64()?).ok()?])),

@@ -3,6 +3,10 @@
 
 use super::netlink::{self, Message, Nested, Refusal, Routing};
 use super::packet::{mac_bytes, mac_text};
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -69,8 +73,9 @@ pub fn read(payload: &[u8], deleted: bool) -> Option<Link> {
 }
 
 fn driver(name: &str) -> Option<String> {
-    let target = std::fs::read_link(format!("/sys/class/net/{name}/device/driver")).ok()?;
-    Some(target.file_name()?.to_string_lossy().into_owned())
+    let link = format!("/sys/class/net/{name}/device/driver");
+    let target = rustix::fs::readlink(link.as_str(), Vec::new()).ok()?;
+    target.to_string_lossy().rsplit('/').next().map(ToOwned::to_owned)
 }
 
 pub fn links() -> Result<Vec<Link>, Refusal> {

@@ -11,6 +11,7 @@ mod dhcp_message;
 mod dhcp_options;
 #[cfg(test)]
 mod dhcp_tests;
+mod dhcp_wire;
 #[cfg(test)]
 mod ipv6_tests;
 mod link_watch;
@@ -18,6 +19,7 @@ mod links;
 pub mod netlink;
 mod packet;
 mod receive;
+mod socket_option;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -58,7 +60,7 @@ pub fn register(ops: &mut Ops) {
     ops.pool("network.openDhcp", |it: OfLink, _, _| open_dhcp(&it.link));
     ops.pool("network.dhcpSend", |it: DhcpSend, _, _| {
         let socket = SOCKETS.get("network.dhcpSend", it.socket)?;
-        socket.send(&it.message, it.to).map_err(told("network.dhcpSend", &socket.link))
+        socket.send(&it.message, it.to).map_err(told("network.dhcpSend", &socket.wire.link))
     });
     ops.deferred("network.dhcpReceive", dhcp_receive);
     ops.inline("network.dhcpClose", |it: OfSocket| {
@@ -259,9 +261,9 @@ fn dhcp_receive(it: DhcpReceive, call: Call) {
     const NAME: &str = "network.dhcpReceive";
     on_thread("dhcp-receive", call, move |cancel, _| {
         let socket = SOCKETS.get(NAME, it.socket)?;
-        let waiter = Waiter::new(cancel).map_err(failed(NAME, &socket.link))?;
-        let reply = socket.receive(it.deadline_ms, &waiter).map_err(told(NAME, &socket.link))?;
-        if cancel.cancelled() { Err(SysError::aborted(NAME, &socket.link)) } else { Ok(reply) }
+        let waiter = Waiter::new(cancel).map_err(failed(NAME, &socket.wire.link))?;
+        let reply = socket.receive(it.deadline_ms, &waiter).map_err(told(NAME, &socket.wire.link))?;
+        if cancel.cancelled() { Err(SysError::aborted(NAME, &socket.wire.link)) } else { Ok(reply) }
     });
 }
 

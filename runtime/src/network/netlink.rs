@@ -3,10 +3,13 @@
 //! Written out by hand because we need five requests: the common crates parse every attribute of every link type
 //! and cost more than all of this room.
 
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 const HEADER: usize = 16;
 /// The kernel fills dump answers up to 32 KiB.
@@ -93,7 +96,7 @@ pub fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
 
 /// The messages of one datagram.
 pub fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Received<'_>> {
-    std::iter::from_fn(move || {
+    core::iter::from_fn(move || {
         let length = read_u32(bytes, 0)? as usize;
         let message = bytes.get(..length).filter(|message| message.len() >= HEADER)?;
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
@@ -108,7 +111,7 @@ pub fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Received<'_>> {
 
 /// The attributes in `bytes`, without the flags NLA_F_NESTED and NLA_F_NET_BYTEORDER.
 pub fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    std::iter::from_fn(move || {
+    core::iter::from_fn(move || {
         let length = usize::from(read_u16(bytes, 0)?);
         let value = bytes.get(4..length)?;
         let kind = read_u16(bytes, 2)? & 0x3fff;
@@ -150,7 +153,7 @@ impl Routing {
         let socket = open(None, 0)?;
         // Both only make refusals easier to read: a kernel without them still refuses.
         for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK] {
-            let _ = super::packet::set_option(socket.as_fd(), libc::SOL_NETLINK, option, &1i32);
+            let _ = super::socket_option::set_option(socket.as_fd(), libc::SOL_NETLINK, option, &1i32);
         }
         Ok(Routing { socket, sequence: 0 })
     }

@@ -2,10 +2,15 @@
 //!
 //! DHCP and ARP speak before the link has an address, so the kernel's own UDP cannot do it.
 
+use super::socket_option::set_option;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::Ipv4Addr;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, Result};
+use rustix::net::addr::{SocketAddrArg, SocketAddrLen, SocketAddrOpaque};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
-use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 pub type MacBytes = [u8; 6];
 
@@ -22,27 +27,17 @@ pub fn mac_bytes(text: &str) -> Option<MacBytes> {
     let bytes: Vec<u8> = text
         .split(':')
         .map(|part| u8::from_str_radix(part, 16))
-        .collect::<std::result::Result<_, _>>()
+        .collect::<core::result::Result<_, _>>()
         .ok()?;
     bytes.try_into().ok()
 }
 
-pub fn set_option<T: Copy>(socket: BorrowedFd<'_>, level: i32, name: i32, value: &T) -> Result<()> {
-    // SAFETY: the pointer and the length describe `value`, which outlives the call; the kernel only reads it.
-    let status = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            level,
-            name,
-            std::ptr::from_ref(value).cast(),
-            size_of::<T>() as u32,
-        )
-    };
-    if status == 0 { Ok(()) } else { Err(last_errno()) }
-}
-
-fn last_errno() -> Errno {
-    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+/// Nothing goes out or comes in by another link.
+pub fn bind_to_device(socket: BorrowedFd<'_>, link: &str) -> Result<()> {
+    let mut name = [0u8; libc::IFNAMSIZ];
+    let length = link.len().min(name.len() - 1);
+    name[..length].copy_from_slice(&link.as_bytes()[..length]);
+    set_option(socket, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, &name)
 }
 
 /// A socket that sends and receives whole Ethernet frames of one protocol on one link.
@@ -56,17 +51,8 @@ impl PacketSocket {
         let socket = rustix::net::socket_with(AddressFamily::PACKET, SocketType::RAW, flags, None)?;
         let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
         set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)?;
-        // SAFETY: all-zero bytes are a valid sockaddr_ll, a struct of integers.
-        let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
-        address.sll_family = libc::AF_PACKET as u16;
-        address.sll_protocol = (protocol as u16).to_be();
-        address.sll_ifindex = index as i32;
-        let length = size_of_val(&address) as u32;
-        // SAFETY: the pointer and the length describe `address`, which outlives the call.
-        match unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) } {
-            0 => Ok(PacketSocket(socket)),
-            _ => Err(last_errno()),
-        }
+        rustix::net::bind(&socket, &OneLink { index, protocol: protocol as u16 })?;
+        Ok(PacketSocket(socket))
     }
 
     pub fn send(&self, frame: &[u8]) -> Result<()> {
@@ -81,6 +67,28 @@ impl PacketSocket {
             Err(Errno::AGAIN | Errno::INTR | Errno::NETDOWN) => Ok(None),
             Err(errno) => Err(errno),
         }
+    }
+}
+
+/// A sockaddr_ll (packet(7)) that says which link, and which protocol.
+struct OneLink {
+    index: u32,
+    protocol: u16,
+}
+
+// SAFETY: the pointer and the length describe a sockaddr_ll, which lives until `f` has returned.
+unsafe impl SocketAddrArg for OneLink {
+    unsafe fn with_sockaddr<R>(&self, f: impl FnOnce(*const SocketAddrOpaque, SocketAddrLen) -> R) -> R {
+        let address = libc::sockaddr_ll {
+            sll_family: libc::AF_PACKET as u16,
+            sll_protocol: self.protocol.to_be(),
+            sll_ifindex: self.index as i32,
+            sll_hatype: 0,
+            sll_pkttype: 0,
+            sll_halen: 0,
+            sll_addr: [0; 8],
+        };
+        f((&raw const address).cast(), size_of_val(&address) as SocketAddrLen)
     }
 }
 

@@ -13,7 +13,7 @@ impl DhcpSocket {
     /// socket was closed.
     pub fn receive(&self, deadline: Option<f64>, waiter: &Waiter) -> Result<Option<DhcpMessage>, Refusal> {
         let mut buffer = vec![0; packet::FRAME];
-        next_before(&self.packets, &self.closed, deadline, waiter, || self.take(&mut buffer))
+        next_before(&self.wire.packets, &self.closed, deadline, waiter, || self.wire.take(&mut buffer))
     }
 }
 

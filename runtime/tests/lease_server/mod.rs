@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -267,25 +268,7 @@ impl Place {
     }
 
     pub fn keep(&self, options: &[(&str, Value)], lease_time: u32) -> Keeper {
-        self.start(PathBuf::from(env!("CARGO_BIN_EXE_diskless-lease")), options, lease_time)
-    }
-
-    /// As it is built to be shipped: a file without symbols.
-    pub fn keep_stripped(&self, options: &[(&str, Value)], lease_time: u32) -> Keeper {
-        let program = self.path.join("diskless-lease");
-        let status = Command::new("strip")
-            .args(["-o".as_ref(), program.as_os_str(), env!("CARGO_BIN_EXE_diskless-lease").as_ref()])
-            .status();
-        assert!(status.expect("strip starts").success());
-        self.start(program, options, lease_time)
-    }
-
-    fn start(&self, program: PathBuf, options: &[(&str, Value)], lease_time: u32) -> Keeper {
-        self.run(program, &json!([self.lease4(options, lease_time)]))
-    }
-
-    pub fn keep_all(&self, leases: &Value) -> Keeper {
-        self.run(PathBuf::from(env!("CARGO_BIN_EXE_diskless-lease")), leases)
+        self.keep_all(&json!([self.lease4(options, lease_time)]))
     }
 
     pub fn lease4(&self, options: &[(&str, Value)], lease_time: u32) -> Value {
@@ -332,7 +315,8 @@ impl Place {
         })
     }
 
-    fn run(&self, program: PathBuf, leases: &Value) -> Keeper {
+    pub fn keep_all(&self, leases: &Value) -> Keeper {
+        let program = program();
         let plan = json!({"newRoot": self.path, "leases": leases});
         let mut child =
             Command::new(&program).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
@@ -353,6 +337,23 @@ impl Place {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// As it is shipped: of its own features, and so not of this build.
+fn program() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM
+        .get_or_init(|| {
+            let status = Command::new(env!("CARGO"))
+                .args(["build", "--locked", "--quiet", "--release", "--package", "diskless-lease"])
+                .current_dir(env!("CARGO_MANIFEST_DIR"))
+                .status();
+            assert!(status.expect("cargo starts").success());
+            let host = PathBuf::from(env!("CARGO_BIN_EXE_diskless-init"));
+            let target = host.ancestors().nth(2).expect("of a profile, of a target");
+            target.join("release/diskless-lease")
+        })
+        .clone()
 }
 
 /// CLOCK_BOOTTIME in milliseconds.

@@ -4,7 +4,6 @@ use crate::apply::Card;
 use crate::clock;
 use crate::exchange::{Action, Exchange};
 use crate::exchange6::Exchange6;
-use crate::network::dhcp::DhcpSocket;
 use crate::network::links::{self, Link};
 use crate::network::netlink::Refusal;
 use crate::network::{addresses, packet::MacBytes};
@@ -12,6 +11,7 @@ use crate::others::Others;
 use crate::plan::{self, Granted};
 use crate::root::Root;
 use crate::settings::Settings;
+use crate::socket4::Socket4;
 use crate::socket6::Socket6;
 use crate::{lease, tell};
 use alloc::borrow::ToOwned;
@@ -37,7 +37,7 @@ pub struct Kept {
 }
 
 enum Client {
-    Four(Exchange, DhcpSocket),
+    Four(Exchange, Socket4),
     Six(Exchange6, Socket6),
 }
 
@@ -50,7 +50,7 @@ impl Kept {
             Granted::Dhcp4(four) => {
                 let present = lease::parse(&four.applied).ok().map(|lease| lease.settings);
                 let exchange = Exchange::new(four, kept.mac, clock::random()).map_err(unusable)?;
-                (Client::Four(exchange, DhcpSocket::open(&link)?), present)
+                (Client::Four(exchange, Socket4::open(&link)?), present)
             }
             Granted::Dhcp6(six) => {
                 let present = Settings {
@@ -89,7 +89,7 @@ impl Kept {
     /// What is waited for besides the clock: other clients, then answers.
     pub fn waited(&self) -> (BorrowedFd<'_>, Option<BorrowedFd<'_>>) {
         let answers = match &self.client {
-            Client::Four(_, socket) => Some(socket.packets.as_fd()),
+            Client::Four(_, socket) => Some(socket.as_fd()),
             Client::Six(_, socket) => socket.waited(),
         };
         (self.others.as_fd(), answers)

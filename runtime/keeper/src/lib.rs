@@ -4,6 +4,8 @@
 //! A second, small program, because it stays: its file is kept in memory as long as it runs. What it may do was decided
 //! by TypeScript before the handoff, and is in its plan (src/network/keeper.ts), which comes on its standard input.
 
+#![cfg_attr(not(test), no_std)]
+
 extern crate alloc;
 
 mod apply;
@@ -17,25 +19,32 @@ mod others;
 mod plan;
 mod root;
 mod settings;
+mod socket4;
 mod socket6;
+mod system;
 mod tell;
 mod timer;
 
 /// The same wire as init's own; what only init needs of it is not used here.
 #[allow(dead_code)]
-#[path = "../network"]
+#[path = "../../src/network"]
 mod network {
     pub mod addresses;
-    pub mod dhcp;
     pub mod dhcp_message;
     pub mod dhcp_options;
+    pub mod dhcp_wire;
     pub mod links;
     pub mod netlink;
     pub mod packet;
+    pub mod socket_option {
+        pub use crate::system::set_option;
+    }
 }
 
+use alloc::borrow::ToOwned;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
+use alloc::vec;
 use alloc::vec::Vec;
 use kept::Kept;
 use network::netlink::{self, Refusal};
@@ -46,8 +55,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use serde_json::{Value, json};
-use std::io::Read;
-use std::process::ExitCode;
+pub use system::exit;
 use timer::Timer;
 
 /// sysexits.h: the plan is not understood; the machine refuses what it cannot do without.
@@ -56,25 +64,39 @@ const EX_OSERR: u8 = 71;
 /// RTMGRP_IPV6_IFADDR of linux/rtnetlink.h.
 const IPV6_ADDRESSES: i32 = 0x100;
 
-fn main() -> ExitCode {
+/// The exit status.
+pub fn run() -> u8 {
     // A session of its own: no terminal's end is its end. It fails only where it is one already.
     let _ = rustix::process::setsid();
-    let mut text = String::new();
-    let read = std::io::stdin().read_to_string(&mut text).map_err(|error| error.to_string());
-    let plan: Plan = match read.and_then(|_| serde_json::from_str(&text).map_err(|error| error.to_string())) {
-        Ok(plan) => plan,
-        Err(error) => {
-            eprintln!("diskless-lease: the plan is not understood: {error}");
-            return ExitCode::from(EX_DATAERR);
-        }
-    };
-    drop(text);
+    let read = read_plan().map_err(|errno| errno.to_string());
+    let plan: Plan =
+        match read.and_then(|text| serde_json::from_slice(&text).map_err(|error| error.to_string())) {
+            Ok(plan) => plan,
+            Err(error) => {
+                // Where the new system's root usually is.
+                tell::notice(&Root("/..".to_owned()), "the plan", &format!("it is not understood: {error}"));
+                return EX_DATAERR;
+            }
+        };
     let root = Root(plan.new_root);
     match Keeper::start(&root, plan.leases).and_then(|keeper| keeper.run(&root)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(refusal) => {
             no_longer(&root, "all of them", &refusal);
-            ExitCode::from(EX_OSERR)
+            EX_OSERR
+        }
+    }
+}
+
+/// PID 1 writes it whole into a pipe and closes that.
+fn read_plan() -> rustix::io::Result<Vec<u8>> {
+    // SAFETY: PID 1 has opened it, and nobody closes it.
+    let input = unsafe { rustix::stdio::stdin() };
+    let (mut text, mut buffer) = (Vec::new(), [0; 4096]);
+    loop {
+        match rustix::io::read(input, &mut buffer)? {
+            0 => return Ok(text),
+            length => text.extend_from_slice(&buffer[..length]),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! DHCPv6's socket, which is open only while an answer is waited for: the port is the new system's at any other time.
 
 use crate::network::netlink::Refusal;
-use crate::network::packet::set_option;
+use crate::network::packet::bind_to_device;
+use crate::network::socket_option::set_option;
 use core::net::{Ipv6Addr, SocketAddrV6};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -62,10 +63,7 @@ fn open(link: &str) -> Result<OwnedFd, Refusal> {
         rustix::net::socket_with(AddressFamily::INET6, SocketType::DGRAM, flags, Some(ipproto::UDP))?;
     // The new system's own client, which takes over, binds the same port.
     set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, &1i32)?;
-    let mut name = [0u8; libc::IFNAMSIZ];
-    let length = link.len().min(name.len() - 1);
-    name[..length].copy_from_slice(&link.as_bytes()[..length]);
-    set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_BINDTODEVICE, &name)?;
+    bind_to_device(socket.as_fd(), link)?;
     rustix::net::bind(&socket, &SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, CLIENT, 0, 0))?;
     Ok(socket)
 }
