@@ -12,7 +12,7 @@ use super::member::Tap;
 use crate::pipeline::archive::{Archive, Entry, Kind};
 use crate::pipeline::failure::{fail, failure, sys_error};
 use crate::pipeline::filter::hex;
-use crate::pipeline::inflate::{CHUNK, Gunzip};
+use crate::pipeline::inflate::Gunzip;
 use crate::pipeline::inside::{Root, normalize, split};
 use crate::pipeline::sink::{drain, writing};
 use crate::pipeline::tree::times;
@@ -24,13 +24,17 @@ use rustix::fs::{symlinkat, unlinkat, utimensat};
 use rustix::io::Errno;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// More entries than any package has.
 const ENTRIES: usize = 1_000_000;
+
+/// Inflated at a time, and written from there. Inflating starts anew each time, with a copy of the last 32 KiB. Of less than
+/// glibc maps for itself and unmaps: that stops every thread.
+const AHEAD: usize = 96 << 10;
 
 /// Where stages are, inside the root.
 pub const PLACE: &[u8] = b".diskless";
@@ -109,14 +113,14 @@ impl Stage {
 
     fn unpack<R: Read>(&mut self, tap: &mut Tap<R>, root: &str, subject: &str) -> io::Result<()> {
         // A package without files may end after its control member.
-        if io::BufRead::fill_buf(tap)?.is_empty() {
+        if tap.fill_buf()?.is_empty() {
             return Ok(());
         }
         let root = Root::open(root, STAGE, subject)?;
-        let mut archive = Archive::new(Gunzip::new(tap, subject), STAGE, subject);
+        let inflated = BufReader::with_capacity(AHEAD, Gunzip::new(tap, subject));
+        let mut archive = Archive::new(inflated, STAGE, subject);
         let mut directories = HashSet::from([Vec::new()]);
         let mut placed: HashMap<Vec<u8>, usize> = HashMap::new();
-        let mut buffer = vec![0; CHUNK];
         while let Some(entry) = archive.next()? {
             let Some(path) = place(&entry, subject)? else { continue };
             if self.entries.len() >= ENTRIES {
@@ -152,7 +156,7 @@ impl Stage {
                         .map_err(|error| root.error(error, &path))?;
                     target.checksum.clone()
                 }
-                Kind::File => Some(self.write(slot, &entry, &mut archive, &mut buffer, subject)?),
+                Kind::File => Some(self.write(slot, &entry, &mut archive, subject)?),
                 _ => self.make(slot, &entry).map_err(|error| root.error(error, &path))?,
             };
             placed.insert(path.clone(), self.entries.len());
@@ -167,8 +171,7 @@ impl Stage {
         &self,
         slot: u32,
         entry: &Entry,
-        content: &mut dyn Read,
-        buffer: &mut [u8],
+        content: &mut dyn BufRead,
         subject: &str,
     ) -> io::Result<String> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -177,15 +180,16 @@ impl Stage {
         let mut file = File::from(fd.map_err(|error| failed(error.into()))?);
         let mut digest = entry.sha1.is_none().then(sha1);
         loop {
-            match content.read(buffer)? {
-                0 => break,
-                count => {
-                    if let Some(digest) = &mut digest {
-                        digest.update(&buffer[..count]);
-                    }
-                    file.write_all(&buffer[..count]).map_err(failed)?;
-                }
+            let part = content.fill_buf()?;
+            if part.is_empty() {
+                break;
             }
+            if let Some(digest) = &mut digest {
+                digest.update(part);
+            }
+            file.write_all(part).map_err(failed)?;
+            let count = part.len();
+            content.consume(count);
         }
         fchmod(&file, Mode::from_raw_mode(entry.mode))
             .and_then(|()| futimens(&file, &times(entry.mtime)))
@@ -242,12 +246,17 @@ impl Stage {
 }
 
 impl Drop for Stage {
-    /// What a commit has moved is not there any more. What cannot be removed stays, and does no harm.
+    /// What cannot be removed stays, and does no harm.
     fn drop(&mut self) {
+        let remove = || unlinkat(&self.place, self.name.as_str(), AtFlags::REMOVEDIR);
+        // A commit has moved everything, as a rule.
+        if remove() != Err(Errno::NOTEMPTY) {
+            return;
+        }
         for slot in 0..self.slots {
             let _ = unlinkat(&self.fd, slot.to_string(), AtFlags::empty());
         }
-        let _ = unlinkat(&self.place, self.name.as_str(), AtFlags::REMOVEDIR);
+        let _ = remove();
     }
 }
 

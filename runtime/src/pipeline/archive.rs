@@ -5,7 +5,7 @@
 
 use super::failure::fail;
 use super::pax::{Records, number, parse_pax, seconds, sha1_of, until_nul};
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 /// The longest extension (pax records, a long name) that is read into memory.
 const EXTENSION: u64 = 1 << 20;
@@ -215,11 +215,14 @@ impl<R: Read> Archive<R> {
                 return Ok(None);
             }
         }
-        let sum = block
-            .iter()
-            .enumerate()
-            .map(|(at, &byte)| if (148..156).contains(&at) { u64::from(b' ') } else { u64::from(byte) });
-        if self.number(&block[148..156]).ok() != Some(sum.sum()) {
+        // Its own field counts as spaces.
+        let mut sum: u64 = 8 * u64::from(b' ');
+        for part in [&block[..148], &block[156..]] {
+            for &byte in part {
+                sum += u64::from(byte);
+            }
+        }
+        if self.number(&block[148..156]).ok() != Some(sum) {
             return Err(if self.entries == 0 { self.not_tar() } else { self.damaged() });
         }
         self.entries += 1;
@@ -306,6 +309,25 @@ impl<R: Read> Read for Archive<R> {
                 Ok(count)
             }
         }
+    }
+}
+
+/// The same without a copy.
+impl<R: BufRead> BufRead for Archive<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.content == 0 {
+            return Ok(&[]);
+        }
+        if self.source.fill_buf()?.is_empty() {
+            return Err(self.truncated());
+        }
+        let bytes = self.source.fill_buf()?;
+        Ok(&bytes[..self.content.min(bytes.len() as u64) as usize])
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.content -= count as u64;
+        self.source.consume(count);
     }
 }
 

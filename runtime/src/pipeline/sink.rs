@@ -11,7 +11,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Reads on to the end, past what the sink needed: a digest, a checksum or a length is known only there.
 pub fn drain(from: &mut dyn Read) -> io::Result<()> {
-    copy(from, &mut io::sink())
+    // Hardly anything, as a rule.
+    let mut buffer = [0; 4096];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// `io::copy` with a buffer of our size.
