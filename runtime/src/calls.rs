@@ -1,10 +1,11 @@
-//! The calls of TypeScript that are under way: starts operations, runs the worker threads, and queues the answers.
+//! The calls of TypeScript that are under way: starts operations and queues the answers.
 
 use crate::error::SysError;
 use crate::ops::{Answer, Call, Cancel, Emit, Ops, Reply, Run};
-use std::collections::{HashMap, VecDeque};
+use crate::workers::Workers;
+use std::collections::HashMap;
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex};
 
 /// Operations that block, at once. More wait in order; what may hang for long is deferred and owns its thread.
 const WORKERS: usize = 8;
@@ -14,55 +15,9 @@ pub enum Message {
     Event(u32, String),
 }
 
-type Job = Box<dyn FnOnce() + Send>;
-
-#[derive(Default)]
-struct Queue {
-    jobs: VecDeque<Job>,
-    idle: usize,
-    threads: usize,
-}
-
-#[derive(Clone, Default)]
-struct Pool(Arc<(Mutex<Queue>, Condvar)>);
-
-impl Pool {
-    /// Starts a thread only when none is idle.
-    fn run(&self, job: Job) {
-        let mut queue = self.0.0.lock().expect("a panic aborts");
-        queue.jobs.push_back(job);
-        if queue.idle < queue.jobs.len() && queue.threads < WORKERS {
-            queue.threads += 1;
-            let pool = self.clone();
-            let started = std::thread::Builder::new().name("worker".into()).spawn(move || pool.work());
-            if let Err(error) = started {
-                queue.threads -= 1;
-                assert!(queue.threads > 0, "no worker thread can be started: {error}");
-            }
-        }
-        self.0.1.notify_one();
-    }
-
-    fn work(&self) {
-        loop {
-            let mut queue = self.0.0.lock().expect("a panic aborts");
-            queue.idle += 1;
-            let job = loop {
-                match queue.jobs.pop_front() {
-                    Some(job) => break job,
-                    None => queue = self.0.1.wait(queue).expect("a panic aborts"),
-                }
-            };
-            queue.idle -= 1;
-            drop(queue);
-            job();
-        }
-    }
-}
-
 pub struct Calls {
     ops: Ops,
-    pool: Pool,
+    pool: Workers,
     sender: Sender<Message>,
     running: Mutex<HashMap<u32, Cancel>>,
 }
@@ -70,7 +25,7 @@ pub struct Calls {
 impl Calls {
     pub fn new(ops: Ops) -> (Self, Receiver<Message>) {
         let (sender, receiver) = channel();
-        (Calls { ops, pool: Pool::default(), sender, running: Mutex::default() }, receiver)
+        (Calls { ops, pool: Workers::new("worker", WORKERS, 0), sender, running: Mutex::default() }, receiver)
     }
 
     /// Starts a call; its answer comes through the channel, never before this returns to JavaScript.
@@ -89,12 +44,12 @@ impl Calls {
             Some(Run::Pool(run)) => {
                 let run = run.clone();
                 let operation = op.to_owned();
-                self.pool.run(Box::new(move || {
+                self.pool.run(move || {
                     answer(match cancel.cancelled() {
                         true => Err(SysError::aborted(&operation, "before it began")),
                         false => run(&arguments, &cancel, &emit),
                     });
-                }));
+                });
             }
         }
     }

@@ -40,6 +40,7 @@ mod supervisor;
 mod terminal;
 mod tree;
 mod wait;
+mod workers;
 
 use std::path::Path;
 use std::process::exit;

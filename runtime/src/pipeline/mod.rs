@@ -29,6 +29,7 @@ mod watch;
 use crate::error::Result;
 use crate::ops::{Call, Cancel, Emit, Ops};
 use crate::packages::{self, IndexHandle, StagedPackage};
+use crate::workers::Workers;
 use aside::{Aside, Copied, Tee};
 use failure::{operation, sys_error};
 use filter::Filter;
@@ -38,6 +39,7 @@ use source::{Metered, Source};
 use std::cell::RefCell;
 use std::io::{self, Read};
 use std::rc::Rc;
+use std::sync::LazyLock;
 use std::time::Instant;
 use watch::{Watch, watched};
 
@@ -107,11 +109,12 @@ pub enum Made {
     Stage { stage: StagedPackage },
 }
 
-/// A pipeline may wait long for a network, so it never takes one of the pool's few threads.
+/// A pipeline may wait long for a network, so none ever waits for another's thread. What many of them unpack has its turn
+/// after what is decided and run meanwhile: that goes one step after the other, and is what a boot waits for.
+static THREADS: LazyLock<Workers> = LazyLock::new(|| Workers::new("pipeline", usize::MAX, 5));
+
 fn start(pipeline: Pipeline, call: Call) {
-    let thread = std::thread::Builder::new().name("pipeline".into()).stack_size(1 << 20);
-    // Without a thread the closure is dropped and the reply in it tells the caller.
-    let _ = thread.spawn(move || {
+    THREADS.run(move || {
         let result = run(&pipeline, &call.cancel, &call.emit);
         call.reply.answer(result);
     });
