@@ -7,14 +7,14 @@ import type { Fetch, FetchOptions } from '../network/fetch.ts'
 import { directoryIn, writeIn } from '../root/in-root.ts'
 import type { DatabaseHandle, Filter, StagedPackage, Sys } from '../sys/index.ts'
 import { BootError, hasCode, SysError } from '../sys/index.ts'
-import type { Owner } from './pkginfo.ts'
-import { ownerOf, parsePackageInfo, settleOwners } from './pkginfo.ts'
+import { InstalledOwners } from './pkginfo.ts'
+import { type Prepared, prepare } from './prepare.ts'
 import type { Script, ScriptFailure, ScriptKind } from './scripts.ts'
 import { placeOf, runScript } from './scripts.ts'
 import type { SelectedPackage, Selection } from './select.ts'
 import { checkSpace, megabytes, roomAdvice } from './space.ts'
 import type { StagingLimits } from './staging.ts'
-import { Staging } from './staging.ts'
+import { LOCAL_STAGING, NETWORK_STAGING, Staging } from './staging.ts'
 import { field, installedStanza } from './stanza.ts'
 import { Directories } from './triggers.ts'
 import type { World } from './world.ts'
@@ -72,11 +72,13 @@ export async function installWorld(
   request: InstallRequest,
   options: InstallOptions = {},
 ): Promise<InstallReport> {
-  await createDatabase(sys, request.root)
+  const directories = createDatabase(sys, request.root)
+  // The first packages are on their way before these are there.
+  directories.catch(() => {})
   const database = await sys.packages.openDatabase(request.root, request.keep)
   const packages = missingFrom(database, request.selection.packages)
   await checkSpace(sys, request.root, packages)
-  return new Installation(sys, request, options, database.id, packages).run()
+  return new Installation(sys, request, options, database.id, packages).run(directories)
 }
 
 /** The directories that apk makes for itself. */
@@ -111,7 +113,7 @@ class Installation {
   readonly #database: number
   readonly #packages: readonly SelectedPackage[]
   readonly #totalBytes: number
-  readonly #owners: Owner[] = []
+  readonly #owners = new InstalledOwners()
   readonly #directories = new Directories()
   /** In the order of installation. */
   readonly #triggers: {
@@ -144,10 +146,11 @@ class Installation {
     for (const path of request.keep) this.#directories.add(path.slice(0, path.lastIndexOf('/') + 1))
   }
 
-  async run(): Promise<InstallReport> {
+  /** `directories`: of the database. */
+  async run(directories: Promise<void>): Promise<InstallReport> {
     const staged = this.#packages.filter((pkg) => !this.#isVirtual(pkg))
     const staging = new Staging(this.#sys, staged, (pkg, options) => this.#fetch(pkg, options), {
-      ...(this.#request.limits === undefined ? {} : { limits: this.#request.limits }),
+      limits: this.#request.limits ?? this.#usualLimits(staged),
       signal: this.#signal,
       onBytes: (bytes) => {
         this.#bytes = bytes
@@ -155,12 +158,15 @@ class Installation {
       },
     })
     try {
+      staging.begin()
+      await directories
       let taken = 0
       for (const pkg of this.#packages) {
         if (this.#isVirtual(pkg)) await this.#enter(pkg)
         else {
-          this.#stage = await staging.take(taken++)
-          await this.#install(pkg, this.#stage)
+          const prepared = await staging.take(taken++)
+          this.#stage = prepared.stage
+          await this.#install(pkg, prepared)
         }
         this.#done++
         this.#tellProgress()
@@ -182,6 +188,11 @@ class Installation {
     }
   }
 
+  #usualLimits(packages: readonly SelectedPackage[]): StagingLimits {
+    const local = packages.every((pkg) => this.#request.placesOf(pkg)[0]?.startsWith('/') === true)
+    return local ? LOCAL_STAGING : NETWORK_STAGING
+  }
+
   /** `apk add --virtual` makes them: a name for what they depend on, and no file. */
   #isVirtual(pkg: SelectedPackage): boolean {
     return pkg.installedSize === 0 && this.#request.placesOf(pkg).length === 0
@@ -193,7 +204,7 @@ class Installation {
     await this.#sys.packages.enter(this.#database, { name: pkg.name, stanza })
   }
 
-  async #fetch(pkg: SelectedPackage, options: FetchOptions): Promise<StagedPackage> {
+  async #fetch(pkg: SelectedPackage, options: FetchOptions): Promise<Prepared> {
     const { fetch, root, placesOf } = this.#request
     const { onRetry, onBreak, memory } = this.#options
     const { stage } = await fetch(
@@ -211,13 +222,10 @@ class Installation {
         ...(memory === undefined ? {} : { memory }),
       },
     )
-    return stage
+    return prepare(pkg, stage)
   }
 
-  async #install(pkg: SelectedPackage, stage: StagedPackage): Promise<void> {
-    const info = parsePackageInfo(stage.pkginfo)
-    const origin = field(pkg.stanza, 'o')
-    const owner = ownerOf({ name: pkg.name, version: pkg.version, checksum: pkg.checksum, origin }, info)
+  async #install(pkg: SelectedPackage, { stage, info, owner, stanza }: Prepared): Promise<void> {
     // The commit ends the stage: what runs after it is taken out before.
     const preInstall = await this.#extract(pkg, stage, 'pre-install')
     const postInstall = await this.#extract(pkg, stage, 'post-install')
@@ -226,12 +234,12 @@ class Installation {
     const { conflicts, directories } = await this.#sys.packages.commit(this.#database, {
       stage: stage.id,
       name: pkg.name,
-      stanza: installedStanza(pkg.stanza, { ...info, tag: pkg.tag }),
-      ...settleOwners(owner, this.#owners),
+      stanza,
+      ...this.#owners.settle(owner),
       ...(info.triggers === undefined ? {} : { triggers: info.triggers }),
     })
     this.#stage = undefined
-    this.#owners.push(owner)
+    this.#owners.add(owner)
     for (const directory of directories) this.#directories.add(directory)
     for (const { path, owner: other } of conflicts) {
       this.#conflicts.push({ path, package: labelOf(pkg), owner: other })

@@ -16,8 +16,11 @@ export function parsePackageInfo(text: string): PackageInfo {
   let replacesPriority = 0
   let triggers: string[] = []
   for (const line of text.split('\n')) {
+    // Of some thirty lines: QuickJS looks for a text slowly.
+    const first = line.charAt(0)
+    if (first !== 'r' && first !== 't') continue
     const at = line.indexOf(' = ')
-    if (at < 0 || line.startsWith('#')) continue
+    if (at < 0) continue
     const value = line.slice(at + 3)
     switch (line.slice(0, at)) {
       case 'replaces':
@@ -58,6 +61,7 @@ export function ownerOf(
 
 /** The priority by which `a` replaces `b`; -1 when it does not. */
 function priorityOver(a: Owner, b: Owner): number {
+  if (a.replaces.length === 0) return -1
   const found = a.replaces.some(
     (dependency) =>
       (dependency.name === b.name && matches(dependency, b.version, b.checksum)) !== dependency.conflict,
@@ -76,6 +80,8 @@ export function settleOwners(
   const takes: string[] = []
   const yields: string[] = []
   for (const other of installed) {
+    if (coming.replaces.length === 0 && other.replaces.length === 0 && other.origin !== coming.origin)
+      continue
     if (other.name === coming.name || (coming.origin !== undefined && other.origin === coming.origin)) {
       takes.push(other.name)
       continue
@@ -86,4 +92,28 @@ export function settleOwners(
     else if (ours >= 0) takes.push(other.name)
   }
   return { takes, yields }
+}
+
+/** Those that are installed already, in so far as they can matter: few packages replace others. */
+export class InstalledOwners {
+  readonly #all: Owner[] = []
+  readonly #replacing: Owner[] = []
+  readonly #byOrigin = new Map<string, Owner[]>()
+
+  add(owner: Owner): void {
+    this.#all.push(owner)
+    if (owner.replaces.length > 0) this.#replacing.push(owner)
+    if (owner.origin === undefined) return
+    const siblings = this.#byOrigin.get(owner.origin)
+    if (siblings === undefined) this.#byOrigin.set(owner.origin, [owner])
+    else siblings.push(owner)
+  }
+
+  /** As `settleOwners` for a package that is not installed. */
+  settle(coming: Owner): ReturnType<typeof settleOwners> {
+    if (coming.replaces.length > 0) return settleOwners(coming, this.#all)
+    const siblings = this.#byOrigin.get(coming.origin ?? '') ?? []
+    const others = this.#replacing.filter(({ origin }) => origin === undefined || origin !== coming.origin)
+    return settleOwners(coming, [...siblings, ...others])
+  }
 }

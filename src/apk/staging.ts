@@ -1,7 +1,7 @@
 /**
  * Packages on their way: several are fetched, checked and unpacked beside the root at once, and handed over in the
- * order of installation. What comes next is always on its way; beyond that the biggest ones start first, as far ahead
- * as the limits allow.
+ * order of installation. Some of them are those that come next, what is installed at once; the others are the biggest,
+ * which take longest over a network, as far ahead as the limits allow.
  */
 
 import type { FetchOptions } from '../network/fetch.ts'
@@ -11,33 +11,48 @@ import type { SelectedPackage } from './select.ts'
 export interface StagingLimits {
   /** Fetches at the same time. */
   readonly parallel: number
+  /** Of these, those that come next; the others are the biggest. */
+  readonly soonest: number
   /** How many packages after the next one may be begun. */
   readonly lookAhead: number
   /** Bytes, unpacked, that may wait for their turn. */
   readonly bytesAhead: number
 }
 
-export const DEFAULT_STAGING: StagingLimits = { parallel: 6, lookAhead: 48, bytesAhead: 64 * 1024 * 1024 }
+const AHEAD = { lookAhead: 48, bytesAhead: 64 * 1024 * 1024 }
+
+/**
+ * A connection's first hundred kilobytes are a matter of round trips, however fast the network: that many at once make
+ * few of them.
+ */
+export const NETWORK_STAGING: StagingLimits = { parallel: 16, soonest: 8, ...AHEAD }
+
+/** From files it is the processor that is waited for: what comes next gets it. */
+export const LOCAL_STAGING: StagingLimits = { parallel: 3, soonest: 3, ...AHEAD }
 
 /** Of the machine, what throws a stage away. */
 export interface StageHolder {
   readonly packages: Pick<Packages, 'discard'>
 }
 
-/** Fetches one package into a stage. */
-export type StageOne = (pkg: SelectedPackage, options: FetchOptions) => Promise<StagedPackage>
+/** Fetches one package into a stage, and gives what the caller made of it. */
+export type StageOne<S> = (pkg: SelectedPackage, options: FetchOptions) => Promise<S>
 
-export class Staging {
+export class Staging<S extends Pick<StagedPackage, 'id'>> {
   readonly #sys: StageHolder
   readonly #packages: readonly SelectedPackage[]
-  readonly #stage: StageOne
+  readonly #stage: StageOne<S>
   readonly #limits: StagingLimits
   readonly #over = new AbortController()
   readonly #signal: AbortSignal
   readonly #onBytes: (bytes: number) => void
-  readonly #begun = new Map<number, Promise<StagedPackage>>()
+  readonly #begun = new Map<number, Promise<S>>()
   readonly #running = new Set<number>()
+  /** Of those that run: begun because they come next. */
+  readonly #soon = new Set<number>()
   readonly #received = new Map<number, number>()
+  /** Not begun yet. */
+  #left: number
   #bytes = 0
   #failure: { readonly cause: unknown } | undefined
   /** The one that is installed next. */
@@ -47,9 +62,9 @@ export class Staging {
   constructor(
     sys: StageHolder,
     packages: readonly SelectedPackage[],
-    stage: StageOne,
+    stage: StageOne<S>,
     options: {
-      readonly limits?: StagingLimits
+      readonly limits: StagingLimits
       readonly signal: AbortSignal
       readonly onBytes: (bytes: number) => void
     },
@@ -57,13 +72,19 @@ export class Staging {
     this.#sys = sys
     this.#packages = packages
     this.#stage = stage
-    this.#limits = options.limits ?? DEFAULT_STAGING
+    this.#limits = options.limits
+    this.#left = packages.length
     this.#signal = AbortSignal.any([options.signal, this.#over.signal])
     this.#onBytes = options.onBytes
   }
 
+  /** Starts with the first ones, before anybody takes one. */
+  begin(): void {
+    this.#fill()
+  }
+
   /** The stage of package `n`; to be called with 0, 1, 2, … Rejects with the first failure of any of them. */
-  async take(n: number): Promise<StagedPackage> {
+  async take(n: number): Promise<S> {
     this.#position = n
     this.#fill()
     const stage = await this.#arrival(n)
@@ -74,7 +95,7 @@ export class Staging {
     return stage
   }
 
-  async #arrival(n: number): Promise<StagedPackage> {
+  async #arrival(n: number): Promise<S> {
     if (this.#failure !== undefined) throw this.#failure.cause
     const begun = this.#begun.get(n)
     if (begun === undefined) {
@@ -111,19 +132,24 @@ export class Staging {
   }
 
   #next(): number | undefined {
-    const waiting: number[] = []
-    const end = Math.min(this.#packages.length, this.#position + this.#limits.lookAhead)
-    for (let n = this.#position; n < end; n++) if (!this.#begun.has(n)) waiting.push(n)
-    const first = waiting[0]
-    if (first === undefined || first === this.#position) return first
-    const fits = waiting.filter((n) => this.#aheadBytes + this.#installedSize(n) <= this.#limits.bytesAhead)
-    // One of those on their way is always the next in order; the others are the biggest.
-    const soonest = Math.min(...this.#running)
-    if (first < soonest && fits.includes(first)) return first
-    return fits.reduce<number | undefined>(
-      (best, n) => (best === undefined || this.#size(n) > this.#size(best) ? n : best),
-      undefined,
-    )
+    if (this.#left === 0) return undefined
+    const { soonest, bytesAhead, lookAhead } = this.#limits
+    const end = Math.min(this.#packages.length, this.#position + lookAhead)
+    let first: number | undefined
+    let biggest: number | undefined
+    for (let n = this.#position; n < end; n++) {
+      if (this.#begun.has(n)) continue
+      const fits = this.#aheadBytes + this.#installedSize(n) <= bytesAhead
+      if (first === undefined) {
+        first = n
+        if (n === this.#position || (fits && this.#soon.size < soonest)) {
+          this.#soon.add(n)
+          return n
+        }
+      }
+      if (fits && (biggest === undefined || this.#size(n) > this.#size(biggest))) biggest = n
+    }
+    return biggest
   }
 
   #size(n: number): number {
@@ -137,6 +163,7 @@ export class Staging {
   #begin(n: number): void {
     const pkg = this.#packages[n]
     if (pkg === undefined) return
+    this.#left--
     this.#running.add(n)
     this.#aheadBytes += pkg.installedSize
     const staged = this.#stage(pkg, {
@@ -156,6 +183,7 @@ export class Staging {
 
   #end(n: number): void {
     this.#running.delete(n)
+    this.#soon.delete(n)
     this.#fill()
   }
 

@@ -42,8 +42,24 @@ export function field(stanza: string, letter: Field): string | undefined {
 
 /** A field that is a number in decimal; 0 when it is absent. Stops at the first other character, as apk does. */
 export function numberField(stanza: string, letter: Field): number {
-  const digits = /^\d{1,15}/.exec(field(stanza, letter) ?? '')
+  return numberOf(field(stanza, letter))
+}
+
+function numberOf(value: string | undefined): number {
+  const digits = /^\d{1,15}/.exec(value ?? '')
   return digits === null ? 0 : Number(digits[0])
+}
+
+/** All fields at once, for who wants many: QuickJS looks for each one slowly. As `field` has them. */
+function fieldsOf(stanza: string): ReadonlyMap<string, string> {
+  const fields = new Map<string, string>()
+  for (const line of stanza.split('\n')) {
+    const letter = line.charAt(0)
+    if (line.charAt(1) !== ':') continue
+    if (line.length > 2) fields.set(letter, line.slice(2))
+    else fields.delete(letter)
+  }
+  return fields
 }
 
 /** What the package itself, not the index, adds to its stanza: from `.PKGINFO` and the choice of a repository. */
@@ -55,17 +71,21 @@ export interface InstalledExtras {
   readonly tag: string | undefined
 }
 
-function dependencyLine(stanza: string, letter: 'D' | 'p' | 'i'): string {
-  const value = field(stanza, letter)
+/** Names with or without an operator and a version of the usual kind, a space between them: written as they are read. */
+const usual =
+  /^(?:!?[^ \n!@<=>~]+(?:[<>]?=?\d{1,15}(?:\.\d{1,15})*[a-z]?(?:_(?:alpha|beta|pre|rc|cvs|svn|git|hg|p)\d{0,15})*(?:-r\d{1,15})?)?(?: (?!$)|$))+$/
+
+function dependencyLine(letter: 'D' | 'p' | 'i', value: string | undefined): string {
   if (value === undefined) return ''
+  // busybox provides three hundred commands.
+  if (usual.test(value)) return `${letter}:${value}\n`
   const { dependencies } = parseDependencies(value)
   return dependencies.length === 0
     ? ''
     : `${letter}:${dependencies.map((d) => formatDependency(d)).join(' ')}\n`
 }
 
-function optionalLine(stanza: string, letter: 'A' | 'o' | 'm' | 'c'): string {
-  const value = field(stanza, letter)
+function optionalLine(letter: 'A' | 'o' | 'm' | 'c', value: string | undefined): string {
   return value === undefined ? '' : `${letter}:${value}\n`
 }
 
@@ -78,20 +98,22 @@ function nonZeroLine(letter: 't' | 'k' | 'q', value: number): string {
  * index. Ends in a newline.
  */
 export function installedStanza(stanza: string, extras: InstalledExtras): string {
+  const fields = fieldsOf(stanza)
+  const of = (letter: Field) => fields.get(letter)
   const replaces = extras.replaces === undefined ? [] : parseDependencies(extras.replaces).dependencies
   return [
-    `C:${field(stanza, 'C') ?? ''}\nP:${field(stanza, 'P') ?? ''}\nV:${field(stanza, 'V') ?? ''}\n`,
-    optionalLine(stanza, 'A'),
-    `S:${numberField(stanza, 'S')}\nI:${numberField(stanza, 'I')}\n`,
-    `T:${field(stanza, 'T') ?? ''}\nU:${field(stanza, 'U') ?? ''}\nL:${field(stanza, 'L') ?? ''}\n`,
-    optionalLine(stanza, 'o'),
-    optionalLine(stanza, 'm'),
-    nonZeroLine('t', numberField(stanza, 't')),
-    optionalLine(stanza, 'c'),
-    nonZeroLine('k', numberField(stanza, 'k')),
-    dependencyLine(stanza, 'D'),
-    dependencyLine(stanza, 'p'),
-    dependencyLine(stanza, 'i'),
+    `C:${of('C') ?? ''}\nP:${of('P') ?? ''}\nV:${of('V') ?? ''}\n`,
+    optionalLine('A', of('A')),
+    `S:${numberOf(of('S'))}\nI:${numberOf(of('I'))}\n`,
+    `T:${of('T') ?? ''}\nU:${of('U') ?? ''}\nL:${of('L') ?? ''}\n`,
+    optionalLine('o', of('o')),
+    optionalLine('m', of('m')),
+    nonZeroLine('t', numberOf(of('t'))),
+    optionalLine('c', of('c')),
+    nonZeroLine('k', numberOf(of('k'))),
+    dependencyLine('D', of('D')),
+    dependencyLine('p', of('p')),
+    dependencyLine('i', of('i')),
     replaces.length === 0 ? '' : `r:${replaces.map((d) => formatDependency(d, 'tags')).join(' ')}\n`,
     nonZeroLine('q', extras.replacesPriority),
     extras.tag === undefined ? '' : `s:${extras.tag}\n`,

@@ -31,6 +31,8 @@ export class Directories {
 
   /** Relative, with or without a trailing slash. */
   add(directory: string): void {
+    // As most come, many times: a regular expression is slow in QuickJS.
+    if (this.#known.has(directory)) return
     let path = directory.replace(/^(\.\/)+/, '').replace(/\/+$/, '')
     if (path === '.') return
     while (!this.#known.has(path)) {

@@ -134,10 +134,7 @@ export async function fetchPipeline<K extends Sink['kind']>(
         {
           source: askedWith(source, {
             unlessStill: request.known?.url === mirror.url ? request.known.validator : undefined,
-            resume: {
-              afterMs: reconnections(mirrors.length, sys.clock),
-              on: [...PASSING],
-            },
+            resume: () => ({ afterMs: reconnections(mirrors.length, sys.clock), on: [...PASSING] }),
           }),
           ...(request.aside === undefined ? {} : { aside: request.aside }),
           filters: request.filters ?? [],
@@ -178,10 +175,10 @@ export async function fetchPipeline<K extends Sink['kind']>(
 
 function askedWith(
   source: Source,
-  { unlessStill, resume }: { readonly unlessStill: Validator | undefined; readonly resume: Resume },
+  { unlessStill, resume }: { readonly unlessStill: Validator | undefined; readonly resume: () => Resume },
 ): Source {
   if (source.kind !== 'http') return source
-  return { ...source, resume, ...(unlessStill === undefined ? {} : { unlessStill }) }
+  return { ...source, resume: resume(), ...(unlessStill === undefined ? {} : { unlessStill }) }
 }
 
 function reconnections(mirrors: number, clock: Sys['clock']): readonly number[] {

@@ -13,7 +13,7 @@ use ureq::typestate::WithoutBody;
 use ureq::{Agent, Body as Answer, BodyReader, Error, Proxy, RequestBuilder};
 
 /// More connections to one server than this are not kept.
-pub const KEPT: usize = 8;
+pub const KEPT: usize = 16;
 
 /// What is asked for, as `Source` in src/sys/pipeline.ts has it.
 #[derive(Deserialize)]

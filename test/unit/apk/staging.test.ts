@@ -31,7 +31,7 @@ function harness(sizes: readonly number[], limits: StagingLimits) {
     packages,
     (pkg, { signal }) => {
       begun.push(pkg.name)
-      return new Promise((resolve, reject) => {
+      return new Promise<StagedPackage>((resolve, reject) => {
         pending.set(pkg.name, { resolve, reject })
         signal?.addEventListener('abort', () => reject(new Error('aborted')), { once: true })
       })
@@ -48,7 +48,7 @@ function harness(sizes: readonly number[], limits: StagingLimits) {
   }
 }
 
-const limits = { parallel: 3, lookAhead: 10, bytesAhead: 1000 }
+const limits = { parallel: 3, soonest: 1, lookAhead: 10, bytesAhead: 1000 }
 
 it('begins with what comes next, then the biggest, so many at a time', async () => {
   const { staging, begun, arrive } = harness([1, 2, 3, 90, 80, 4], limits)
@@ -57,6 +57,17 @@ it('begins with what comes next, then the biggest, so many at a time', async () 
   arrive(0)
   expect((await first).id).toBe(0)
   expect(begun.slice(3)).toEqual(['p1'])
+})
+
+it('keeps as many as it should of those that come next, and refills with what is due', async () => {
+  const { staging, begun, arrive } = harness([1, 2, 3, 90, 80, 4], { ...limits, soonest: 2 })
+  const first = staging.take(0)
+  expect(begun).toEqual(['p0', 'p1', 'p3'])
+  arrive(1)
+  await Promise.resolve()
+  arrive(0)
+  await first
+  expect(begun.slice(3)).toEqual(['p2', 'p4'])
 })
 
 it('hands over in order, whatever comes first', async () => {

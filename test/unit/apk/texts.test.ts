@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { cachedIndex, cachedName } from '../../../src/apk/cache.ts'
+import { formatDependency, parseDependencies } from '../../../src/apk/dependency.ts'
 import { indexUrl, packageUrl, parseRepositories } from '../../../src/apk/repositories.ts'
 import { sha1 } from '../../../src/apk/sha1.ts'
 import { field, installedStanza, numberField } from '../../../src/apk/stanza.ts'
@@ -54,6 +55,36 @@ describe('installedStanza', () => {
       tag: undefined,
     })
     expect(lines).toBe('C:Q1a=\nP:a\nV:1\nS:0\nI:0\nT:\nU:\nL:\n')
+  })
+})
+
+describe('dependencies in installedStanza', () => {
+  const line = (depends: string) => {
+    const extras = { replaces: undefined, replacesPriority: 0, tag: undefined }
+    const lines = installedStanza(`C:Q1a=\nP:a\nV:1\nD:${depends}\n`, extras).split('\n')
+    return lines.find((each) => each.startsWith('D:'))?.slice(2)
+  }
+  const throughParser = (depends: string) =>
+    parseDependencies(depends)
+      .dependencies.map((dependency) => formatDependency(dependency))
+      .join(' ')
+
+  it.each([
+    'so:libc.musl-x86_64.so.1 cmd:busybox=1.36.1-r15 !vlan a>=1.2_git20230717-r4 b<2a c>1 d<=1_p1',
+    'a=~1.2 b~1 c@edge>1 d',
+    'a  b ',
+    'a b=x c',
+    'a=1.2_foo b',
+    'a=1_rc_git2-r1',
+    'a=1234567890123456 b',
+    'a=1.2- b',
+    'a=1.2ab',
+    'a><Q1abcdefghijklmnopqrstuvwxyz0=',
+    '!a=1 !b',
+    'a== b',
+    'a=1~0123456789abcdef-r1',
+  ])('writes %j as the parser reads it', (depends) => {
+    expect(line(depends) ?? '').toBe(throughParser(depends))
   })
 })
 
