@@ -83,21 +83,40 @@ describeInLab('a network without IPv4', () => {
     })
   })
 
-  it('boots by ip=dhcp6, and by an address of its own, where routers make none', async () => {
-    const lab = await start({ mode: 'stateful' })
+  it('boots by ip=dhcp6, whose lease is kept, and by an address of its own, where routers make none', async () => {
+    const lab = await start({ mode: 'stateful', leaseSeconds: 120 })
     const sources = [`apkovl=${overlay}`, `alpine_repo=http://[${Lab.address6}]/apks`]
     const boot = async (...words: readonly string[]) => {
       const booted = await bootGuest({ cards: [{ kind: 'tap', lab }], append: [...words, ...sources] })
       guest = booted
-      await handover(booted, 2 * patience)
-      await booted.stop()
+      return booted
     }
-    await boot('ip=dhcp6')
+    const leased = await boot('ip=dhcp6')
+    await logIn(leased, password, 2 * patience)
+    // After the hand-over: the address ends when the server says so, and the keeper moves that.
+    const untilRenewed = 'until grep -q \'"renewals":[1-9]\' /run/diskless/keeper.json; do sleep 1; done'
+    const { output } = await runIn(
+      leased,
+      `${untilRenewed}; cat /run/diskless/keeper.json; ip -6 addr show dev eth0`,
+      2 * patience,
+    )
+    const [state = '', ...addresses] = output.split('\n')
+    expect(JSON.parse(state)).toMatchObject({
+      ...{ link: 'eth0', state: 'bound', address: expect.stringMatching(/^fd77::1[0-9a-f]{2}$/) },
+      ...{ prefixLength: 128, others: [] },
+    })
+    expect(addresses.join('\n')).toMatch(
+      /inet6 fd77::1[0-9a-f]{2}\/128 scope global dynamic\s+valid_lft 1[01]\dsec/,
+    )
+    expect(lab.log('dhcp')).toMatch(/DHCPRENEW\(br0\)/)
+    await leased.stop()
     expect(lab.log('dhcp')).toMatch(/DHCPSOLICIT\(br0\)/)
     expect(lab.log('dhcp')).toMatch(/DHCPREPLY\(br0\) fd77::1[0-9a-f]{2} /)
     expect(lab.log('http')).toMatch(/^fd77::1[0-9a-f]{2} "GET \/52:54\S+ HTTP\/1\.1" 200/m)
 
-    await boot(`ip=[fd77::20]::[${Lab.address6}]:64::eth0:none`)
+    const still = await boot(`ip=[fd77::20]::[${Lab.address6}]:64::eth0:none`)
+    await handover(still, 2 * patience)
+    await still.stop()
     expect(lab.log('http')).toMatch(/^fd77::20 "GET \/52:54\S+ HTTP\/1\.1" 200/m)
     expect(lab.log('dhcp').match(/DHCPSOLICIT/g), 'an address that is given is not asked for').toHaveLength(1)
   })

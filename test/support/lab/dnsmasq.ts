@@ -19,6 +19,8 @@ export interface Ipv6Options {
   readonly mode: 'slaac' | 'stateless' | 'stateful' | 'both'
   /** DHCPv6 alone tells of the DNS server, and no advertisement. */
   readonly quietRouter?: boolean
+  /** Of an address by DHCPv6, 120 at least. Default an hour. */
+  readonly leaseSeconds?: number
   /** By `option6:NAME` or `option6:NUMBER`. */
   readonly options?: Readonly<Record<string, string>>
 }
@@ -62,12 +64,12 @@ export function dnsmasqConfiguration(options: DnsmasqOptions): string {
 }
 
 function ipv6Lines(ipv6: NonNullable<DnsmasqOptions['ipv6']>): string[] {
-  const { mode, options = {}, quietRouter = false, address, prefix } = ipv6
+  const { mode, options = {}, quietRouter = false, leaseSeconds = 3600, address, prefix } = ipv6
   const ranges = {
     slaac: `${prefix},ra-only`,
     stateless: `${prefix},ra-stateless`,
-    stateful: `${prefix}100,${prefix}1ff,64,1h`,
-    both: `${prefix}100,${prefix}1ff,slaac,64,1h`,
+    stateful: `${prefix}100,${prefix}1ff,64,${leaseSeconds}`,
+    both: `${prefix}100,${prefix}1ff,slaac,64,${leaseSeconds}`,
   }
   return [
     'enable-ra',
