@@ -76,7 +76,14 @@ export interface DhcpStep {
 const TOTAL_MS = 120_000
 const MINIMUM_TRIES = 3
 const FIRST_WAIT_MS = 1000
-const LONGEST_WAIT_MS = 16_000
+/**
+ * RFC 2131 goes on to 64 s, for hosts with time. With 30 % of packets lost, a hundredth of all boots waits 45 s so, 61 s with
+ * 16 s; and a server that comes late is noticed after 8 s, not 18. A thousand clients ask 125 times a second then. iPXE stops
+ * at 10 s, udhcpc asks every 3 s three times in 26 s.
+ */
+const LONGEST_WAIT_MS = 8000
+/** A server that answers, and refuses. */
+const LONGEST_PAUSE_MS = 16_000
 /** Of a wait: each is between 0.8 and 1.2 of its length, as RFC 2131 wants clients to drift apart. */
 const JITTER = 0.2
 /** A server that offered and does not acknowledge: after so many requests the search begins anew. */
@@ -269,15 +276,22 @@ function request(
 function pause(config: DhcpConfig, before: DhcpTally, problem: string, moment: Moment): DhcpStep {
   const tally = { ...before, lastProblem: problem }
   const disappointments = tally.naks + tally.conflicts.length
+  const wakeAt = nextTry(config, tally, Math.max(1, disappointments), moment, LONGEST_PAUSE_MS)
   return {
-    state: { phase: 'pausing', wakeAt: nextTry(config, tally, Math.max(1, disappointments), moment), tally },
+    state: { phase: 'pausing', wakeAt, tally },
     actions: [notice(config, problem)],
   }
 }
 
-/** When the so-manieth wait ends: 1, 2, 4, 8, 16, 16, … s, more or less, and never past the end of all tries. */
-function nextTry(config: DhcpConfig, tally: DhcpTally, count: number, { now, random }: Moment): number {
-  const length = Math.min(FIRST_WAIT_MS * 2 ** (count - 1), LONGEST_WAIT_MS)
+/** When the so-manieth wait ends: 1, 2, 4, 8, 8, … s, more or less, and never past the end of all tries. */
+function nextTry(
+  config: DhcpConfig,
+  tally: DhcpTally,
+  count: number,
+  { now, random }: Moment,
+  longest = LONGEST_WAIT_MS,
+): number {
+  const length = Math.min(FIRST_WAIT_MS * 2 ** (count - 1), longest)
   const wakeAt = now + length * (1 - JITTER + 2 * JITTER * random)
   const end = endOf(config, tally)
   return now < end ? Math.min(wakeAt, end) : wakeAt

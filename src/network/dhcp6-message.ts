@@ -41,6 +41,8 @@ export interface Dhcp6Message {
   readonly search: readonly string[]
   /** 56 (RFC 5908), else 31 (RFC 4075) */
   readonly ntp: readonly IpAddress[]
+  /** 82, SOL_MAX_RT, milliseconds: how seldom solicits are to be repeated. */
+  readonly longestSolicit: number | undefined
   /** 59, RFC 5970; as it came. */
   readonly bootFileUrl: string | undefined
 }
@@ -134,6 +136,7 @@ export function decodeDhcp6(bytes: string): Dhcp6Message | undefined {
     dns: hosts(first(23)),
     search: (namesOf(first(24) ?? '') ?? []).slice(0, MOST),
     ntp: (ntp.length > 0 ? ntp : hosts(first(31))).slice(0, MOST),
+    longestSolicit: longestSolicitOf(first(82)),
     bootFileUrl: url === undefined || url === '' ? undefined : textOf(url),
   }
 }
@@ -154,6 +157,12 @@ function optionsOf(hex: string): readonly Option[] | undefined {
     options.push({ code, body })
   }
   return options
+}
+
+/** RFC 8415, 21.24: what is not between a minute and a day is passed over. */
+function longestSolicitOf(body: string | undefined): number | undefined {
+  const seconds = body?.length === 8 ? new HexReader(body).number(4) : undefined
+  return seconds !== undefined && seconds >= 60 && seconds <= 86_400 ? seconds * 1000 : undefined
 }
 
 interface Association {

@@ -15,7 +15,7 @@ import type { DhcpEvents } from './dhcp-exchange.ts'
 import { releaseLease6 } from './dhcp6-client.ts'
 import { configureIpv6, type Ipv6Config, type Ipv6Outcome } from './ipv6.ts'
 
-/** The sixth discover, after 31 s, has been answered by then. Or half the time that DHCP has, if that is less. */
+/** The eighth discover, after 31 s, has been answered by then. Or half the time that DHCP has, if that is less. */
 const ALONE_MS = 40_000
 
 type Either = DhcpOutcome | Extract<Ipv6Outcome, { kind: 'configured' }>

@@ -51,21 +51,21 @@ test('a server that starts a hundred seconds after its clients (nixpkgs#306858)'
   const server = dhcpServer()
   const f = fixture((message, context) => (context.now < 100_000 ? [] : server(message, context)))
   expect(await f.clock.run(f.acquire())).toMatchObject({ kind: 'bound' })
-  expect(f.clock.now()).toBeLessThan(120_000)
+  expect(f.clock.now()).toBeLessThan(110_000)
 })
 
 test('a switch port that learns for thirty seconds (linbo7#167)', async () => {
   const server = dhcpServer()
   const f = fixture((message, context) => (context.now < 30_000 ? [] : server(message, context)))
   expect(await f.clock.run(f.acquire())).toMatchObject({ kind: 'bound' })
-  expect(f.clock.now()).toBeLessThan(50_000)
+  expect(f.clock.now()).toBeLessThan(40_000)
 })
 
 test('nobody: it ends after two minutes and says how often it asked', async () => {
   const f = fixture()
   const outcome = await f.clock.run(f.acquire())
   expect(outcome).toMatchObject({ kind: 'failed', tally: { offers: 0 } })
-  expect(outcome.kind === 'failed' && outcome.tally.discovers).toBeGreaterThanOrEqual(10)
+  expect(outcome.kind === 'failed' && outcome.tally.discovers).toBeGreaterThanOrEqual(16)
   expect(outcome.kind === 'failed' && Math.round(outcome.elapsedMs / 1000)).toBe(120)
 })
 
