@@ -111,12 +111,18 @@ fn race(mut addresses: Addresses, watch: &Watch, since: Instant) -> io::Result<T
             next_at = since;
             continue;
         }
-        let slice = watch.slice(since, Limit::Connect)?.min(STAGGER);
+        let mut wait = watch.left(since, Limit::Connect)?;
+        if tried.len() < MOST_ADDRESSES && addresses.has_known() {
+            wait = wait.min(next_at.saturating_duration_since(Instant::now()));
+        }
         let mut polled: Vec<_> =
             running.iter().map(|(socket, _)| PollFd::new(socket, PollFlags::OUT)).collect();
-        watch.poll_all(&mut polled, slice)?;
+        polled.push(addresses.bell());
+        watch.poll_any(&mut polled, wait)?;
         let ready: Vec<bool> = polled.iter().map(|each| !each.revents().is_empty()).collect();
-        for at in (0..ready.len()).rev().filter(|&at| ready[at]) {
+        drop(polled);
+        addresses.hear();
+        for at in (0..running.len()).rev().filter(|&at| ready[at]) {
             let (socket, address) = running.remove(at);
             match sockopt::socket_error(&socket)? {
                 Ok(()) => return Ok(TcpStream::from(socket)),

@@ -122,9 +122,12 @@ fn start(pipeline: Pipeline, call: Call) {
 
 pub fn run(pipeline: &Pipeline, cancel: &Cancel, emit: &Emit) -> Result<Outcome> {
     let (source, subject) = (&pipeline.source, pipeline.source.subject());
-    let watch = Rc::new(Watch::new(source.stage(), &subject, cancel, source.deadlines()));
     let stage = pipeline.sink.stage();
-    let mut outcome = watched(&watch, || transfer(pipeline, &watch, emit, &subject))
+    let mut outcome = Watch::new(source.stage(), &subject, cancel, source.deadlines())
+        .and_then(|watch| {
+            let watch = Rc::new(watch);
+            watched(&watch, || transfer(pipeline, &watch, emit, &subject))
+        })
         .map_err(|error| sys_error(error, stage, &subject));
     // Garbage of a wrong password is first seen by whatever reads it.
     if let Err(error) = &mut outcome

@@ -8,11 +8,14 @@ use super::failure::{fail, sys_error};
 use super::watch::{Deadlines, Limit, Watch};
 use crate::error::{Result, SysError};
 use crate::ops::Cancel;
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd};
 use std::collections::VecDeque;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 /// RES_OPTIONS of resolv.conf(5): each server of the list is given a second, and the list is gone through five times.
@@ -35,6 +38,8 @@ pub struct Addresses {
     /// Questions that are not answered.
     open: usize,
     answers: Receiver<Answer>,
+    /// An eventfd: readable once there is an answer that was not heard.
+    bell: Arc<OwnedFd>,
 }
 
 /// Asks for a host. getaddrinfo cannot be interrupted, so threads of their own wait for it; when nobody wants the
@@ -42,6 +47,7 @@ pub struct Addresses {
 pub fn lookup(host: &str, port: u16) -> io::Result<Addresses> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let (tell, answers) = channel();
+    let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
     let mut addresses = Addresses {
         host: bare.to_owned(),
         known: Default::default(),
@@ -49,16 +55,19 @@ pub fn lookup(host: &str, port: u16) -> io::Result<Addresses> {
         reasons: Vec::new(),
         open: 0,
         answers,
+        bell: bell.clone(),
     };
     if let Some(address) = literal(bare, port) {
         addresses.known[usize::from(address.is_ipv4())].push_back(address);
         return Ok(addresses);
     }
     for family in [libc::AF_INET6, libc::AF_INET] {
-        let (name, tell): (_, Sender<Answer>) = (bare.to_owned(), tell.clone());
+        let (name, tell, bell): (_, Sender<Answer>, _) = (bare.to_owned(), tell.clone(), bell.clone());
         let thread = std::thread::Builder::new().name("resolve".into()).stack_size(512 << 10);
         thread.spawn(move || {
             let _ = tell.send(ask(&name, port, family));
+            // It takes eight bytes unless its counter is full, and then it is readable already.
+            let _ = rustix::io::write(&*bell, &1u64.to_ne_bytes());
         })?;
         addresses.open += 1;
     }
@@ -68,19 +77,59 @@ pub fn lookup(host: &str, port: u16) -> io::Result<Addresses> {
 impl Addresses {
     /// Waits until there is something to try, and a moment longer for the other family.
     pub fn wait(&mut self, watch: &Watch, since: Instant) -> io::Result<()> {
-        while self.known.iter().all(VecDeque::is_empty) && self.open > 0 {
-            self.receive(watch.slice(since, Limit::Connect)?);
+        while !self.has_known() && self.open > 0 {
+            watch.poll(self.bell.as_fd(), PollFlags::IN, watch.left(since, Limit::Connect)?)?;
+            self.hear();
         }
         let begun = Instant::now();
         while self.open > 0 && begun.elapsed() < RESOLUTION_DELAY {
-            self.receive(RESOLUTION_DELAY.saturating_sub(begun.elapsed()));
+            let left = watch.left(since, Limit::Connect)?;
+            let delay = RESOLUTION_DELAY.saturating_sub(begun.elapsed());
+            watch.poll(self.bell.as_fd(), PollFlags::IN, delay.min(left))?;
+            self.hear();
         }
         Ok(())
     }
 
+    /// To wait for an answer beside other things; then `hear`.
+    pub fn bell(&self) -> PollFd<'_> {
+        PollFd::new(&self.bell, PollFlags::IN)
+    }
+
+    /// Takes the answers that are there.
+    pub fn hear(&mut self) {
+        // Nothing to read is as good.
+        let _ = rustix::io::read(&*self.bell, &mut [0; 8]);
+        loop {
+            match self.answers.try_recv() {
+                Ok(answer) => {
+                    self.open -= 1;
+                    match answer {
+                        Ok(found) => {
+                            for address in found {
+                                self.known[usize::from(address.is_ipv4())].push_back(address);
+                            }
+                        }
+                        Err(reason) => self.reasons.push(reason),
+                    }
+                }
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    self.open = 0;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Whether there is something to try.
+    pub fn has_known(&self) -> bool {
+        self.known.iter().any(|known| !known.is_empty())
+    }
+
     /// The next one to try, of what is known so far.
     pub fn next(&mut self) -> Option<SocketAddr> {
-        while self.open > 0 && self.receive(Duration::ZERO) {}
+        self.hear();
         let found = self.known[self.next].pop_front().or_else(|| {
             self.next = 1 - self.next;
             self.known[self.next].pop_front()
@@ -99,28 +148,6 @@ impl Addresses {
         let reason = self.reasons.first().map_or("it has no address", String::as_str);
         let message = format!("the name {} was not resolved: {reason}", self.host);
         fail("DNS", watch.stage, &watch.subject, message)
-    }
-
-    fn receive(&mut self, wait: Duration) -> bool {
-        match self.answers.recv_timeout(wait) {
-            Ok(answer) => {
-                self.open -= 1;
-                match answer {
-                    Ok(found) => {
-                        for address in found {
-                            self.known[usize::from(address.is_ipv4())].push_back(address);
-                        }
-                    }
-                    Err(reason) => self.reasons.push(reason),
-                }
-                true
-            }
-            Err(RecvTimeoutError::Timeout) => false,
-            Err(RecvTimeoutError::Disconnected) => {
-                self.open = 0;
-                false
-            }
-        }
     }
 }
 
@@ -195,8 +222,9 @@ pub fn addresses(
     cancel: &Cancel,
 ) -> Result<Vec<IpAddr>> {
     let deadlines = Deadlines { connect_ms: timeout_ms, stall_ms: timeout_ms, total_ms: timeout_ms };
-    let watch = Watch::new(operation, host, cancel, Some(deadlines));
-    let found = resolve(host, 0, &watch, Instant::now()).map_err(|error| {
+    let found = Watch::new(operation, host, cancel, Some(deadlines))
+        .and_then(|watch| resolve(host, 0, &watch, Instant::now()));
+    let found = found.map_err(|error| {
         let error = sys_error(error, operation, host);
         // It waited for no connection.
         if error.code == "TIMEOUT" { SysError::timeout(operation, host, timeout_ms) } else { error }

@@ -177,7 +177,7 @@ impl Transfer {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             }
-            let slice = self.watch.slice(since, limit)?;
+            let deadline = self.watch.left(since, limit)?;
             let left = self.wait.saturating_sub(self.sent.elapsed());
             if left.is_zero() {
                 self.wait = (self.wait * 2).min(Duration::from_secs(4));
@@ -186,7 +186,7 @@ impl Transfer {
             self.watch.poll(
                 self.socket.as_fd(),
                 PollFlags::IN,
-                slice.min(left.max(Duration::from_millis(1))),
+                deadline.min(left.max(Duration::from_millis(1))),
             )?;
         }
     }

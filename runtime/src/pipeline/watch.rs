@@ -1,6 +1,6 @@
 //! What bounds a pipeline in time: TypeScript's cancel, and the deadlines for connecting, for a stall, for everything.
 //!
-//! Whatever waits, waits here, in slices short enough that a cancel is seen within `SLICE`.
+//! Whatever waits, waits here: for an event, for a deadline, and for the cancel, which is an event too.
 
 use super::failure::{fail, failure};
 use crate::error::SysError;
@@ -10,12 +10,13 @@ use rustix::io::Errno;
 use serde::Deserialize;
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a wait may go without looking at the cancel flag.
-pub const SLICE: Duration = Duration::from_millis(200);
+/// Where there is no deadline.
+const FOR_EVER: Duration = Duration::from_secs(1 << 32);
 
 /// In milliseconds, as `Deadlines` in src/sys/pipeline.ts.
 #[derive(Deserialize, Clone, Copy)]
@@ -37,6 +38,8 @@ pub struct Watch {
     pub stage: &'static str,
     pub subject: String,
     cancel: Cancel,
+    /// Readable once the call is given up.
+    given_up: Arc<OwnedFd>,
     started: Instant,
     deadlines: Option<Deadlines>,
     bytes: Cell<u64>,
@@ -44,16 +47,22 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub fn new(stage: &'static str, subject: &str, cancel: &Cancel, deadlines: Option<Deadlines>) -> Watch {
-        Watch {
+    pub fn new(
+        stage: &'static str,
+        subject: &str,
+        cancel: &Cancel,
+        deadlines: Option<Deadlines>,
+    ) -> io::Result<Watch> {
+        Ok(Watch {
             stage,
             subject: subject.to_owned(),
             cancel: cancel.clone(),
+            given_up: cancel.descriptor()?,
             started: Instant::now(),
             deadlines,
             bytes: Cell::new(0),
             connections: Cell::new(0),
-        }
+        })
     }
 
     /// Counts bytes of the source, for the messages.
@@ -92,10 +101,10 @@ impl Watch {
         }
     }
 
-    /// Fails when `since` is too long ago for `limit`; otherwise says how long to wait at most before asking again.
-    pub fn slice(&self, since: Instant, limit: Limit) -> io::Result<Duration> {
+    /// Fails when `since` is too long ago for `limit`; otherwise says how much time is left.
+    pub fn left(&self, since: Instant, limit: Limit) -> io::Result<Duration> {
         self.check()?;
-        let Some(d) = self.deadlines else { return Ok(SLICE) };
+        let Some(d) = self.deadlines else { return Ok(FOR_EVER) };
         let allowed = match limit {
             Limit::Connect => d.connect_ms,
             Limit::Stall => d.stall_ms,
@@ -112,8 +121,12 @@ impl Watch {
                 ),
             }));
         }
-        let total = Duration::from_millis(d.total_ms).saturating_sub(self.started.elapsed());
-        Ok(left.min(total).min(SLICE).max(Duration::from_millis(1)))
+        Ok(left.min(self.total_left()))
+    }
+
+    fn total_left(&self) -> Duration {
+        self.deadlines
+            .map_or(FOR_EVER, |d| Duration::from_millis(d.total_ms).saturating_sub(self.started.elapsed()))
     }
 
     /// Waits until the descriptor is ready.
@@ -124,37 +137,46 @@ impl Watch {
         since: Instant,
         limit: Limit,
     ) -> io::Result<()> {
-        while !self.poll(fd, events, self.slice(since, limit)?)? {}
+        while !self.poll(fd, events, self.left(since, limit)?)? {}
         Ok(())
     }
 
-    /// Whether the descriptor is ready within a slice.
-    pub fn poll(&self, fd: BorrowedFd<'_>, events: PollFlags, slice: Duration) -> io::Result<bool> {
-        self.poll_all(&mut [PollFd::from_borrowed_fd(fd, events)], slice)
+    /// Whether the descriptor is ready in that time. Sooner, and not, where the call was given up.
+    pub fn poll(&self, fd: BorrowedFd<'_>, events: PollFlags, wait: Duration) -> io::Result<bool> {
+        let mut polled = [PollFd::from_borrowed_fd(fd, events), PollFd::new(&self.given_up, PollFlags::IN)];
+        poll_for(&mut polled, wait)?;
+        Ok(!polled[0].revents().is_empty())
     }
 
-    /// Whether any of the descriptors is ready within a slice.
-    pub fn poll_all(&self, descriptors: &mut [PollFd<'_>], slice: Duration) -> io::Result<bool> {
-        let timeout = Timespec { tv_sec: slice.as_secs() as i64, tv_nsec: slice.subsec_nanos().into() };
-        match poll(descriptors, Some(&timeout)) {
-            Ok(0) | Err(Errno::INTR) => Ok(false),
-            Ok(_) => Ok(true),
-            Err(error) => Err(error.into()),
-        }
+    /// Waits so long for any of the descriptors, or for the call to be given up.
+    pub fn poll_any<'a>(&'a self, polled: &mut Vec<PollFd<'a>>, wait: Duration) -> io::Result<()> {
+        polled.push(PollFd::new(&self.given_up, PollFlags::IN));
+        poll_for(polled, wait)
     }
 
-    /// Lets some time pass.
+    /// Lets some time pass, but none that there is not.
     pub fn pause(&self, wait: Duration) -> io::Result<()> {
         let begun = Instant::now();
-        while begun.elapsed() < wait {
+        loop {
             self.check()?;
-            std::thread::sleep(wait.saturating_sub(begun.elapsed()).min(SLICE));
+            let left = wait.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return Ok(());
+            }
+            self.poll_any(&mut Vec::new(), left.min(self.total_left()))?;
         }
-        self.check()
     }
 
     fn timeout(&self, message: String) -> io::Error {
         fail("TIMEOUT", self.stage, &self.subject, message)
+    }
+}
+
+fn poll_for(polled: &mut [PollFd<'_>], wait: Duration) -> io::Result<()> {
+    let timeout = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: wait.subsec_nanos().into() };
+    match poll(polled, Some(&timeout)) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -180,4 +202,42 @@ pub fn current() -> io::Result<Rc<Watch>> {
     CURRENT
         .with(|current| current.borrow().clone())
         .ok_or_else(|| io::Error::other("a socket used outside a pipeline"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::failure::sys_error;
+
+    fn pause(cancel: &Cancel, total_ms: u64, wait: Duration) -> crate::error::Result<()> {
+        let deadlines = Deadlines { connect_ms: 60_000, stall_ms: 60_000, total_ms };
+        let watch = Watch::new("http", "http://h/x", cancel, Some(deadlines)).expect("a watch");
+        watch.pause(wait).map_err(|error| sys_error(error, "http", "http://h/x"))
+    }
+
+    #[test]
+    fn a_pause_lasts_as_long_as_it_should() {
+        let (begun, wait) = (Instant::now(), Duration::from_millis(30));
+        pause(&Cancel::default(), 60_000, wait).expect("a pause");
+        assert!(begun.elapsed() >= wait);
+    }
+
+    #[test]
+    fn a_pause_ends_when_the_call_is_given_up() {
+        let cancel = Cancel::default();
+        let running = cancel.clone();
+        let begun = Instant::now();
+        let pausing = std::thread::spawn(move || pause(&running, 60_000, Duration::from_secs(60)));
+        cancel.cancel();
+        let error = pausing.join().expect("no panic").expect_err("it was given up");
+        assert_eq!(error.code, "ABORTED");
+        assert!(begun.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_pause_ends_at_the_total_deadline() {
+        let error = pause(&Cancel::default(), 20, Duration::from_secs(60)).expect_err("no time");
+        assert_eq!(error.code, "TIMEOUT");
+        assert!(error.message.contains("total deadline"), "{}", error.message);
+    }
 }

@@ -177,7 +177,7 @@ pub fn fetch_as(identity: &str, roots: &[&str], source: serde_json::Value) -> cr
     use crate::pipeline::{failure::sys_error, http, request, watch};
     let asked: request::Http = serde_json::from_value(source).expect("a source");
     let url = asked.url.as_str();
-    let watch = std::rc::Rc::new(watch::Watch::new("http", url, &Cancel::default(), None));
+    let watch = std::rc::Rc::new(watch::Watch::new("http", url, &Cancel::default(), None).expect("a watch"));
     let (client, emit) = (http::client(roots, identity), crate::ops::Emit::new(|_| ()));
     watch::watched(&watch, || {
         let mut text = String::new();
