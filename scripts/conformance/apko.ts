@@ -62,7 +62,7 @@ async function askApko(
   const input = worlds.map((world) => `${JSON.stringify(world)}\n`).join('')
   const { status, output, errors } = await run(program, [file], { input })
   if (status !== 0) throw new Error(`apko could not be asked: ${errors}`)
-  return output.trimEnd().split('\n').map(readAnswer)
+  return output.split('\n').flatMap((line) => (line === '' ? [] : [readAnswer(line)]))
 }
 
 function readAnswer(line: string): Answer {
@@ -90,6 +90,8 @@ export async function compareWithApko(
   const random = randomNumbers(seed)
   const drawn = Array.from({ length: worlds }, () => drawWorld(random, urn, 'conflicts and tags'))
   const answers = await askApko(apko, repository.file, drawn)
+  if (answers.length !== drawn.length)
+    throw new Error(`apko gave ${answers.length} answers of ${drawn.length}`)
   const cases = drawn.flatMap((world, n) => {
     const answer = answers[n]
     return answer === undefined ? [] : [{ world, answer }]

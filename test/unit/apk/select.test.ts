@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { describeDropped, selectPackages } from '../../../src/apk/select.ts'
+import { withUnknownTag } from '../../../src/apk/tags.ts'
 import { makeWorld } from '../../../src/apk/world.ts'
 import { memorySource, type RepositorySpec, type Specs } from '../../support/memory-source.ts'
 
@@ -144,6 +145,16 @@ describe('versions and repositories', () => {
         nearMisses: ['c@edge'],
       },
     ])
+  })
+  it('takes what asks for a tag that no repository has from the others, and knows of it', async () => {
+    const { packages } = await select('a@egde b', { specs: old })
+    expect(packages.map(({ name, tag }) => [name, tag])).toEqual([
+      ['a', undefined],
+      ['b', undefined],
+    ])
+    const { repositories } = memorySource({ specs: old }, { specs: old, tag: 'edge' })
+    const { entries } = makeWorld(['a@egde', 'b@edge', 'c'])
+    expect(withUnknownTag(repositories, entries).map(({ name }) => name)).toEqual(['a'])
   })
 })
 
