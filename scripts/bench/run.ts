@@ -2,6 +2,7 @@
 
 import { emptyRow, emptySubject } from './results.ts'
 import type { Contest, Figure, Row, RowSubject, Subject } from './row.ts'
+import { quantity } from './table.ts'
 
 export interface RunOptions {
   readonly rounds: number
@@ -31,18 +32,24 @@ export async function runContests(
       rows.set(contest.id, withFound(row, subject.name, found))
       keep([...rows.values()])
       const took = Math.round((Date.now() - began) / 1000)
-      const result = 'failure' in found ? `FAILED: ${found.failure}` : `${found.figure.value} ${contest.unit}`
+      const result =
+        'failure' in found ? `FAILED: ${found.failure}` : quantity(found.figure.value, contest.unit)
       tell(`round ${round}  ${contest.id}  ${subject.name}: ${result}  (${took} s)`)
     }
   }
 
   for (let round = 1; round <= rounds; round++) {
+    const began = Date.now()
     const queue = contests.filter(({ alone }) => !alone)
     const lane = async () => {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) await play(next, round)
     }
     await Promise.all(Array.from({ length: jobs }, lane))
     for (const contest of contests) if (contest.alone) await play(contest, round)
+    const minutes = (Date.now() - began) / 60_000
+    // The first has what is measured once, too.
+    const more = round < rounds ? `; at most ${Math.ceil(minutes * (rounds - round))} more` : ''
+    tell(`round ${round} of ${rounds}: ${minutes.toFixed(1)} minutes${more}`)
   }
 }
 
