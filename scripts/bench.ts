@@ -4,7 +4,10 @@
  * on. `npm run docs` then draws docs/bench.svg and puts the table into the documents.
  *
  *   npm run bench -- [--rounds 10] [--only nfs,image,packages,size,memory,phases,floor] [--json docs/bench.json]
- *                    [--clock instructions|tcg] [--jobs 1]
+ *                    [--clock instructions|tcg] [--jobs 1] [--init FILE]
+ *
+ * With `--init` nothing is built with cargo: FILE is a standalone /init. Two jobs measure as well as one, by the clock that counts
+ * instructions. By `--clock tcg` nothing else may run on this machine, and the rows are rows of their own.
  */
 
 import { execFileSync } from 'node:child_process'
@@ -36,6 +39,7 @@ const { values } = parseArgs({
     json: { type: 'string', default: join(projectRoot, 'docs/bench.json') },
     clock: { type: 'string', default: 'instructions' },
     jobs: { type: 'string', default: '1' },
+    init: { type: 'string' },
   },
 })
 const wanted = values.only.split(',')
@@ -45,7 +49,7 @@ if (unknown.length > 0)
 const clock = clocks.find((name) => name === values.clock)
 if (clock === undefined) throw new Error(`--clock ${values.clock}: there are ${clocks.join(', ')}`)
 
-const shop = await Workshop.open(clock)
+const shop = await Workshop.open(clock, values.init)
 try {
   const before = readResults(values.json)?.rows ?? []
   const machine = describeMachine(clock)

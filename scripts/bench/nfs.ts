@@ -46,9 +46,9 @@ export async function nfsContests(shop: Workshop): Promise<Contest[]> {
   const contests = versions.map(async (version): Promise<Contest> => {
     const entrants = await nfsEntrants(shop, version)
     return {
-      id: `nfs${version}`,
+      id: `nfs${version}${shop.byClock.id}`,
       group: 'nfs',
-      title: `NFS root, version ${version}`,
+      title: `NFS root, version ${version}${shop.byClock.title}`,
       unit: 's',
       goals: [{ against: 'floor', atMost: 1.2 }],
       subjects: entrants.map((entrant) => shop.timed(entrant)),

@@ -35,10 +35,12 @@ export class Workshop {
   readonly catalog: Catalog
   readonly target: Target
   readonly clock: Clock
+  readonly #init: string | undefined
   readonly #labs: Labs
   readonly #ours = new Map<string, Promise<string>>()
 
-  private constructor(directory: string, kernel: Kernel, clock: Clock) {
+  private constructor(directory: string, kernel: Kernel, clock: Clock, init: string | undefined) {
+    this.#init = init
     this.directory = directory
     this.peers = join(directory, 'peers')
     this.kernel = kernel
@@ -52,14 +54,17 @@ export class Workshop {
     })
   }
 
-  static async open(clock: Clock): Promise<Workshop> {
+  /** `init`: one that is built already. */
+  static async open(clock: Clock, init?: string): Promise<Workshop> {
     const directory = join(projectRoot, 'out/bench')
     mkdirSync(join(directory, 'peers'), { recursive: true })
-    return new Workshop(
-      directory,
-      await findKernel(await kernelDirectory(), undefined, [], cacheDirectory),
-      clock,
-    )
+    const kernel = await findKernel(await kernelDirectory(), undefined, [], cacheDirectory)
+    return new Workshop(directory, kernel, clock, init)
+  }
+
+  /** What tells rows by this clock from those by the usual one. */
+  get byClock(): { readonly id: string; readonly title: string } {
+    return this.clock === 'instructions' ? { id: '', title: '' } : { id: '-tcg', title: ', by TCG’s clock' }
   }
 
   /** Our initrd with these groups of modules; what else takes up room as anybody's has it. */
@@ -73,7 +78,9 @@ export class Workshop {
   async #build(modules: readonly string[], name: string): Promise<string> {
     const digest = createHash('sha256').update(name).digest('hex').slice(0, 12)
     const out = join(this.directory, `ours-${digest}`)
-    return (await build({ kernel: this.kernel.modules, image: this.kernel.image, modules, out })).initrd
+    const init = this.#init === undefined ? {} : { init: this.#init }
+    const { image, modules: kernel } = this.kernel
+    return (await build({ kernel, image, modules, out, ...init })).initrd
   }
 
   /** In seconds, from the start of /init to that of the new system. */
