@@ -6,17 +6,19 @@
  *   npm run bench -- [--rounds 10] [--only nfs,image,packages,size,memory,phases,floor] [--json docs/bench.json]
  *                    [--clock instructions|tcg] [--jobs 1] [--init FILE]
  *
- * With `--init` nothing is built with cargo: FILE is a standalone /init. Two jobs measure as well as one, by the clock that counts
- * instructions. By `--clock tcg` nothing else may run on this machine, and the rows are rows of their own.
+ * Packages want a tree of Alpine's media, its keys and, to compare with, apk: ALPINE_MEDIA=DIR ALPINE_KEYS=DIR APK=FILE. With
+ * `--init` nothing is built with cargo: FILE is a standalone /init. Two jobs measure as well as one, by the clock that
+ * counts instructions. By `--clock tcg` nothing else may run on this machine, and the rows are rows of their own.
  */
 
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { type Clock, clocks } from './bench/guest.ts'
+import { clocks } from './bench/guest.ts'
 import { imageContests } from './bench/image.ts'
 import { memoryContests } from './bench/memory.ts'
 import { nfsContests } from './bench/nfs.ts'
+import { packagesBench } from './bench/packages.ts'
 import { readResults, writeResults } from './bench/results.ts'
 import { type Contest, type Group, groups, type Row } from './bench/row.ts'
 import { runContests } from './bench/run.ts'
@@ -49,10 +51,12 @@ if (unknown.length > 0)
 const clock = clocks.find((name) => name === values.clock)
 if (clock === undefined) throw new Error(`--clock ${values.clock}: there are ${clocks.join(', ')}`)
 
+/** What is to be taken down at the end. */
+const closers: (() => Promise<void>)[] = []
 const shop = await Workshop.open(clock, values.init)
 try {
   const before = readResults(values.json)?.rows ?? []
-  const machine = describeMachine(clock)
+  const machine = describeMachine()
   const keep = (rows: readonly Row[]) => {
     const date = new Date().toISOString().slice(0, 10)
     writeResults(values.json, { version: 1, date, machine, rows: inOrder(rows) })
@@ -64,6 +68,7 @@ try {
     keep,
   })
 } finally {
+  for (const close of closers) await close()
   await shop.stop()
 }
 const rows = readResults(values.json)?.rows ?? []
@@ -73,7 +78,8 @@ async function makeContests(): Promise<readonly Contest[]> {
   const contests: Contest[] = []
   for (const group of groups) {
     const timed = group === 'nfs' || group === 'image'
-    if (wanted.includes(group)) contests.push(...((await makers[group]?.(shop)) ?? []))
+    if (group === 'packages') contests.push(...(wanted.includes(group) ? await packagesContests() : []))
+    else if (wanted.includes(group)) contests.push(...((await makers[group]?.(shop)) ?? []))
     // Ours alone, and with the floor.
     else if (timed && (wanted.includes('floor') || wanted.includes('phases'))) {
       for (const contest of (await makers[group]?.(shop)) ?? []) {
@@ -85,13 +91,30 @@ async function makeContests(): Promise<readonly Contest[]> {
   return contests
 }
 
-function inOrder(rows: readonly Row[]): Row[] {
-  return groups.flatMap((group) => rows.filter((row) => row.group === group))
+async function packagesContests(): Promise<readonly Contest[]> {
+  const { ALPINE_KEYS: keys, ALPINE_MEDIA: media, APK: apk } = process.env
+  if (media === undefined || keys === undefined) {
+    const note = 'not measured: ALPINE_MEDIA= and ALPINE_KEYS= name no tree of Alpine’s packages'
+    return [{ id: 'packages', group: 'packages', title: 'packages', unit: 'ms', subjects: [], note }]
+  }
+  const bench = await packagesBench({ media, keys, apk })
+  closers.push(bench.close)
+  // By this machine's clock, all of them.
+  return bench.contests.map((contest) => ({ ...contest, alone: true }))
 }
 
-function describeMachine(clock: Clock): string {
+/** Without rows that only say why there is nothing, where there is something. */
+function inOrder(rows: readonly Row[]): Row[] {
+  return groups.flatMap((group) => {
+    const members = rows.filter((row) => row.group === group)
+    const measured = members.filter(({ subjects }) => subjects.length > 0)
+    return measured.length > 0 ? measured : members
+  })
+}
+
+/** Of the rows that do not say otherwise. */
+function describeMachine(): string {
   const version = execFileSync('qemu-system-x86_64', ['--version'], { encoding: 'utf8' })
   const qemu = /version ([\d.]+)/.exec(version)?.[1] ?? 'of an unknown version'
-  const by = clock === 'instructions' ? '-icount shift=1: 500 million instructions a second' : '-accel tcg'
-  return `Linux ${shop.kernel.version}, one processor, QEMU ${qemu} (${by})`
+  return `Linux ${shop.kernel.version}, QEMU ${qemu}, one processor of 500 million instructions a second`
 }
