@@ -337,3 +337,7 @@ fn usable(answer: &Answer, wanted: Ipv6Addr) -> Option<Given> {
 fn early(seconds: f64, random: f64) -> f64 {
     seconds * (1.0 - 0.05 * random)
 }
+
+#[cfg(test)]
+#[path = "exchange6_tests.rs"]
+mod tests;
