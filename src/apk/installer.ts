@@ -213,7 +213,12 @@ class Installation {
         what: `the package ${labelOf(pkg)}`,
         urls: placesOf(pkg),
         filters: checksOf(pkg),
-        sink: { kind: 'apk-stage', root, checksum: pkg.checksum },
+        sink: {
+          kind: 'apk-stage',
+          root,
+          checksum: pkg.checksum,
+          ...(pkg.sha256 === undefined ? {} : { digested: true }),
+        },
       },
       {
         ...options,

@@ -108,6 +108,8 @@ export type Sink =
       readonly root: string
       /** The index's `C:` field, `Q1…`: the SHA-1 of the control member, base64. */
       readonly checksum: string
+      /** A filter compares all of it with a digest that is as good as `checksum`: that of the data is not computed besides. */
+      readonly digested?: true
     }
 
 /** What every pipeline tells: bytes read from the source, what an HTTP server said of the resource's state, the copy. */

@@ -64,12 +64,24 @@ struct AsideAt {
 #[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 enum Sink {
-    File { path: String, mode: u32 },
+    File {
+        path: String,
+        mode: u32,
+    },
     Discard,
-    Tree { root: String },
-    Text { bytes: u64 },
+    Tree {
+        root: String,
+    },
+    Text {
+        bytes: u64,
+    },
     ApkIndex,
-    ApkStage { root: String, checksum: String },
+    ApkStage {
+        root: String,
+        checksum: String,
+        #[serde(default)]
+        digested: bool,
+    },
 }
 
 impl Sink {
@@ -168,8 +180,10 @@ fn transfer(pipeline: &Pipeline, watch: &Rc<Watch>, emit: &Emit, subject: &str) 
             sink::drain(&mut from)?;
             Made::Index { index: packages::keep_index(index) }
         }
-        Sink::ApkStage { root, checksum } => {
-            let stage = packages::stage::read(&mut from, root, checksum, subject)?;
+        Sink::ApkStage { root, checksum, digested } => {
+            let digested =
+                *digested && pipeline.filters.iter().any(|filter| matches!(filter, Filter::Digest { .. }));
+            let stage = packages::stage::read(&mut from, root, checksum, digested, subject)?;
             sink::drain(&mut from)?;
             Made::Stage { stage: packages::keep_stage(stage) }
         }

@@ -2,6 +2,8 @@
 
 use super::support::*;
 use crate::error::Result;
+use crate::pipeline::filter::hex;
+use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 use std::os::unix::fs::{MetadataExt, symlink};
 
@@ -79,6 +81,30 @@ fn a_stage_says_what_it_holds_and_goes_without_a_trace() {
     assert_eq!(stages_left(&root), 1);
     call("packages.discard", json!({"stage": staged["id"]})).expect("discarded");
     assert_eq!(stages_left(&root), 0);
+}
+
+#[test]
+fn a_digest_of_the_whole_takes_the_place_of_the_datas_own() {
+    let (root, dir) = (Directory::new(), Directory::new());
+    let package = Package::new("pkgname = hello\n", &[], &[tar_file("hello", b"hello")]);
+    let data = gzip(&tar(&[tar_file("hello", b"other")]));
+    let swapped = Package { data, control: package.control.clone() };
+    let staged = |package: &Package, of: &[u8], digested: bool, filtered: bool| {
+        let sha256 = hex(digest(&SHA256, of).as_ref());
+        let filter = json!({"kind": "digest", "algorithm": "sha256", "expected": sha256});
+        let filters = if filtered { json!([filter]) } else { json!([]) };
+        let sink = json!({"kind": "apk-stage", "root": root.0, "checksum": package.checksum(),
+            "digested": digested});
+        pipeline(file(&dir.file("package.apk", &package.bytes())), filters, sink)
+    };
+    staged(&package, &package.bytes(), true, true).expect("what it should be");
+    staged(&swapped, &swapped.bytes(), true, true).expect("nobody asks for the data's own");
+    for (digested, filtered) in [(false, true), (true, false), (false, false)] {
+        let error = error(staged(&swapped, &swapped.bytes(), digested, filtered));
+        assert_eq!((error.code.as_str(), error.operation.as_str()), ("DIGEST", "pipeline.apk-stage"));
+    }
+    let error = error(staged(&swapped, &package.bytes(), true, true));
+    assert_eq!((error.code.as_str(), error.operation.as_str()), ("DIGEST", "pipeline.digest"));
 }
 
 #[test]
