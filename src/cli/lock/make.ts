@@ -26,8 +26,7 @@ export async function makeLock(plan: LockPlan): Promise<Lock> {
   const { arch, world, repositories, made } = plan
   const { packages, dropped } = await selectPackages(sourceOf(repositories), world)
   if (dropped.length > 0) {
-    const lines = dropped.map(describeDropped)
-    throw new BuildError(`the world cannot be had whole:\n  ${lines.join('\n  ')}`, {
+    throw new BuildError(`the world cannot be had whole:\n  ${dropped.map(describeDropped).join('\n  ')}`, {
       advice: ['Correct the world, or name the repository that has it: --repo.'],
     })
   }
