@@ -6,14 +6,16 @@
  *   npm run bench -- [--rounds 10] [--only nfs,image,packages,size,memory,phases,floor] [--json docs/bench.json]
  *                    [--clock instructions|tcg] [--jobs 1] [--init FILE]
  *
- * Packages want a tree of Alpine's media, its keys and, to compare with, apk: ALPINE_MEDIA=DIR ALPINE_KEYS=DIR APK=FILE. With
- * `--init` nothing is built with cargo: FILE is a standalone /init. Two jobs measure as well as one, by the clock that
- * counts instructions. By `--clock tcg` nothing else may run on this machine, and the rows are rows of their own.
+ * Packages want a tree of Alpine's media and its keys and, to compare with, apk and an initramfs that mkinitfs made for this
+ * kernel: ALPINE_MEDIA=DIR ALPINE_KEYS=DIR APK=FILE ALPINE_INITRAMFS=FILE. With `--init` nothing is built with cargo: FILE
+ * is a standalone /init. Two jobs measure as well as one, by the clock that counts instructions. By `--clock tcg` nothing
+ * else may run on this machine, and the rows are rows of their own.
  */
 
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { alpineContest } from './bench/alpine.ts'
 import { clocks } from './bench/guest.ts'
 import { imageContests } from './bench/image.ts'
 import { memoryContests } from './bench/memory.ts'
@@ -92,15 +94,17 @@ async function makeContests(): Promise<readonly Contest[]> {
 }
 
 async function packagesContests(): Promise<readonly Contest[]> {
-  const { ALPINE_KEYS: keys, ALPINE_MEDIA: media, APK: apk } = process.env
+  const { ALPINE_INITRAMFS: initramfs, ALPINE_KEYS: keys, ALPINE_MEDIA: media, APK: apk } = process.env
   if (media === undefined || keys === undefined) {
     const note = 'not measured: ALPINE_MEDIA= and ALPINE_KEYS= name no tree of Alpine’s packages'
     return [{ id: 'packages', group: 'packages', title: 'packages', unit: 'ms', subjects: [], note }]
   }
+  const boot = await alpineContest(shop, { media, keys, initramfs })
+  if (clock === 'tcg') return [boot]
   const bench = await packagesBench({ media, keys, apk })
   closers.push(bench.close)
-  // By this machine's clock, all of them.
-  return bench.contests.map((contest) => ({ ...contest, alone: true }))
+  // By this machine's own clock, all of them.
+  return [boot, ...bench.contests.map((contest) => ({ ...contest, alone: true }))]
 }
 
 /** Without rows that only say why there is nothing, where there is something. */

@@ -33,6 +33,8 @@ export interface Boot {
 export interface BootOptions {
   readonly memoryMb: number
   readonly clock: Clock
+  /** One, unless told; with the clock of instructions they take turns. */
+  readonly processors?: number
   readonly patienceMs?: number
 }
 
@@ -48,14 +50,14 @@ export interface Booted {
 export async function bootOnce(
   lab: Lab,
   { append, initrd, kernel }: Boot,
-  { clock, memoryMb, patienceMs = usualPatienceMs }: BootOptions,
+  { clock, memoryMb, patienceMs = usualPatienceMs, processors = 1 }: BootOptions,
 ): Promise<Booted> {
   const guest = await Machine.start({
     start: { by: 'kernel', kernel, initrd, append: `console=ttyS0 panic=-1 ${append}` },
     memoryMb,
     bare: true,
     cards: [{ kind: 'tap', lab }],
-    qemu: clockArguments[clock],
+    qemu: [...clockArguments[clock], '-smp', String(processors)],
   })
   try {
     const stamp = async (line: string) => {

@@ -18,7 +18,8 @@ export const timelineMarks = ['BENCH-TIMELINE', 'BENCH-END'] as const
 /** What makes the image as large as a small system: incompressible, so that its size is the same in any format. */
 const fillMb = 30
 
-const init = `#!/bin/busybox sh
+/** Says that the new system has begun, and what it knows of the boot; then it powers off. */
+export const arrivalScript = `#!/bin/busybox sh
 echo "${arrival}" > /dev/kmsg
 [ -e /proc/uptime ] || /bin/busybox mount -t proc proc /proc
 echo ${timelineMarks[0]}
@@ -58,7 +59,7 @@ export function makeTarget(directory: string): Target {
   ])
     mkdirSync(join(tree, name), { recursive: true })
   writeFileSync(join(tree, 'bin/busybox'), readBusybox(), { mode: 0o755 })
-  writeFileSync(join(tree, 'sbin/init'), init, { mode: 0o755 })
+  writeFileSync(join(tree, 'sbin/init'), arrivalScript, { mode: 0o755 })
   const served = join(directory, 'served')
   makeImage(directory, tree, join(served, imageName))
   return { tree, served }

@@ -67,30 +67,30 @@ export class Workshop {
     return this.clock === 'instructions' ? { id: '', title: '' } : { id: '-tcg', title: ', by TCG’s clock' }
   }
 
-  /** Our initrd with these groups of modules; what else takes up room as anybody's has it. */
-  ours(modules: readonly string[]): Promise<string> {
-    const name = modules.join('-')
-    const made = this.#ours.get(name) ?? this.#build(modules, name)
+  /** Our initrd with these groups of modules, and the keys in a directory. */
+  ours(modules: readonly string[], keys?: string): Promise<string> {
+    const name = [...modules, keys ?? ''].join(' ')
+    const made = this.#ours.get(name) ?? this.#build(modules, keys === undefined ? [] : [keys], name)
     this.#ours.set(name, made)
     return made
   }
 
-  async #build(modules: readonly string[], name: string): Promise<string> {
+  async #build(modules: readonly string[], keys: readonly string[], name: string): Promise<string> {
     const digest = createHash('sha256').update(name).digest('hex').slice(0, 12)
     const out = join(this.directory, `ours-${digest}`)
     const init = this.#init === undefined ? {} : { init: this.#init }
     const { image, modules: kernel } = this.kernel
-    return (await build({ kernel, image, modules, out, ...init })).initrd
+    return (await build({ kernel, image, modules, keys, out, ...init })).initrd
   }
 
   /** In seconds, from the start of /init to that of the new system. */
-  timed(entrant: Entrant): Subject {
+  timed(entrant: Entrant, processors = 1): Subject {
     const { clock } = this
     return {
       name: entrant.name,
       isFloor: entrant.isFloor ?? false,
-      basis: `${fingerprint(entrant)} ${clock}`,
-      measure: async () => figureOf(await this.boot(entrant, { memoryMb, clock })),
+      basis: `${fingerprint(entrant)} ${clock} ${processors}`,
+      measure: async () => figureOf(await this.boot(entrant, { memoryMb, clock, processors })),
     }
   }
 
