@@ -239,7 +239,7 @@ export const parameters = {
   }),
   'diskless.lease': ours(
     'diskless.lease=keep|handoff|release',
-    'Who renews the lease when the new system runs. `keep`: a small process of init’s (1.3 MB resident, 1.3 MB of file), until a DHCP client of the new system starts on that card, so that it is right with and without one. `handoff`: nobody; /etc/network/interfaces, where the overlay has none, makes Alpine’s udhcpc ask for the same address. `release`: the lease is given back and the card set down, where nothing of the new system comes by the network.',
+    'Who renews the leases, by DHCP or DHCPv6, when the new system runs. `keep`: a small process of init’s (0.6 MB, with its file), each until a DHCP client of the new system starts on that card, so that it is right with and without one. `handoff`: nobody; /etc/network/interfaces, where the overlay has none, makes Alpine’s udhcpc ask for the same address. `release`: the leases are given back and the cards set down, where nothing of the new system comes by the network.',
     { default: 'keep' },
   ),
   'diskless.carrier_timeout': ours(
