@@ -176,6 +176,8 @@ describe('what a network is told by', () => {
   test.each<[string, readonly unknown[]]>([
     ['apkovl=http://a.example/x alpine_repo=http://b.example/apks', [['a.example', 80]]],
     ['apkovl=https://a.example:8443/x', [['a.example', 8443]]],
+    ['alpine_repo=http://b.example/apks diskless.lock=http://a.example/x.lock', [['a.example', 80]]],
+    ['alpine_repo=http://b.example/apks diskless.lock=/x.lock', [['b.example', 80]]],
     ['apkovl=http://user:word@[fd00::1]:81/x', [['fd00::1', 81]]],
     [
       'alpine_repo=http://a.example/x,https://b.example/y,/media/cdrom/apks',
