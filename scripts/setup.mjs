@@ -34,6 +34,7 @@ const tasks = {
   bench: { run: ['scripts/bench.ts'], needs: ['rust', 'guest', 'lab', 'disks', 'trees'] },
   lab: { run: ['scripts/lab.ts'], needs: ['rust', 'guest', 'lab'] },
   conformance: { run: ['scripts/conformance.ts'], needs: [] },
+  'conformance-tree': { run: ['scripts/conformance-tree.ts'], needs: ['rust', 'trees'] },
   cli: { run: [join(root, 'src/cli/main.ts')], needs: [] },
 }
 
@@ -72,7 +73,7 @@ const debian = {
     sgdisk: 'gdisk',
     openssl: 'openssl',
   },
-  trees: { mmdebstrap: 'mmdebstrap' },
+  trees: { mmdebstrap: 'mmdebstrap', getfattr: 'attr', unshare: 'util-linux' },
 }
 
 /** The units of packages whose servers are to run in the lab only, and that Debian would start. */

@@ -43,6 +43,11 @@ export interface PackageSpec {
   readonly triggers: readonly string[]
   readonly scripts: Readonly<Partial<Record<Script, string>>>
   readonly entries: readonly Entry[]
+  readonly replacesPriority?: number
+  /** Instead of what du would say; apk does not unpack a package of 0. */
+  readonly installedSize?: number
+  /** Without `APK-TOOLS.checksum.SHA1` of its files, as no builder of packages leaves it. */
+  readonly unchecked?: boolean
 }
 
 export interface Package {
@@ -84,10 +89,10 @@ export function signed(content: Buffer, key: SigningKey, algorithm: SignatureAlg
 }
 
 export function makePackage(spec: PackageSpec, key: SigningKey): Package {
-  const entries = withParents(spec.entries).map(withChecksum)
+  const placed = withParents(spec.entries)
+  const entries = spec.unchecked === true ? placed : placed.map(withChecksum)
   const data = gzip(writeTar(entries))
-  // du's way, as abuild's: whole blocks. Hard links count once.
-  const installedSize = entries.reduce((sum, entry) => sum + Math.ceil(entry.content.length / 4096) * 4096, 0)
+  const installedSize = spec.installedSize ?? entries.reduce((sum, entry) => sum + blocksOf(entry), 4096)
   const control = gzip(
     writeTar(
       [
@@ -103,6 +108,11 @@ export function makePackage(spec: PackageSpec, key: SigningKey): Package {
     checksum: `Q1${createHash('sha1').update(control).digest('base64')}`,
     bytes: Buffer.concat([signed(control, key, 'RSA'), data]),
   }
+}
+
+/** du's way, as abuild's: whole blocks, a directory is one, and a hard link none. */
+function blocksOf({ kind, content }: Entry): number {
+  return kind === 'directory' ? 4096 : Math.ceil(content.length / 4096) * 4096
 }
 
 function withChecksum(entry: Entry): Entry {
@@ -125,6 +135,9 @@ function pkginfo(spec: PackageSpec, size: number, datahash: string): string {
     ['origin', spec.origin],
     ['license', spec.license],
     ...spec.replaces.map((name): [string, string] => ['replaces', name]),
+    ...(spec.replacesPriority === undefined
+      ? []
+      : [['replaces_priority', String(spec.replacesPriority)] satisfies [string, string]]),
     ...spec.depends.map((name): [string, string] => ['depend', name]),
     ...spec.provides.map((name): [string, string] => ['provides', name]),
   ]

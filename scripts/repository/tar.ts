@@ -4,7 +4,7 @@
  * pax record for each file, archives cut off before their end blocks, and no time or owner of this machine.
  */
 
-export type EntryKind = 'file' | 'directory' | 'symlink' | 'hardlink' | 'char' | 'fifo'
+export type EntryKind = 'file' | 'directory' | 'symlink' | 'hardlink' | 'char' | 'block' | 'fifo'
 
 export interface Entry {
   readonly kind: EntryKind
@@ -23,6 +23,8 @@ export interface Entry {
   readonly content: Buffer
   /** The target of a symlink, or the path of the file that a hard link is another name of. */
   readonly target: string
+  /** Of a device: major and minor. */
+  readonly device?: readonly [number, number]
   readonly records?: Readonly<Record<string, string>>
 }
 
@@ -61,7 +63,15 @@ function key(entry: Entry): string {
   return entry.kind === 'hardlink' && entry.target > entry.path ? `${entry.target}\u0000` : entry.path
 }
 
-const typeflags = { file: '0', hardlink: '1', symlink: '2', char: '3', directory: '5', fifo: '6' } as const
+const typeflags = {
+  file: '0',
+  hardlink: '1',
+  symlink: '2',
+  char: '3',
+  block: '4',
+  directory: '5',
+  fifo: '6',
+} as const
 
 /** `cut`: without the two empty blocks, so that another member can go on where this one stops (apk's format). */
 export function writeTar(entries: readonly Entry[], options: { readonly cut?: boolean } = {}): Buffer {
@@ -93,6 +103,9 @@ function header(name: string, typeflag: string, entry: Entry, size: number): Buf
   out.write('ustar\u000000', 257)
   out.write(entry.owner.user, 265, 31)
   out.write(entry.owner.group, 297, 31)
+  const [major, minor] = entry.device ?? [0, 0]
+  octal(out, 329, 8, major)
+  octal(out, 337, 8, minor)
   out.fill(' ', 148, 156)
   const sum = out.reduce((total, byte) => total + byte, 0)
   out.write(`${sum.toString(8).padStart(6, '0')}\u0000 `, 148)

@@ -7,9 +7,9 @@ import type { Fetch, FetchOptions } from '../network/fetch.ts'
 import { directoryIn, writeIn } from '../root/in-root.ts'
 import type { DatabaseHandle, Filter, StagedPackage, Sys } from '../sys/index.ts'
 import { BootError, hasCode, SysError } from '../sys/index.ts'
-import { InstalledOwners } from './pkginfo.ts'
+import { InstalledOwners, ownerOfStanza } from './pkginfo.ts'
 import { type Prepared, prepare } from './prepare.ts'
-import type { Script, ScriptFailure, ScriptKind } from './scripts.ts'
+import type { ScriptFailure, ScriptKind } from './scripts.ts'
 import { placeOf, runScript } from './scripts.ts'
 import type { SelectedPackage, Selection } from './select.ts'
 import { checkSpace, megabytes, roomAdvice } from './space.ts'
@@ -62,11 +62,13 @@ export interface InstallReport {
   readonly scriptFailures: readonly ScriptFailure[]
   /** Files that two packages have, and neither replaces the other: the later one's is there. */
   readonly conflicts: readonly { readonly path: string; readonly package: string; readonly owner: string }[]
+  /** What is not as a package has it, a sentence each. */
+  readonly broken: readonly { readonly package: string; readonly what: string }[]
 }
 
 const SIZE_SLACK = 64 * 1024
 
-/** Rejects with a `BootError`; what failed scripts and conflicts there were, it reports and goes on, as apk does. */
+/** Rejects with a `BootError`; failed scripts, conflicts and files that find no place it reports and goes on, as apk does. */
 export async function installWorld(
   sys: Sys,
   request: InstallRequest,
@@ -78,7 +80,7 @@ export async function installWorld(
   const database = await sys.packages.openDatabase(request.root, request.keep)
   const packages = missingFrom(database, request.selection.packages)
   await checkSpace(sys, request.root, packages)
-  return new Installation(sys, request, options, database.id, packages).run(directories)
+  return new Installation(sys, request, options, database, packages).run(directories)
 }
 
 /** The directories that apk makes for itself. */
@@ -113,19 +115,19 @@ class Installation {
   readonly #database: number
   readonly #packages: readonly SelectedPackage[]
   readonly #totalBytes: number
-  readonly #owners = new InstalledOwners()
+  readonly #owners: InstalledOwners
   readonly #directories = new Directories()
   /** In the order of installation. */
-  readonly #triggers: {
-    readonly script: Script
-    readonly pkg: SelectedPackage
-    readonly watched: readonly string[]
-  }[] = []
+  readonly #triggers: { readonly pkg: SelectedPackage; readonly watched: readonly string[] }[] = []
   readonly #scriptFailures: ScriptFailure[] = []
-  readonly #broken = new Set<string>()
+  /** Packages of which a script failed. */
+  readonly #failed = new Set<string>()
+  readonly #broken: { package: string; what: string }[] = []
   readonly #conflicts: { path: string; package: string; owner: string }[] = []
   /** Of the package that is being installed, until it is committed. */
   #stage: StagedPackage | undefined
+  /** Since the last commit. */
+  #scriptRan = false
   #bytes = 0
   #done = 0
 
@@ -133,14 +135,15 @@ class Installation {
     sys: Sys,
     request: InstallRequest,
     options: InstallOptions,
-    database: number,
+    { id, installed }: DatabaseHandle,
     packages: readonly SelectedPackage[],
   ) {
     this.#sys = sys
     this.#request = request
     this.#options = options
     this.#signal = options.signal ?? new AbortController().signal
-    this.#database = database
+    this.#database = id
+    this.#owners = new InstalledOwners(installed.map(ownerOfStanza))
     this.#packages = packages
     this.#totalBytes = packages.reduce((sum, { size }) => sum + size, 0)
     for (const path of request.keep) this.#directories.add(path.slice(0, path.lastIndexOf('/') + 1))
@@ -148,7 +151,7 @@ class Installation {
 
   /** `directories`: of the database. */
   async run(directories: Promise<void>): Promise<InstallReport> {
-    const staged = this.#packages.filter((pkg) => !this.#isVirtual(pkg))
+    const staged = this.#packages.filter((pkg) => !isEmpty(pkg))
     const staging = new Staging(this.#sys, staged, (pkg, options) => this.#fetch(pkg, options), {
       limits: this.#request.limits ?? this.#usualLimits(staged),
       signal: this.#signal,
@@ -162,7 +165,7 @@ class Installation {
       await directories
       let taken = 0
       for (const pkg of this.#packages) {
-        if (this.#isVirtual(pkg)) await this.#enter(pkg)
+        if (isEmpty(pkg)) await this.#enter(pkg)
         else {
           const prepared = await staging.take(taken++)
           this.#stage = prepared.stage
@@ -176,26 +179,25 @@ class Installation {
       if (this.#stage !== undefined) await this.#sys.packages.discard(this.#stage.id)
       throw await this.#explained(error)
     }
+    await this.#sys.packages.settleDirectories(this.#database)
+    // What failed so far failed while it was installed.
+    const untagged = [...this.#failed]
     await this.#runTriggers()
     await writeIn(this.#sys, this.#request.root, 'etc/apk/arch', `${this.#request.arch}\n`)
     await writeIn(this.#sys, this.#request.root, 'etc/apk/world', formatWorld(this.#request.world))
-    await this.#sys.packages.writeDatabase(this.#database, [...this.#broken])
+    await this.#sys.packages.writeDatabase(this.#database, [...this.#failed], untagged)
     return {
       packages: this.#done,
       bytes: this.#bytes,
       scriptFailures: this.#scriptFailures,
       conflicts: this.#conflicts,
+      broken: this.#broken,
     }
   }
 
   #usualLimits(packages: readonly SelectedPackage[]): StagingLimits {
     const local = packages.every((pkg) => this.#request.placesOf(pkg)[0]?.startsWith('/') === true)
     return local ? LOCAL_STAGING : NETWORK_STAGING
-  }
-
-  /** `apk add --virtual` makes them: a name for what they depend on, and no file. */
-  #isVirtual(pkg: SelectedPackage): boolean {
-    return pkg.installedSize === 0 && this.#request.placesOf(pkg).length === 0
   }
 
   async #enter(pkg: SelectedPackage): Promise<void> {
@@ -231,18 +233,20 @@ class Installation {
   }
 
   async #install(pkg: SelectedPackage, { stage, info, owner, stanza }: Prepared): Promise<void> {
-    // The commit ends the stage: what runs after it is taken out before.
-    const preInstall = await this.#extract(pkg, stage, 'pre-install')
-    const postInstall = await this.#extract(pkg, stage, 'post-install')
-    const trigger = info.triggers === undefined ? undefined : await this.#extract(pkg, stage, 'trigger')
-    if (preInstall !== undefined) await this.#run(pkg, preInstall, [pkg.version])
-    const { conflicts, directories } = await this.#sys.packages.commit(this.#database, {
+    if (stage.scripts.includes('pre-install')) {
+      await this.#run(pkg, 'pre-install', [pkg.version], (path) =>
+        this.#sys.packages.extractScript(stage.id, 'pre-install', path),
+      )
+    }
+    const { conflicts, directories, broken } = await this.#sys.packages.commit(this.#database, {
       stage: stage.id,
       name: pkg.name,
       stanza,
       ...this.#owners.settle(owner),
       ...(info.triggers === undefined ? {} : { triggers: info.triggers }),
+      scriptRan: this.#scriptRan,
     })
+    this.#scriptRan = false
     this.#stage = undefined
     this.#owners.add(owner)
     for (const directory of directories) this.#directories.add(directory)
@@ -250,22 +254,37 @@ class Installation {
       this.#conflicts.push({ path, package: labelOf(pkg), owner: other })
       this.#options.onMessage?.(`${labelOf(pkg)}: overwriting ${path} owned by ${other}`)
     }
-    if (postInstall !== undefined) await this.#run(pkg, postInstall, [pkg.version])
-    if (trigger !== undefined) this.#triggers.push({ script: trigger, pkg, watched: info.triggers ?? [] })
+    for (const what of broken) {
+      this.#broken.push({ package: labelOf(pkg), what })
+      this.#options.onMessage?.(`${labelOf(pkg)}: ${what}`)
+    }
+    if (stage.scripts.includes('post-install')) await this.#runInstalled(pkg, 'post-install', [pkg.version])
+    if (info.triggers !== undefined && stage.scripts.includes('trigger')) {
+      this.#triggers.push({ pkg, watched: info.triggers })
+    }
   }
 
-  async #extract(pkg: SelectedPackage, stage: StagedPackage, kind: ScriptKind): Promise<Script | undefined> {
-    if (!stage.scripts.includes(kind)) return undefined
+  #runInstalled(pkg: SelectedPackage, kind: ScriptKind, values: readonly string[]): Promise<void> {
+    return this.#run(pkg, kind, values, (path) =>
+      this.#sys.packages.extractInstalledScript(this.#database, pkg.name, kind, path),
+    )
+  }
+
+  async #run(
+    pkg: SelectedPackage,
+    kind: ScriptKind,
+    values: readonly string[],
+    extract: (path: string) => Promise<void>,
+  ): Promise<void> {
     const script = await placeOf(this.#sys, this.#request.root, labelOf(pkg), kind)
-    await this.#sys.packages.extractScript(stage.id, kind, script.path)
-    return script
-  }
-
-  async #run(pkg: SelectedPackage, script: Script, values: readonly string[]): Promise<void> {
+    await extract(script.path)
     this.#options.onMessage?.(`Executing ${script.package}.${script.kind}`)
     const failure = await runScript(this.#sys, this.#request.root, script, values, this.#signal)
-    if (failure === undefined) return
-    this.#broken.add(pkg.name)
+    if (failure === undefined) {
+      this.#scriptRan = true
+      return
+    }
+    this.#failed.add(pkg.name)
     this.#scriptFailures.push(failure)
     const how = failure.status === undefined ? 'could not run' : `exited with error ${failure.status}`
     const said = failure.output.trim()
@@ -276,10 +295,9 @@ class Installation {
 
   /** Every package is new, so each trigger hears of all the directories that it watches, not only of changed ones. */
   async #runTriggers(): Promise<void> {
-    for (const { script, pkg, watched } of this.#triggers) {
+    for (const { pkg, watched } of this.#triggers) {
       const directories = this.#directories.matching(watched)
-      if (directories.length > 0) await this.#run(pkg, script, directories)
-      else await this.#sys.files.remove(script.path)
+      if (directories.length > 0) await this.#runInstalled(pkg, 'trigger', directories)
     }
   }
 
@@ -313,6 +331,14 @@ class Installation {
 function checksOf({ size, sha256 }: SelectedPackage): readonly Filter[] {
   const limit: Filter = { kind: 'limit', bytes: 2 * size + SIZE_SLACK }
   return sha256 === undefined ? [limit] : [limit, { kind: 'digest', algorithm: 'sha256', expected: sha256 }]
+}
+
+/**
+ * Without a file, says the index: then apk does not even look at the package's own file, if it has one. Those of
+ * `apk add --virtual` have none: a name for what they depend on.
+ */
+function isEmpty({ installedSize }: SelectedPackage): boolean {
+  return installedSize === 0
 }
 
 function labelOf({ name, version }: { readonly name: string; readonly version: string }): string {

@@ -2,6 +2,7 @@
 
 import type { Dependency } from './dependency.ts'
 import { matches, parseDependencies } from './dependency.ts'
+import { field, numberField } from './stanza.ts'
 
 export interface PackageInfo {
   /** Every `replaces`, joined; undefined for none. */
@@ -59,6 +60,18 @@ export function ownerOf(
   return { ...pkg, replaces, replacesPriority: info.replacesPriority }
 }
 
+/** Of a package that the database has, by its stanza there. */
+export function ownerOfStanza(stanza: string): Owner {
+  const identity = {
+    name: field(stanza, 'P') ?? '',
+    version: field(stanza, 'V') ?? '',
+    checksum: field(stanza, 'C') ?? '',
+    origin: field(stanza, 'o'),
+  }
+  const [replaces, replacesPriority] = [field(stanza, 'r'), numberField(stanza, 'q')]
+  return ownerOf(identity, { replaces, replacesPriority, triggers: undefined })
+}
+
 /** The priority by which `a` replaces `b`; -1 when it does not. */
 function priorityOver(a: Owner, b: Owner): number {
   if (a.replaces.length === 0) return -1
@@ -99,6 +112,10 @@ export class InstalledOwners {
   readonly #all: Owner[] = []
   readonly #replacing: Owner[] = []
   readonly #byOrigin = new Map<string, Owner[]>()
+
+  constructor(installed: readonly Owner[]) {
+    for (const owner of installed) this.add(owner)
+  }
 
   add(owner: Owner): void {
     this.#all.push(owner)

@@ -165,8 +165,12 @@ function packages(wire: Wire): sys.Packages {
     commit: (database, request) => wire.call('packages.commit', { database, ...request }),
     enter: (database, request) => wire.call('packages.enter', { database, ...request }),
     extractScript: (stage, script, path) => wire.call('packages.extractScript', { stage, script, path }),
+    extractInstalledScript: (database, name, script, path) =>
+      wire.call('packages.extractInstalledScript', { database, name, script, path }),
+    settleDirectories: (database) => wire.call('packages.settleDirectories', { database }),
     discard: (stage) => wire.call('packages.discard', { stage }),
-    writeDatabase: (database, broken) => wire.call('packages.writeDatabase', { database, broken }),
+    writeDatabase: (database, broken, untagged) =>
+      wire.call('packages.writeDatabase', { database, broken, untagged }),
   }
 }
 

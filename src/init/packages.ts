@@ -155,10 +155,11 @@ function barOf({ bytes, totalBytes, packages, totalPackages, name }: InstallProg
   return { done: bytes, total: totalBytes, text: `${packages}/${totalPackages} ${name}` }
 }
 
-function tellTroubles({ scriptFailures, conflicts }: InstallReport, report: Report): void {
+function tellTroubles({ scriptFailures, conflicts, broken }: InstallReport, report: Report): void {
   for (const failure of scriptFailures) report.warn(describeScript(failure))
   for (const { path, package: name, owner } of conflicts)
     report.warn(`${path} is in ${name} and in ${owner}: the former’s is there`)
+  for (const { package: name, what } of broken) report.warn(`${name}: ${what}`)
 }
 
 function describeScript(failure: InstallReport['scriptFailures'][number]): string {

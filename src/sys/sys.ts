@@ -224,13 +224,21 @@ export interface Packages {
   enter(database: number, request: Pick<CommitRequest, 'name' | 'stanza'>): Promise<void>
   /** Writes a stage's script to a path, executable. */
   extractScript(stage: number, script: string, path: string): Promise<void>
+  /** The same of a package that the database has. */
+  extractInstalledScript(database: number, name: string, script: string, path: string): Promise<void>
+  /**
+   * Gives the directories that were made the modes and owners that their packages want. Once, after the last commit
+   * and before the triggers, as apk does: until then they are root's.
+   */
+  settleDirectories(database: number): Promise<void>
   /** Removes a stage that is not going to be committed. */
   discard(stage: number): Promise<void>
   /**
    * Writes lib/apk/db/{installed,scripts.tar,triggers,lock} of the root, as apk-tools 2.14 writes them.
-   * `broken`: names of packages of which a script failed; they get apk's line `f:s` after their stanza.
+   * `broken`: names of packages of which a script failed; they get apk's flag for that. `untagged`: those of them that
+   * failed while they were installed: apk does not note their repository's tag.
    */
-  writeDatabase(database: number, broken: readonly string[]): Promise<void>
+  writeDatabase(database: number, broken: readonly string[], untagged: readonly string[]): Promise<void>
 }
 
 export interface DatabaseHandle {
@@ -248,12 +256,16 @@ export interface CommitRequest {
   readonly yields: readonly string[]
   /** The directories that the package's trigger watches; absent when it has none. */
   readonly triggers?: readonly string[]
+  /** Since the last commit: users may be others now. apk looks a name up once between two scripts. */
+  readonly scriptRan?: boolean
 }
 
 export interface CommitResult {
   readonly conflicts: readonly { readonly path: string; readonly owner: string }[]
   /** Directories that got a file or were made, relative, for triggers. */
   readonly directories: readonly string[]
+  /** What is not as the package has it, a sentence each: it is installed, but marked as broken. */
+  readonly broken: readonly string[]
 }
 
 export interface RunRequest {

@@ -1,31 +1,25 @@
 //! Moves a stage into the root, as apk-tools 2.14 does with `--clean-protected --force-overwrite`, and enters it in
 //! the database.
 
-use super::checksum::{q1, q1_of_xattrs, sha1, sha1_of};
+use super::checksum::{q1, q1_of_xattrs, sha1_of};
 use super::database::{Acl, Database, Package, PackageDirectory, PackageFile};
-use super::owners::Owners;
-use super::settle::{prepare, settle};
+use super::place::{Placed, checksum_of, place};
+use super::settle::prepare;
 use super::stage::{Stage, Staged};
 use crate::pipeline::archive::Kind;
-use crate::pipeline::failure::fail;
-use crate::pipeline::inflate::CHUNK;
-use crate::pipeline::inside::{Root, split};
-use crate::pipeline::sink::writing;
-use crate::pipeline::tree::times;
-use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, Uid, XattrFlags, chmodat, chownat, fsetxattr, openat, readlinkat,
-    renameat, statat, symlinkat, unlinkat,
-};
-use rustix::io::Errno;
+use crate::pipeline::failure::{fail, unwrap_failure};
+use crate::pipeline::inside::split;
+use rustix::fs::{AtFlags, FileType, readlinkat, statat};
 use serde::{Deserialize, Serialize};
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 pub const COMMIT: &str = "packages.commit";
 pub const ENTER: &str = "packages.enter";
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct CommitRequest {
     pub stage: u32,
     pub name: String,
@@ -34,12 +28,17 @@ pub struct CommitRequest {
     yields: Vec<String>,
     #[serde(default)]
     triggers: Vec<String>,
+    /// Since the commit before.
+    #[serde(default)]
+    script_ran: bool,
 }
 
 #[derive(Serialize)]
 pub struct CommitResult {
     conflicts: Vec<Conflict>,
     directories: Vec<String>,
+    /// What is not as the package has it, a sentence each.
+    broken: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -54,15 +53,19 @@ pub fn commit(
     request: &CommitRequest,
 ) -> io::Result<CommitResult> {
     let mut package = new_package(database, COMMIT, &request.name, &request.stanza)?;
-    database.unsettled = true;
     database.root.forget();
+    if request.script_ran {
+        database.ids.forget();
+    }
+    database.ids.reread();
     let mut commit = Commit {
-        owners: Owners::read(&database.root),
         database,
         stage,
         request,
         package: &mut package,
         conflicts: Vec::new(),
+        broken: Vec::new(),
+        unchecked: false,
     };
     let entries = std::mem::take(&mut commit.stage.entries);
     for staged in &entries {
@@ -71,9 +74,9 @@ pub fn commit(
             Some(slot) => commit.file(staged, slot)?,
         }
     }
-    let conflicts = commit.conflicts;
-    for directory in &package.directories {
-        settle(database, &directory.path)?;
+    let Commit { conflicts, broken, .. } = commit;
+    if package.broken.files {
+        package.untag();
     }
     package.scripts = std::mem::take(&mut stage.scripts);
     package.triggers = request.triggers.clone();
@@ -85,7 +88,7 @@ pub fn commit(
         }
     }
     database.packages.push(package);
-    Ok(CommitResult { conflicts, directories })
+    Ok(CommitResult { conflicts, directories, broken })
 }
 
 #[derive(Deserialize)]
@@ -113,18 +116,20 @@ struct Commit<'a> {
     database: &'a mut Database,
     stage: &'a mut Stage,
     request: &'a CommitRequest,
-    owners: Owners,
     package: &'a mut Package,
     conflicts: Vec<Conflict>,
+    broken: Vec<String>,
+    /// A file without a checksum was told of.
+    unchecked: bool,
 }
 
 impl Commit<'_> {
-    fn acl(&self, staged: &Staged) -> Acl {
-        let entry = &staged.entry;
+    fn acl(&mut self, staged: &Staged) -> Acl {
+        let (entry, Database { ids, root, .. }) = (&staged.entry, &mut *self.database);
         Acl {
             mode: entry.mode,
-            uid: self.owners.user(&entry.uname, entry.uid),
-            gid: self.owners.group(&entry.gname, entry.gid),
+            uid: ids.user(root, &entry.uname, entry.uid),
+            gid: ids.group(root, &entry.gname, entry.gid),
             xattrs: q1_of_xattrs(&entry.xattrs),
         }
     }
@@ -133,7 +138,9 @@ impl Commit<'_> {
         let acl = self.acl(staged);
         // Whether it was there is asked before this package's wish counts.
         self.database.directories.entry(staged.path.clone()).or_default();
-        prepare(self.database, &staged.path, COMMIT, &self.request.name)?;
+        if !prepare(self.database, &staged.path, acl.mode)? {
+            self.broken.push(format!("{} is a directory in it, and a file in the root", text(&staged.path)));
+        }
         self.database.wants(&staged.path, &acl);
         match self.package.directory(&staged.path) {
             Some(at) => self.package.directories[at].acl = acl,
@@ -158,10 +165,25 @@ impl Commit<'_> {
             }
         }
         let acl = self.acl(staged);
+        let mut checksum = self.checksum(staged);
         if !self.stays(path)? {
-            self.place(staged, slot, &acl)?;
+            match self.place(staged, slot, &acl)? {
+                Placed::Whole => {}
+                Placed::Not(why) => self.lacks(why),
+                Placed::Nowhere(why) => {
+                    self.lacks(why);
+                    checksum = None;
+                }
+                Placed::WithoutAttributes(why) => {
+                    self.package.broken.xattrs = true;
+                    self.broken.push(why);
+                    checksum = None;
+                }
+            }
         }
         self.database.take(path);
+        // The overlay's file is the package's now: another package that has it, too, may take it, as with apk.
+        self.database.keep.remove(path);
         let at = match self.package.directory(directory) {
             Some(at) => at,
             None => {
@@ -173,8 +195,25 @@ impl Commit<'_> {
         };
         let files = &mut self.package.directories[at].files;
         files.retain(|file| file.name != name);
-        files.push(PackageFile { name: name.to_vec(), acl, checksum: staged.checksum.clone() });
+        files.push(PackageFile { name: name.to_vec(), acl, checksum });
         Ok(())
+    }
+
+    fn lacks(&mut self, why: String) {
+        self.package.broken.files = true;
+        self.broken.push(why);
+    }
+
+    /// apk holds a package to be broken that has none for what has a content.
+    fn checksum(&mut self, staged: &Staged) -> Option<String> {
+        let has_content = matches!(staged.entry.kind, Kind::File | Kind::HardLink(_) | Kind::Symlink(_));
+        if staged.checksum.is_none() && has_content {
+            self.package.broken.files = true;
+            if !std::mem::replace(&mut self.unchecked, true) {
+                self.broken.push("it has no checksums of its files".to_owned());
+            }
+        }
+        staged.checksum.clone()
     }
 
     /// Whether what is at a path now stays there: the overlay's file, and in a protected directory a file that is
@@ -188,7 +227,7 @@ impl Commit<'_> {
         if !self.database.protected.protects(directory) {
             return Ok(false);
         }
-        let parent = self.database.root.directory(directory, false)?;
+        let Some(parent) = self.parent(directory)? else { return Ok(false) };
         let Ok(status) = statat(&*parent, name, AtFlags::SYMLINK_NOFOLLOW) else { return Ok(false) };
         let Some(expected) = self.database.file(path).and_then(|(_, file)| file.checksum.clone()) else {
             return Ok(true);
@@ -203,95 +242,27 @@ impl Commit<'_> {
         Ok(found != Some(expected))
     }
 
-    fn place(&mut self, staged: &Staged, slot: u32, acl: &Acl) -> io::Result<()> {
-        let (path, from) = (&staged.path, slot.to_string());
+    fn place(&mut self, staged: &Staged, slot: u32, acl: &Acl) -> io::Result<Placed> {
+        let path = &staged.path;
         let (directory, name) = split(path);
-        dress(&self.stage.fd, &from, staged, acl).map_err(|error| self.database.root.error(error, path))?;
-        let parent = self.database.root.directory(directory, false)?;
-        match renameat(&self.stage.fd, from.as_str(), &*parent, name) {
-            Ok(()) => Ok(()),
-            Err(Errno::XDEV) => copy_over(&self.stage.fd, &from, &parent, staged, acl, &self.database.root),
-            Err(Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST) => {
-                let message = format!("{} is a file in the package, and a directory in the root", text(path));
-                Err(fail("EISDIR", COMMIT, &self.request.name, message))
-            }
-            Err(error) => Err(self.database.root.error(error, path)),
+        match self.parent(directory)? {
+            Some(parent) => place(&self.stage.fd, slot, &parent, name, staged, acl, &self.database.root),
+            None => Ok(Placed::Nowhere(format!("{} is not there: its directory is none", text(path)))),
+        }
+    }
+
+    /// A script may have removed the directory, and the root have a file there.
+    fn parent(&mut self, directory: &[u8]) -> io::Result<Option<Arc<OwnedFd>>> {
+        match self.database.root.directory(directory, false) {
+            Ok(parent) => Ok(Some(parent)),
+            Err(error) => match unwrap_failure(&error).map(|error| error.code.as_str()) {
+                Some("ENOENT" | "ENOTDIR") => Ok(None),
+                _ => Err(error),
+            },
         }
     }
 }
 
 fn text(path: &[u8]) -> String {
     String::from_utf8_lossy(path).into_owned()
-}
-
-/// Owner, then set-id bits, then extended attributes: each of them is lost by the one before.
-fn dress(directory: &OwnedFd, name: &str, staged: &Staged, acl: &Acl) -> rustix::io::Result<()> {
-    if (acl.uid, acl.gid) != (0, 0) {
-        let (uid, gid) = (Uid::from_raw(acl.uid), Gid::from_raw(acl.gid));
-        chownat(directory, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
-        if acl.mode & 0o7000 != 0 && !matches!(staged.entry.kind, Kind::Symlink(_)) {
-            chmodat(directory, name, Mode::from_raw_mode(acl.mode), AtFlags::empty())?;
-        }
-    }
-    if staged.entry.xattrs.is_empty() || !matches!(staged.entry.kind, Kind::File | Kind::HardLink(_)) {
-        return Ok(());
-    }
-    let file = openat(directory, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-    for (name, value) in &staged.entry.xattrs {
-        fsetxattr(&file, name.as_slice(), value, XattrFlags::empty())?;
-    }
-    Ok(())
-}
-
-fn checksum_of(parent: &OwnedFd, name: &[u8]) -> io::Result<String> {
-    let fd = openat(parent, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-    let (mut file, mut digest, mut buffer) = (File::from(fd), sha1(), vec![0; CHUNK]);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(q1(digest.finish().as_ref())),
-            count => digest.update(&buffer[..count]),
-        }
-    }
-}
-
-/// Into another file system that is mounted in the root: copied beside its place and renamed.
-fn copy_over(
-    stage: &OwnedFd,
-    from: &str,
-    parent: &OwnedFd,
-    staged: &Staged,
-    acl: &Acl,
-    root: &Root,
-) -> io::Result<()> {
-    let failed = |error: Errno| root.error(error, &staged.path);
-    let beside = format!(".apk.{from}.{}", std::process::id());
-    let status = statat(stage, from, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
-    match unlinkat(parent, beside.as_str(), AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => {}
-        Err(error) => return Err(failed(error)),
-    }
-    let mode = Mode::from_raw_mode(status.st_mode & 0o7777);
-    match FileType::from_raw_mode(status.st_mode) {
-        FileType::RegularFile => {
-            let read = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let write = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let mut source = File::from(openat(stage, from, read, Mode::empty()).map_err(failed)?);
-            let mut copy = File::from(openat(parent, beside.as_str(), write, mode).map_err(failed)?);
-            io::copy(&mut source, &mut copy)
-                .map_err(|error| writing(error, COMMIT, &text(&staged.path), parent))?;
-            rustix::fs::fchmod(&copy, mode)
-                .and_then(|()| rustix::fs::futimens(&copy, &times(staged.entry.mtime)))
-                .map_err(failed)?;
-        }
-        FileType::Symlink => {
-            let target = readlinkat(stage, from, Vec::new()).map_err(failed)?;
-            symlinkat(target.as_c_str(), parent, beside.as_str()).map_err(failed)?;
-        }
-        kind => {
-            rustix::fs::mknodat(parent, beside.as_str(), kind, mode, status.st_rdev).map_err(failed)?;
-            chmodat(parent, beside.as_str(), mode, AtFlags::empty()).map_err(failed)?;
-        }
-    }
-    dress(parent, &beside, staged, acl).map_err(failed)?;
-    renameat(parent, beside.as_str(), parent, split(&staged.path).1).map_err(failed)
 }

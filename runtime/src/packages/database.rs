@@ -1,5 +1,6 @@
 //! The database of what is installed, in memory: packages with their directories and files, and who owns which path.
 
+use super::owners::Owners;
 use super::protected::Protected;
 use crate::pipeline::inside::Root;
 use std::collections::{HashMap, HashSet};
@@ -23,6 +24,29 @@ impl Acl {
     }
 }
 
+/// What of a package is not as it should be.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Broken {
+    /// A file could not be put in its place, or cannot be checked later.
+    pub files: bool,
+    pub scripts: bool,
+    /// Extended attributes that the file system does not take.
+    pub xattrs: bool,
+}
+
+impl Broken {
+    pub fn of(flags: &[u8]) -> Broken {
+        let has = |flag| flags.contains(&flag);
+        Broken { files: has(b'f'), scripts: has(b's'), xattrs: has(b'x') }
+    }
+
+    /// As apk writes it; empty for nothing.
+    pub fn flags(self) -> String {
+        let flags = [(self.files, 'f'), (self.scripts, 's'), (self.xattrs, 'x')];
+        flags.iter().filter(|(is, _)| *is).map(|(_, flag)| flag).collect()
+    }
+}
+
 pub struct PackageFile {
     pub name: Vec<u8>,
     pub acl: Acl,
@@ -42,8 +66,8 @@ pub struct Package {
     pub checksum: String,
     /// The lines before the first `F:`, each with its newline, without `f:`.
     pub stanza: String,
-    /// apk's flags of what is broken, without `s` for scripts until that is known: the value of `f:`.
-    pub broken: String,
+    /// apk's flags of what is broken: the value of `f:`.
+    pub broken: Broken,
     pub directories: Vec<PackageDirectory>,
     pub scripts: Vec<(String, Vec<u8>)>,
     pub triggers: Vec<String>,
@@ -56,9 +80,15 @@ impl Package {
             value.unwrap_or_default().to_owned()
         };
         let (name, version, checksum) = (field("P:"), field("V:"), field("C:"));
-        let broken = String::new();
+        let broken = Broken::default();
         let (directories, scripts, triggers) = (Vec::new(), Vec::new(), Vec::new());
         Package { name, version, checksum, stanza, broken, directories, scripts, triggers }
+    }
+
+    /// Takes the repository's tag from its lines: apk notes it of what was installed without a failure.
+    pub fn untag(&mut self) {
+        let lines = self.stanza.split_inclusive('\n').filter(|line| !line.starts_with("s:"));
+        self.stanza = lines.collect();
     }
 
     /// The number of a directory in `directories`. Packages list a directory's files right after it.
@@ -87,8 +117,8 @@ pub struct Database {
     /// Which package, by its number in `packages`, has a path.
     pub owners: HashMap<Vec<u8>, usize>,
     pub directories: HashMap<Vec<u8>, DirectoryState>,
-    /// A commit came after the modes of directories were settled.
-    pub unsettled: bool,
+    /// Of users and groups.
+    pub ids: Owners,
 }
 
 impl Database {
@@ -101,7 +131,7 @@ impl Database {
             packages: Vec::new(),
             owners: HashMap::new(),
             directories: HashMap::new(),
-            unsettled: false,
+            ids: Owners::default(),
         };
         for path in keep {
             match path.strip_suffix('/') {

@@ -2,7 +2,7 @@
 //! (src/database.c: apk_db_write_fdb, apk_db_scriptdb_write, apk_db_triggers_write).
 
 use super::control::SCRIPTS;
-use super::database::{Acl, Database, Package, PackageDirectory, PackageFile};
+use super::database::{Acl, Broken, Database, Package, PackageDirectory, PackageFile};
 use super::stage::PLACE;
 use crate::pipeline::archive::{Archive, Kind};
 use crate::pipeline::failure::fail;
@@ -77,7 +77,7 @@ fn content(root: &Root, path: &[u8]) -> io::Result<Option<Vec<u8>>> {
 }
 
 fn parse(lines: &[&[u8]]) -> Option<Package> {
-    let (mut stanza, mut broken, mut directories) = (String::new(), String::new(), Vec::new());
+    let (mut stanza, mut broken, mut directories) = (String::new(), Broken::default(), Vec::new());
     for line in lines {
         let [letter, b':', value @ ..] = line else { return None };
         let directory: Option<&mut PackageDirectory> = directories.last_mut();
@@ -93,7 +93,7 @@ fn parse(lines: &[&[u8]]) -> Option<Package> {
             }
             b'a' => directory?.files.last_mut()?.acl = parse_acl(value)?,
             b'Z' => directory?.files.last_mut()?.checksum = Some(String::from_utf8(value.to_vec()).ok()?),
-            b'f' => broken = String::from_utf8_lossy(value).into_owned(),
+            b'f' => broken = Broken::of(value),
             _ => {
                 stanza.push_str(&String::from_utf8_lossy(line));
                 stanza.push('\n');
@@ -112,12 +112,13 @@ fn parse_acl(value: &[u8]) -> Option<Acl> {
     Some(Acl { mode, uid, gid, xattrs: fields.next().map(str::to_owned) })
 }
 
-/// May be asked again: before the triggers run, and after, when one of them failed.
-pub fn write(database: &mut Database, broken: &[String]) -> io::Result<()> {
+/// `broken`: packages of which a script failed. `untagged`: those of them that failed before they were installed, which
+/// apk then does not note the tag of.
+pub fn write(database: &mut Database, broken: &[String], untagged: &[String]) -> io::Result<()> {
     for package in &mut database.packages {
-        if broken.contains(&package.name) && !package.broken.contains('s') {
-            let at = package.broken.find('x').unwrap_or(package.broken.len());
-            package.broken.insert(at, 's');
+        package.broken.scripts |= broken.contains(&package.name);
+        if untagged.contains(&package.name) {
+            package.untag();
         }
     }
     // All stages are gone: so is their place. One that was left by an earlier engine keeps it.
@@ -126,9 +127,9 @@ pub fn write(database: &mut Database, broken: &[String]) -> io::Result<()> {
     let directory = database.root.directory(PLACE_OF_DATABASE, true)?;
     let mut sorted: Vec<&Package> = database.packages.iter().collect();
     sorted.sort_by_key(|package| (package.name.to_ascii_lowercase(), package.name.clone()));
-    let mut installed = Vec::new();
+    let (mut installed, mut carried) = (Vec::new(), Vec::new());
     for package in sorted {
-        write_package(&mut installed, package);
+        write_package(&mut installed, &mut carried, package);
     }
     replace(&directory, "installed", &installed)?;
     replace(&directory, "scripts.tar", &scripts(&database.packages))?;
@@ -158,10 +159,20 @@ fn replace(directory: &OwnedFd, name: &str, content: &[u8]) -> io::Result<()> {
         .map_err(|error| failed(error.into()))
 }
 
-fn write_package(to: &mut Vec<u8>, package: &Package) {
-    to.extend_from_slice(package.stanza.as_bytes());
-    if !package.broken.is_empty() {
-        to.extend_from_slice(format!("f:{}\n", package.broken).as_bytes());
+/// apk 2.14 has `r:`, `q:`, `s:` and `f:` in a buffer that it writes with the first directory: of a package without
+/// directories they end up with the next package that has some (its apk_db_write_fdb), or nowhere. So do ours, in
+/// `carried`: the new system's apk would move them there at its first change.
+fn write_package(to: &mut Vec<u8>, carried: &mut Vec<u8>, package: &Package) {
+    for line in package.stanza.split_inclusive('\n') {
+        let is_carried = ["r:", "q:", "s:"].iter().any(|letter| line.starts_with(letter));
+        if is_carried { &mut *carried } else { &mut *to }.extend_from_slice(line.as_bytes());
+    }
+    let flags = package.broken.flags();
+    if !flags.is_empty() {
+        write_line(carried, b"f:", flags.as_bytes());
+    }
+    if !package.directories.is_empty() {
+        to.append(carried);
     }
     for directory in &package.directories {
         write_line(to, b"F:", &directory.path);

@@ -11,6 +11,7 @@ mod installed;
 mod member;
 mod names;
 mod owners;
+mod place;
 mod protected;
 mod settle;
 mod signature;
@@ -41,6 +42,8 @@ pub fn register(ops: &mut Ops) {
     ops.pool("packages.commit", commit_stage);
     ops.inline("packages.enter", enter);
     ops.pool("packages.extractScript", extract_script);
+    ops.pool("packages.extractInstalledScript", extract_installed_script);
+    ops.pool("packages.settleDirectories", settle_directories);
     ops.pool("packages.discard", discard);
     ops.pool("packages.writeDatabase", write_database);
 }
@@ -253,9 +256,38 @@ fn extract_script(request: ExtractScript, _: &Cancel, _: &Emit) -> Result<()> {
     let operation = "packages.extractScript";
     let stage = stage_of(operation, request.stage)?;
     let stage = stage.lock().expect("no panic while it is held");
-    stage
-        .extract_script(&request.script, &request.path)
+    stage::extract_script(&stage.scripts, operation, &request.script, &request.path)
         .map_err(|error| sys_error(error, operation, &request.path))
+}
+
+#[derive(Deserialize)]
+struct ExtractInstalledScript {
+    database: u32,
+    name: String,
+    script: String,
+    path: String,
+}
+
+fn extract_installed_script(request: ExtractInstalledScript, _: &Cancel, _: &Emit) -> Result<()> {
+    let operation = "packages.extractInstalledScript";
+    let database = database_of(operation, request.database)?;
+    let database = database.lock().expect("no panic while it is held");
+    let package = database.packages.iter().find(|package| package.name == request.name);
+    let scripts = package.map_or(&[][..], |package| &package.scripts);
+    stage::extract_script(scripts, operation, &request.script, &request.path)
+        .map_err(|error| sys_error(error, operation, &request.path))
+}
+
+#[derive(Deserialize)]
+struct SettleDirectories {
+    database: u32,
+}
+
+fn settle_directories(request: SettleDirectories, _: &Cancel, _: &Emit) -> Result<()> {
+    let operation = "packages.settleDirectories";
+    let database = database_of(operation, request.database)?;
+    let database = database.lock().expect("no panic while it is held");
+    settle::settle(&database).map_err(|error| sys_error(error, operation, "directories"))
 }
 
 #[derive(Deserialize)]
@@ -274,13 +306,14 @@ struct WriteDatabase {
     database: u32,
     #[serde(default)]
     broken: Vec<String>,
+    #[serde(default)]
+    untagged: Vec<String>,
 }
 
 fn write_database(request: WriteDatabase, _: &Cancel, _: &Emit) -> Result<()> {
     let operation = installed::WRITE;
     let database = database_of(operation, request.database)?;
     let mut database = database.lock().expect("no panic while it is held");
-    settle::settle_all(&mut database)
-        .and_then(|()| installed::write(&mut database, &request.broken))
+    installed::write(&mut database, &request.broken, &request.untagged)
         .map_err(|error| sys_error(error, operation, "lib/apk/db"))
 }

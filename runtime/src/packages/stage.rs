@@ -6,7 +6,7 @@
 //!
 //! In the stage files have numbers for names. No name of the package is used until a commit moves them.
 
-use super::checksum::{q1, sha1, sha1_of};
+use super::checksum::q1;
 use super::control::{self, STAGE};
 use super::member::Tap;
 use crate::pipeline::archive::{Archive, Entry, Kind};
@@ -44,7 +44,7 @@ pub struct Staged {
     pub entry: Entry,
     /// Below the root, no slash at the end.
     pub path: Vec<u8>,
-    /// `Q1…`, of a file's content or a symlink's target.
+    /// `Q1…`, of a file's content or a symlink's target: what the package says of it.
     pub checksum: Option<String>,
     /// Its name in the stage; none for a directory.
     pub slot: Option<u32>,
@@ -164,9 +164,12 @@ impl Stage {
                         .map_err(|error| root.error(error, &path))?;
                     target.checksum.clone()
                 }
-                Kind::File => Some(self.write(slot, &entry, &mut archive, subject)?),
-                _ => self.make(slot, &entry).map_err(|error| root.error(error, &path))?,
+                _ => entry.sha1.map(|sum| q1(&sum)),
             };
+            match entry.kind {
+                Kind::File => self.write(slot, &entry, &mut archive, subject)?,
+                _ => self.make(slot, &entry).map_err(|error| root.error(error, &path))?,
+            }
             placed.insert(path.clone(), self.entries.len());
             self.entries.push(Staged { entry, path, checksum, slot: Some(slot) });
         }
@@ -174,26 +177,15 @@ impl Stage {
         Ok(())
     }
 
-    /// Writes a file; gives its checksum: the header's, or else computed.
-    fn write(
-        &self,
-        slot: u32,
-        entry: &Entry,
-        content: &mut dyn BufRead,
-        subject: &str,
-    ) -> io::Result<String> {
+    fn write(&self, slot: u32, entry: &Entry, content: &mut dyn BufRead, subject: &str) -> io::Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let failed = |error: io::Error| writing(error, STAGE, subject, &self.fd);
         let fd = openat(&self.fd, slot.to_string(), flags, Mode::RUSR | Mode::WUSR);
         let mut file = File::from(fd.map_err(|error| failed(error.into()))?);
-        let mut digest = entry.sha1.is_none().then(sha1);
         loop {
             let part = content.fill_buf()?;
             if part.is_empty() {
                 break;
-            }
-            if let Some(digest) = &mut digest {
-                digest.update(part);
             }
             file.write_all(part).map_err(failed)?;
             let count = part.len();
@@ -201,15 +193,11 @@ impl Stage {
         }
         fchmod(&file, Mode::from_raw_mode(entry.mode))
             .and_then(|()| futimens(&file, &times(entry.mtime)))
-            .map_err(|error| failed(error.into()))?;
-        Ok(match digest {
-            Some(digest) => q1(digest.finish().as_ref()),
-            None => q1(&entry.sha1.unwrap_or_default()),
-        })
+            .map_err(|error| failed(error.into()))
     }
 
-    /// Makes what is not a file; gives a symlink's checksum.
-    fn make(&self, slot: u32, entry: &Entry) -> rustix::io::Result<Option<String>> {
+    /// Makes what is not a file.
+    fn make(&self, slot: u32, entry: &Entry) -> rustix::io::Result<()> {
         let (name, mode) = (slot.to_string(), Mode::from_raw_mode(entry.mode));
         let node = |kind, device| {
             mknodat(&self.fd, name.as_str(), kind, Mode::RUSR, device)?;
@@ -217,17 +205,12 @@ impl Stage {
             utimensat(&self.fd, name.as_str(), &times(entry.mtime), AtFlags::SYMLINK_NOFOLLOW)
         };
         match &entry.kind {
-            Kind::Symlink(target) => {
-                symlinkat(target.as_slice(), &self.fd, name.as_str())?;
-                let sum = entry.sha1.map_or_else(|| q1(sha1_of(target).as_ref()), |sum| q1(&sum));
-                return Ok(Some(sum));
-            }
-            Kind::Char(major, minor) => node(FileType::CharacterDevice, makedev(*major, *minor))?,
-            Kind::Block(major, minor) => node(FileType::BlockDevice, makedev(*major, *minor))?,
-            Kind::Fifo => node(FileType::Fifo, 0)?,
-            Kind::File | Kind::Directory | Kind::HardLink(_) => {}
+            Kind::Symlink(target) => symlinkat(target.as_slice(), &self.fd, name.as_str()),
+            Kind::Char(major, minor) => node(FileType::CharacterDevice, makedev(*major, *minor)),
+            Kind::Block(major, minor) => node(FileType::BlockDevice, makedev(*major, *minor)),
+            Kind::Fifo => node(FileType::Fifo, 0),
+            Kind::File | Kind::Directory | Kind::HardLink(_) => Ok(()),
         }
-        Ok(entry.sha1.map(|sum| q1(&sum)))
     }
 
     pub fn files(&self) -> usize {
@@ -237,19 +220,6 @@ impl Stage {
     pub fn installed_bytes(&self) -> u64 {
         let files = self.entries.iter().filter(|staged| staged.entry.kind == Kind::File);
         files.map(|staged| staged.entry.size).sum()
-    }
-
-    pub fn extract_script(&self, script: &str, path: &str) -> io::Result<()> {
-        let operation = "packages.extractScript";
-        let Some((_, bytes)) = self.scripts.iter().find(|(name, _)| name == script) else {
-            return Err(fail("ENOENT", operation, path, format!("the package has no script {script}")));
-        };
-        let failed = |error| failure(sys_error(error, operation, path));
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true).custom_flags(libc::O_NOFOLLOW);
-        let mut file = options.open(path).map_err(failed)?;
-        file.write_all(bytes).map_err(|error| writing(error, operation, path, &file))?;
-        fchmod(&file, Mode::from_raw_mode(0o755)).map_err(|error| failed(error.into()))
     }
 }
 
@@ -266,6 +236,24 @@ impl Drop for Stage {
         }
         let _ = remove();
     }
+}
+
+/// Writes one of a package's scripts to a path, executable.
+pub fn extract_script(
+    scripts: &[(String, Vec<u8>)],
+    operation: &str,
+    script: &str,
+    path: &str,
+) -> io::Result<()> {
+    let Some((_, bytes)) = scripts.iter().find(|(name, _)| name == script) else {
+        return Err(fail("ENOENT", operation, path, format!("the package has no script {script}")));
+    };
+    let failed = |error| failure(sys_error(error, operation, path));
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).custom_flags(libc::O_NOFOLLOW);
+    let mut file = options.open(path).map_err(failed)?;
+    file.write_all(bytes).map_err(|error| writing(error, operation, path, &file))?;
+    fchmod(&file, Mode::from_raw_mode(0o755)).map_err(|error| failed(error.into()))
 }
 
 /// Where an entry goes, below the root; `None` for one that apk leaves out.

@@ -215,8 +215,12 @@ function rooms(sys: Sys): Readonly<Record<string, Operation>> {
       packages.extractScript(a.stage, a.script, a.path),
     ),
     'packages.discard': op((a: { stage: number }) => packages.discard(a.stage)),
-    'packages.writeDatabase': op((a: { database: number; broken: string[] }) =>
-      packages.writeDatabase(a.database, a.broken),
+    'packages.extractInstalledScript': op((a: Path & { database: number; name: string; script: string }) =>
+      packages.extractInstalledScript(a.database, a.name, a.script, a.path),
+    ),
+    'packages.settleDirectories': op((a: { database: number }) => packages.settleDirectories(a.database)),
+    'packages.writeDatabase': op((a: { database: number; broken: string[]; untagged: string[] }) =>
+      packages.writeDatabase(a.database, a.broken, a.untagged),
     ),
 
     'consoles.list': op(() => consoles.list()),

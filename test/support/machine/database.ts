@@ -61,9 +61,16 @@ export class InstalledDatabase {
     }
   }
 
-  /** `broken`: packages of which a script failed. */
-  write(broken: ReadonlySet<string>): void {
-    const text = [...this.#before, ...this.#entered.map((each) => this.#textOf(each, broken.has(each.name)))]
+  scriptsOf(name: string): ReadonlyMap<string, Buffer> {
+    return this.#entered.find((each) => each.name === name)?.scripts ?? new Map()
+  }
+
+  /** `broken`: packages of which a script failed; `untagged`: which lose the line with their repository's tag. */
+  write(broken: ReadonlySet<string>, untagged: ReadonlySet<string>): void {
+    const entered = this.#entered.map((each) =>
+      untagged.has(each.name) ? { ...each, stanza: each.stanza.replace(/^s:.*\n/m, '') } : each,
+    )
+    const text = [...this.#before, ...entered.map((each) => this.#textOf(each, broken.has(each.name)))]
     const scripts = this.#entered.flatMap((each) => scriptsOf(each))
     const triggers = this.#entered.flatMap(({ checksum, triggers = [] }) =>
       triggers.length === 0 ? [] : [`${checksum} ${triggers.join(' ')}\n`],

@@ -142,7 +142,7 @@ export class FakePackages implements Packages {
     }
     installed.enter({ ...request, checksum: content.checksum, scripts: content.scripts, entries })
     await this.discard(request.stage)
-    return { conflicts, directories: [...directories].filter((each) => each !== '') }
+    return { conflicts, directories: [...directories].filter((each) => each !== ''), broken: [] }
   }
 
   async enter(database: number, request: Pick<CommitRequest, 'name' | 'stanza'>): Promise<void> {
@@ -153,10 +153,35 @@ export class FakePackages implements Packages {
 
   async extractScript(stage: number, script: string, path: string): Promise<void> {
     const operation = 'packages.extractScript'
-    const content = this.#get(this.#stages, stage, operation).content.scripts.get(script)
+    await this.#writeScript(
+      this.#get(this.#stages, stage, operation).content.scripts,
+      script,
+      path,
+      operation,
+    )
+  }
+
+  async extractInstalledScript(database: number, name: string, script: string, path: string): Promise<void> {
+    const operation = 'packages.extractInstalledScript'
+    const scripts = this.#get(this.#databases, database, operation).scriptsOf(name)
+    await this.#writeScript(scripts, script, path, operation)
+  }
+
+  async #writeScript(
+    scripts: ReadonlyMap<string, Buffer>,
+    script: string,
+    path: string,
+    operation: string,
+  ): Promise<void> {
+    const content = scripts.get(script)
     if (content === undefined) throw refusal('ENOENT', operation, script)
     this.#files.write(path, content, { operation, mode: 0o755 })
     await this.#files.setMode(path, 0o755)
+  }
+
+  /** Directories have their modes and owners already. */
+  async settleDirectories(database: number): Promise<void> {
+    this.#get(this.#databases, database, 'packages.settleDirectories')
   }
 
   async discard(stage: number): Promise<void> {
@@ -166,9 +191,13 @@ export class FakePackages implements Packages {
     await this.#files.remove(last ? `${root}/.stage` : directory)
   }
 
-  async writeDatabase(database: number, broken: readonly string[]): Promise<void> {
+  async writeDatabase(
+    database: number,
+    broken: readonly string[],
+    untagged: readonly string[],
+  ): Promise<void> {
     this.#faults.check('packages.writeDatabase', String(database))
-    this.#get(this.#databases, database, 'packages.writeDatabase').write(new Set(broken))
+    this.#get(this.#databases, database, 'packages.writeDatabase').write(new Set(broken), new Set(untagged))
   }
 
   keepIndex(index: ApkIndex): IndexHandle {

@@ -231,7 +231,7 @@ describe('apk', () => {
     })
     expect(done.conflicts).toEqual([])
     expect([...done.directories].sort()).toEqual(['etc', 'usr', 'usr/bin'])
-    await packages.writeDatabase(database.id, [])
+    await packages.writeDatabase(database.id, [], [])
     expect(await files.status('/root/usr/bin/hello')).toMatchObject({ mode: 0o755 })
     expect(files.text('/root/etc/conf')).toBe('mine')
     expect(files.text('/root/lib/apk/db/installed')).toContain('F:usr/bin\nR:hello\na:0:0:755\nZ:Q1')

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::pipeline::filter::hex;
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 fn stage_as(root: &Directory, bytes: &[u8], checksum: &str) -> Result<Value> {
     let dir = Directory::new();
@@ -51,6 +51,7 @@ fn commit(root: &Directory, database: &Value, name: &str, entries: &[TarEntry]) 
 }
 
 fn installed(root: &Directory, database: &Value) -> String {
+    call("packages.settleDirectories", json!({"database": database})).expect("settled");
     call("packages.writeDatabase", json!({"database": database, "broken": []})).expect("written");
     std::fs::read_to_string(root.join("lib/apk/db/installed")).expect("installed")
 }
@@ -193,7 +194,7 @@ fn owners_go_by_name_and_modes_with_their_set_id_bits() {
         TarEntry { uname: "kiosk", gname: "show", mode: 0o750, ..tar_entry("srv/", b'5') },
         of("srv/named", "kiosk", "show", 0o6755),
         of("srv/numbered", "nobody-knows", "nor-this", 0o600),
-        tar_link("srv/again", b'1', "srv/named"),
+        TarEntry { uname: "kiosk", gname: "show", mode: 0o6755, ..tar_link("srv/again", b'1', "srv/named") },
         tar_link("srv/link", b'2', "/anywhere"),
         TarEntry {
             pax: vec![(
@@ -204,7 +205,8 @@ fn owners_go_by_name_and_modes_with_their_set_id_bits() {
         },
     ];
     commit(&root, &database, "shop", &entries).expect("committed");
-    assert_eq!(status(&root, "srv"), (0o750, 1234, 77));
+    // Until all packages are there a directory is root's.
+    assert_eq!(status(&root, "srv"), (0o750, 0, 0));
     assert_eq!(status(&root, "srv/named"), (0o6755, 1234, 77));
     assert_eq!(status(&root, "srv/numbered"), (0o600, 5, 6));
     let inode = |name: &str| std::fs::metadata(root.join(name)).expect(name).ino();
@@ -212,6 +214,7 @@ fn owners_go_by_name_and_modes_with_their_set_id_bits() {
     let mut value = [0; 32];
     assert_eq!(rustix::fs::getxattr(root.join("srv/ping"), "security.capability", &mut value), Ok(20));
     let text = installed(&root, &database);
+    assert_eq!(status(&root, "srv"), (0o750, 1234, 77));
     for line in [
         "F:srv\nM:1234:77:750\n",
         "R:named\na:1234:77:6755\nZ:Q1",
@@ -230,7 +233,7 @@ fn a_file_of_two_packages_goes_to_whom_typescript_says() {
     let with = |text: &[u8]| [tar_entry("bin/", b'5'), tar_file("bin/tool", text)];
     let content = || std::fs::read_to_string(root.join("bin/tool")).expect("the tool");
     let told = commit(&root, &database, "one", &with(b"1")).expect("committed");
-    assert_eq!(told, json!({"conflicts": [], "directories": ["bin"]}));
+    assert_eq!(told, json!({"conflicts": [], "directories": ["bin"], "broken": []}));
     let ask = |takes: &[&str], yields: &[&str], name: &str, text: &[u8]| {
         Commit { database: &database, root: &root, takes, yields }
             .commit(name, &with(text))
@@ -277,7 +280,8 @@ fn the_overlays_files_and_changed_configuration_stay() {
     Commit { database: &database, root: &root, takes: &["one"], yields: &[] }
         .commit("two", &first(b"two"))
         .expect("committed");
-    assert_eq!(all(), ["edited", "two", "overlay", "two"]);
+    // The overlay's file was the first package's since then, and went with it.
+    assert_eq!(all(), ["edited", "two", "two", "two"]);
     assert_eq!(installed(&root, &database).matches("R:kept\n").count(), 1);
 }
 
@@ -294,26 +298,53 @@ fn links_of_the_root_lead_where_they_will_lead_and_never_out() {
     assert!(root.join("lib").is_symlink());
     assert_eq!(std::fs::read(root.join("usr/lib/libc.so")).expect("the file"), b"elf");
     let evil = commit(&root, &database, "evil", &[tar_entry("door/", b'5'), tar_file("door/evil", b"x")]);
-    assert!(evil.is_err());
+    assert_eq!(evil.expect("committed")["broken"], json!(["door/evil is not there: its directory is none"]));
     let swapped =
         [tar_link("gate", b'2', &outside.text("")), tar_entry("gate/", b'5'), tar_file("gate/evil", b"x")];
-    assert!(commit(&root, &database, "worse", &swapped).is_err());
+    let worse = commit(&root, &database, "worse", &swapped).expect("committed");
+    assert_eq!(worse["broken"], json!(["gate/evil is not there: its directory is none"]));
     assert_eq!(std::fs::read_dir(&outside.0).expect("outside").count(), 0);
     assert_eq!(stages_left(&root), 0);
 }
 
 #[test]
-fn files_and_directories_do_not_replace_each_other() {
+fn what_is_in_the_way_stays_and_the_package_is_broken() {
     let root = Directory::new();
     std::fs::create_dir_all(root.join("srv/data/more")).expect("a directory");
     root.file("plain", b"");
     let database = database(&root, &[]);
-    let file = commit(&root, &database, "one", &[tar_entry("srv/", b'5'), tar_file("srv/data", b"")]);
-    let file = file.expect_err("a directory is there");
-    assert_eq!((file.code.as_str(), file.operation.as_str()), ("EISDIR", "packages.commit"));
-    let directory =
-        commit(&root, &database, "two", &[tar_entry("plain/", b'5')]).expect_err("a file is there");
-    assert_eq!(directory.code, "ENOTDIR");
+    let broken = |name: &str, entries: &[TarEntry]| {
+        commit(&root, &database, name, entries).expect("committed")["broken"].clone()
+    };
+    let file = broken("one", &[tar_entry("srv/", b'5'), tar_file("srv/data", b""), tar_file("srv/a", b"")]);
+    assert_eq!(file, json!(["srv/data is not there: the root has a directory in its place"]));
+    let directory = broken("two", &[tar_entry("plain/", b'5'), tar_file("plain/a", b"")]);
+    assert_eq!(
+        directory,
+        json!([
+            "plain is a directory in it, and a file in the root",
+            "plain/a is not there: its directory is none"
+        ])
+    );
+    assert!(
+        root.join("srv/data/more").is_dir() && root.join("plain").is_file() && root.join("srv/a").is_file()
+    );
+    assert_eq!(installed(&root, &database).matches("\nf:f\n").count(), 2);
+}
+
+#[test]
+fn a_package_without_checksums_is_broken_as_it_is_to_apk() {
+    let root = Directory::new();
+    let database = database(&root, &[]);
+    let entries = [tar_entry("srv/", b'5'), tar_file("srv/a", b"a"), tar_link("srv/b", b'2', "a")];
+    let package = Package::unchecked("", &[], &entries);
+    let staged = stage(&root, &package).expect("a stage");
+    let request = json!({"database": database, "stage": staged["id"], "name": "bare", "stanza": "P:bare\n",
+        "takes": [], "yields": []});
+    let told = call("packages.commit", request).expect("committed");
+    assert_eq!(told["broken"], json!(["it has no checksums of its files"]));
+    let text = installed(&root, &database);
+    assert!(text.contains("f:f\nF:srv\nR:a\nR:b\na:0:0:777\n\n"), "{text}");
 }
 
 #[test]
@@ -321,22 +352,76 @@ fn a_directory_of_several_packages_gets_what_all_of_them_allow() {
     let root = Directory::new();
     std::fs::create_dir(root.join("old")).expect("a directory");
     let database = database(&root, &[]);
+    let settle = || call("packages.settleDirectories", json!({"database": database})).expect("settled");
     let with = |mode, uid| {
         [
             TarEntry { mode, uid, uname: "", ..tar_entry("new/", b'5') },
             TarEntry { mode: 0o700, ..tar_entry("old/", b'5') },
         ]
     };
-    commit(&root, &database, "one", &with(0o775, 7)).expect("committed");
-    assert_eq!(status(&root, "new"), (0o775, 7, 0));
+    commit(&root, &database, "one", &with(0o3775, 7)).expect("committed");
+    // mkdir(2) gives no set-id bits.
+    assert_eq!(status(&root, "new"), (0o1775, 0, 0));
+    settle();
+    assert_eq!(status(&root, "new"), (0o3775, 7, 0));
     commit(&root, &database, "two", &with(0o750, 7)).expect("committed");
+    settle();
     assert_eq!(status(&root, "new"), (0o750, 7, 0));
     commit(&root, &database, "three", &with(0o711, 3)).expect("committed");
+    // A script's wish ends with the last package, and a trigger's is the last word.
+    std::fs::set_permissions(root.join("new"), PermissionsExt::from_mode(0o777)).expect("a mode");
+    settle();
     assert_eq!(status(&root, "new"), (0o711, 3, 0));
+    std::fs::set_permissions(root.join("new"), PermissionsExt::from_mode(0o777)).expect("a mode");
+    call("packages.writeDatabase", json!({"database": database, "broken": []})).expect("written");
+    assert_eq!(status(&root, "new"), (0o777, 3, 0));
     // What was there before keeps its mode.
     assert_ne!(status(&root, "old").0, 0o700);
-    installed(&root, &database);
-    assert_eq!(status(&root, "new"), (0o711, 3, 0));
+}
+
+#[test]
+fn a_name_is_looked_up_once_until_a_script_ran() {
+    let root = Directory::new();
+    let database = database(&root, &[]);
+    let of = |name: &str, uname| TarEntry { uname, gname: "", uid: 9, ..tar_file(name, b"x") };
+    let passwd = |text: &[u8]| {
+        let mut entries = vec![tar_entry("etc/", b'5')];
+        entries.extend([tar_file("etc/passwd", text), of("early", "kiosk")]);
+        entries
+    };
+    commit(&root, &database, "base", &passwd(b"kiosk:x:1234:99::/:\nshow:x:77:77::/:\nshort:x:5\n"))
+        .expect("committed");
+    // Asked for before there was a passwd: as with apk, that stays the answer.
+    commit(&root, &database, "two", &[of("late", "kiosk"), of("new", "show"), of("short", "short")])
+        .expect("committed");
+    let uid = |name| status(&root, name).1;
+    assert_eq!((uid("early"), uid("late"), uid("new"), uid("short")), (9, 9, 77, 9));
+    let package = Package::new("", &[], &[of("after", "kiosk")]);
+    let staged = stage(&root, &package).expect("a stage");
+    let request = json!({"database": database, "stage": staged["id"], "name": "three", "stanza": "P:three\n",
+        "takes": [], "yields": [], "scriptRan": true});
+    call("packages.commit", request).expect("committed");
+    assert_eq!(uid("after"), 1234);
+}
+
+#[test]
+fn lines_before_the_directories_go_where_apk_leaves_them() {
+    let root = Directory::new();
+    let database = database(&root, &[]);
+    let enter = |name: &str, more: &str| {
+        let stanza = format!("C:Q1{name}\nP:{name}\nV:1-r0\n{more}");
+        call("packages.enter", json!({"database": database, "name": name, "stanza": stanza}))
+            .expect("entered");
+    };
+    enter("a-meta", "s:edge\n");
+    enter("c-meta", "r:b\nq:5\ns:edge\n");
+    commit(&root, &database, "b-full", &[tar_entry("srv/", b'5')]).expect("committed");
+    let request = json!({"database": database, "broken": ["b-full", "a-meta"], "untagged": ["a-meta"]});
+    call("packages.writeDatabase", request).expect("written");
+    let text = std::fs::read_to_string(root.join("lib/apk/db/installed")).expect("installed");
+    assert!(text.starts_with("C:Q1a-meta\nP:a-meta\nV:1-r0\n\nC:"), "{text}");
+    assert!(text.contains("P:b-full\nV:1.0-r0\nf:s\nf:s\nF:srv\n\n"), "{text}");
+    assert!(text.ends_with("C:Q1c-meta\nP:c-meta\nV:1-r0\n\n"), "{text}");
 }
 
 #[test]
@@ -353,7 +438,16 @@ fn scripts_and_triggers_are_kept_for_the_real_apk() {
     let read = |name: &str| std::fs::read(root.join("lib/apk/db").join(name)).expect(name);
     let checksum = package.checksum();
     assert_eq!(read("triggers"), format!("{checksum} /bin /usr/*\n").as_bytes());
-    assert_eq!(read("installed"), format!("{stanza}f:s\n\n").as_bytes());
+    // apk leaves the flag of a package without directories to the next package, and there is none.
+    assert_eq!(read("installed"), format!("{stanza}\n").as_bytes());
+    let script = root.text("script");
+    let extract = |script: &str, path: &str| {
+        let request = json!({"database": first, "name": "tool", "script": script, "path": path});
+        call("packages.extractInstalledScript", request)
+    };
+    extract("trigger", &script).expect("a script");
+    assert_eq!(std::fs::read(&script).expect("a script"), b"#!/bin/sh\n");
+    assert_eq!(extract("pre-install", &script).expect_err("none").code, "ENOENT");
     let archive = read("scripts.tar");
     let name = format!("tool-1.0-r0.{checksum}.post-install");
     assert_eq!(&archive[..name.len()], name.as_bytes());

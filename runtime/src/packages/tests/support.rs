@@ -34,8 +34,19 @@ pub struct Package {
 }
 
 impl Package {
-    /// With `.PKGINFO` and these scripts.
+    /// With `.PKGINFO`, these scripts, and the checksums that packages have of their files.
     pub fn new(pkginfo: &str, scripts: &[(&str, &str)], data: &[TarEntry]) -> Package {
+        let checked = data.iter().cloned().map(|mut entry| {
+            let content = if entry.kind == b'2' { entry.link.as_bytes() } else { &entry.content };
+            if matches!(entry.kind, b'0' | b'2') {
+                let sum = hex(sha1_of(content).as_ref());
+                entry.pax.push(("APK-TOOLS.checksum.SHA1".to_owned(), sum.into_bytes()));
+            }
+            entry
+        });
+        Package::unchecked(pkginfo, scripts, &checked.collect::<Vec<_>>())
+    }
+    pub fn unchecked(pkginfo: &str, scripts: &[(&str, &str)], data: &[TarEntry]) -> Package {
         let data = gzip(&tar(data));
         let pkginfo = format!("{pkginfo}datahash = {}\n", hex(digest(&SHA256, &data).as_ref()));
         let mut entries = vec![tar_file(".PKGINFO", pkginfo.as_bytes())];

@@ -120,6 +120,7 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// One tar entry, header and content.
+#[derive(Clone)]
 pub struct TarEntry {
     pub name: String,
     pub kind: u8,

@@ -1,0 +1,89 @@
+/**
+ * `npm run conformance:tree`: installs real worlds with us and with the real apk, natively and side by side, walks both
+ * trees and both databases, and prints every difference. Needs root.
+ *
+ *   ALPINE_MEDIA=DIR [ALPINE_KEYS=DIR] [APK=path] npm run conformance:tree
+ *
+ * DIR has apks/x86_64, as Alpine's media have it. Without APK it is the apk of the media. The keys are those of the
+ * media's alpine-keys package unless ALPINE_KEYS says where they are.
+ */
+
+import { execFileSync, spawnSync } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { buildHost } from '../build/index.ts'
+import { type Apk, apkAt, apkOfMedia, versionOf } from '../test/support/tree/apk.ts'
+import { makeInstaller } from '../test/support/tree/engine.ts'
+import { compareWorld, type Outcome } from '../test/support/tree/site.ts'
+import { madeSite, madeWorlds, mediaWorlds } from '../test/support/tree/worlds.ts'
+
+const { ALPINE_MEDIA, ALPINE_KEYS, APK } = process.env
+
+if (ALPINE_MEDIA === undefined) stop('ALPINE_MEDIA=DIR is missing: a tree with apks/x86_64')
+if (process.getuid?.() !== 0) stop('only root can give files to others and mount: run it as root')
+// What is mounted here is nobody else's business.
+if (process.env.DISKLESS_NAMESPACE === undefined) {
+  const again = ['--mount', '--propagation', 'private', process.execPath, ...process.argv.slice(1)]
+  const environment = { ...process.env, DISKLESS_NAMESPACE: 'own' }
+  const { status } = spawnSync('unshare', again, { stdio: 'inherit', env: environment })
+  process.exit(status ?? 1)
+}
+
+const repository = resolve(ALPINE_MEDIA, 'apks')
+const directory = mkdtempSync(join(tmpdir(), 'diskless-tree-'))
+try {
+  const media: Apk = apkOfMedia(join(repository, 'x86_64'), join(directory, 'apk-tools'))
+  const apk = APK === undefined ? media : apkAt(resolve(APK))
+  const keys = join(directory, 'keys')
+  cpSync(ALPINE_KEYS === undefined ? keysOfMedia() : resolve(ALPINE_KEYS), keys, { recursive: true })
+  const made = madeSite(join(directory, 'made'), keys)
+  const program = await makeInstaller(join(directory, 'installer'), await buildHost('dev', console.error))
+  console.log(versionOf(apk))
+  const worlds = [...mediaWorlds(repository, keys, made), ...madeWorlds(directory, keys, made)]
+  let different = 0
+  for (const world of worlds) {
+    const outcome = await compareWorld(world, { directory, apk, program })
+    different += report(world.name, outcome)
+  }
+  console.log(different === 0 ? 'no difference' : `${different} differences`)
+  process.exitCode = different === 0 ? 0 : 1
+} finally {
+  if (process.env.DISKLESS_KEEP === undefined) rmSync(directory, { recursive: true, force: true })
+}
+
+function report(name: string, { ours, theirs, paths, packages, differences }: Outcome): number {
+  const told = [...differences]
+  if (ours.failure !== undefined) told.unshift(`ours failed: ${ours.failure.join(': ')}`)
+  const order = [...theirs.said.matchAll(/^\(\d+\/\d+\) Installing (\S+?)(?:@\S+)? \((.*)\)$/gm)]
+  const installed = order.map(([, pkg, version]) => `${pkg}-${version}`)
+  if (installed.join(' ') !== ours.order.join(' ')) told.push(`order: ours ${ours.order}, apk ${installed}`)
+  const executed = (text: string) => text.split('\n').filter((line) => line.startsWith('Executing '))
+  const [mine, yours] = [executed(ours.messages.join('\n')), executed(theirs.said)]
+  if (mine.join() !== yours.join()) told.push(`scripts: ours ${mine}, apk ${yours}`)
+  console.log(
+    `${name}: ${packages} packages, ${paths} paths, ${yours.length} scripts, ${told.length} differences`,
+  )
+  for (const line of told) console.log(`  ${line}`)
+  if (told.length > 0 && process.env.DISKLESS_KEEP !== undefined) {
+    console.log(`  ours: ${ours.messages.join('\n    ')}\n  apk: ${theirs.said}`)
+  }
+  return told.length
+}
+
+function keysOfMedia(): string {
+  const unpacked = join(directory, 'alpine-keys')
+  const names = readdirSync(join(repository, 'x86_64'))
+  const file = names.find((name) => name.startsWith('alpine-keys-'))
+  if (file === undefined) stop(`${repository} has no alpine-keys: ALPINE_KEYS=DIR is needed`)
+  mkdirSync(unpacked)
+  execFileSync('tar', ['-xzf', join(repository, 'x86_64', file), '-C', unpacked], { stdio: 'ignore' })
+  const keys = join(unpacked, 'etc/apk/keys')
+  if (!existsSync(keys)) stop(`${file} has no etc/apk/keys`)
+  return keys
+}
+
+function stop(text: string): never {
+  console.error(text)
+  process.exit(1)
+}
