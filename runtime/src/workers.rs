@@ -67,3 +67,58 @@ impl Workers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+    use std::thread::{ThreadId, current};
+
+    /// Runs a job; the thread that did it.
+    fn one(workers: &Workers) -> ThreadId {
+        let (sender, receiver) = channel();
+        workers.run(move || sender.send(current().id()).expect("it is awaited"));
+        receiver.recv().expect("the job ran")
+    }
+
+    #[test]
+    fn one_thread_keeps_the_order() {
+        let workers = Workers::new("test", 1, 0);
+        let (sender, receiver) = channel();
+        for number in 0..100 {
+            let sender = sender.clone();
+            workers.run(move || sender.send((number, current().id())).expect("it is awaited"));
+        }
+        drop(sender);
+        let ran: Vec<(i32, ThreadId)> = receiver.iter().collect();
+        assert!(ran.iter().map(|(number, _)| *number).eq(0..100));
+        assert!(ran.iter().all(|(_, thread)| *thread == ran[0].1));
+    }
+
+    #[test]
+    fn no_job_waits_for_another_below_the_limit() {
+        let workers = Workers::new("test", 8, 0);
+        let (go, wait) = channel::<()>();
+        let (sender, receiver) = channel();
+        workers.run(move || wait.recv().expect("the second job ran meanwhile"));
+        let second = sender.clone();
+        workers.run(move || {
+            go.send(()).expect("the first job waits");
+            second.send(()).expect("it is awaited");
+        });
+        receiver.recv().expect("both ran");
+    }
+
+    #[test]
+    fn an_idle_thread_is_used_again() {
+        let workers = Workers::new("test", usize::MAX, 5);
+        let first = one(&workers);
+        for _ in 0..20 {
+            // Its job is done a moment before it is idle.
+            while workers.queue.0.lock().expect("no panic inside").idle == 0 {
+                std::thread::yield_now();
+            }
+            assert_eq!(one(&workers), first);
+        }
+    }
+}

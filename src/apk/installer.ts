@@ -4,9 +4,10 @@
  */
 
 import type { Fetch, FetchOptions } from '../network/fetch.ts'
-import { directoryIn, writeIn } from '../root/in-root.ts'
-import type { DatabaseHandle, Filter, StagedPackage, Sys } from '../sys/index.ts'
+import { writeIn } from '../root/in-root.ts'
+import type { CommitRequest, CommitResult, DatabaseHandle, Filter, StagedPackage, Sys } from '../sys/index.ts'
 import { BootError, hasCode, SysError } from '../sys/index.ts'
+import { Commits } from './commits.ts'
 import { InstalledOwners, ownerOfStanza } from './pkginfo.ts'
 import { type Prepared, prepare } from './prepare.ts'
 import type { ScriptFailure, ScriptKind } from './scripts.ts'
@@ -74,21 +75,10 @@ export async function installWorld(
   request: InstallRequest,
   options: InstallOptions = {},
 ): Promise<InstallReport> {
-  const directories = createDatabase(sys, request.root)
-  // The first packages are on their way before these are there.
-  directories.catch(() => {})
   const database = await sys.packages.openDatabase(request.root, request.keep)
   const packages = missingFrom(database, request.selection.packages)
   await checkSpace(sys, request.root, packages)
-  return new Installation(sys, request, options, database, packages).run(directories)
-}
-
-/** The directories that apk makes for itself. */
-async function createDatabase(sys: Sys, root: string): Promise<void> {
-  await directoryIn(sys, root, 'tmp', 0o1777)
-  for (const path of ['dev', 'etc/apk', 'lib/apk/db', 'var/cache/apk', 'var/cache/misc']) {
-    await directoryIn(sys, root, path)
-  }
+  return new Installation(sys, request, options, database, packages).run()
 }
 
 /** What is installed already stays; of another version of it, we would have to know what to remove. */
@@ -124,11 +114,13 @@ class Installation {
   readonly #failed = new Set<string>()
   readonly #broken: { package: string; what: string }[] = []
   readonly #conflicts: { path: string; package: string; owner: string }[] = []
-  /** Of the package that is being installed, until it is committed. */
+  readonly #commits = new Commits()
+  /** Of the package that is being installed, until its commit is asked for, which ends it. */
   #stage: StagedPackage | undefined
   /** Since the last commit. */
   #scriptRan = false
   #bytes = 0
+  /** Packages that are committed. */
   #done = 0
 
   constructor(
@@ -149,8 +141,7 @@ class Installation {
     for (const path of request.keep) this.#directories.add(path.slice(0, path.lastIndexOf('/') + 1))
   }
 
-  /** `directories`: of the database. */
-  async run(directories: Promise<void>): Promise<InstallReport> {
+  async run(): Promise<InstallReport> {
     const staged = this.#packages.filter((pkg) => !isEmpty(pkg))
     const staging = new Staging(this.#sys, staged, (pkg, options) => this.#fetch(pkg, options), {
       limits: this.#request.limits ?? this.#usualLimits(staged),
@@ -161,21 +152,19 @@ class Installation {
       },
     })
     try {
-      staging.begin()
-      await directories
       let taken = 0
       for (const pkg of this.#packages) {
-        if (isEmpty(pkg)) await this.#enter(pkg)
+        if (isEmpty(pkg)) this.#enter(pkg)
         else {
           const prepared = await staging.take(taken++)
           this.#stage = prepared.stage
           await this.#install(pkg, prepared)
         }
-        this.#done++
-        this.#tellProgress()
       }
+      await this.#commits.done()
     } catch (error) {
       await staging.abandon()
+      await this.#commits.ended()
       if (this.#stage !== undefined) await this.#sys.packages.discard(this.#stage.id)
       throw await this.#explained(error)
     }
@@ -200,10 +189,13 @@ class Installation {
     return local ? LOCAL_STAGING : NETWORK_STAGING
   }
 
-  async #enter(pkg: SelectedPackage): Promise<void> {
+  #enter(pkg: SelectedPackage): void {
     const extras = { replaces: undefined, replacesPriority: 0, tag: pkg.tag }
     const stanza = installedStanza(pkg.stanza, extras)
-    await this.#sys.packages.enter(this.#database, { name: pkg.name, stanza })
+    this.#commits.ask(
+      () => this.#sys.packages.enter(this.#database, { name: pkg.name, stanza }),
+      () => this.#count(),
+    )
   }
 
   async #fetch(pkg: SelectedPackage, options: FetchOptions): Promise<Prepared> {
@@ -234,21 +226,36 @@ class Installation {
 
   async #install(pkg: SelectedPackage, { stage, info, owner, stanza }: Prepared): Promise<void> {
     if (stage.scripts.includes('pre-install')) {
+      await this.#commits.done()
       await this.#run(pkg, 'pre-install', [pkg.version], (path) =>
         this.#sys.packages.extractScript(stage.id, 'pre-install', path),
       )
     }
-    const { conflicts, directories, broken } = await this.#sys.packages.commit(this.#database, {
+    const request: CommitRequest = {
       stage: stage.id,
       name: pkg.name,
       stanza,
       ...this.#owners.settle(owner),
       ...(info.triggers === undefined ? {} : { triggers: info.triggers }),
       scriptRan: this.#scriptRan,
-    })
+    }
     this.#scriptRan = false
-    this.#stage = undefined
     this.#owners.add(owner)
+    this.#commits.ask(
+      () => this.#sys.packages.commit(this.#database, request),
+      (result) => this.#committed(pkg, result),
+    )
+    this.#stage = undefined
+    if (stage.scripts.includes('post-install')) {
+      await this.#commits.done()
+      await this.#runInstalled(pkg, 'post-install', [pkg.version])
+    }
+    if (info.triggers !== undefined && stage.scripts.includes('trigger')) {
+      this.#triggers.push({ pkg, watched: info.triggers })
+    }
+  }
+
+  #committed(pkg: SelectedPackage, { broken, conflicts, directories }: CommitResult): void {
     for (const directory of directories) this.#directories.add(directory)
     for (const { path, owner: other } of conflicts) {
       this.#conflicts.push({ path, package: labelOf(pkg), owner: other })
@@ -258,10 +265,12 @@ class Installation {
       this.#broken.push({ package: labelOf(pkg), what })
       this.#options.onMessage?.(`${labelOf(pkg)}: ${what}`)
     }
-    if (stage.scripts.includes('post-install')) await this.#runInstalled(pkg, 'post-install', [pkg.version])
-    if (info.triggers !== undefined && stage.scripts.includes('trigger')) {
-      this.#triggers.push({ pkg, watched: info.triggers })
-    }
+    this.#count()
+  }
+
+  #count(): void {
+    this.#done++
+    this.#tellProgress()
   }
 
   #runInstalled(pkg: SelectedPackage, kind: ScriptKind, values: readonly string[]): Promise<void> {

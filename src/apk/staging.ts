@@ -78,11 +78,6 @@ export class Staging<S extends Pick<StagedPackage, 'id'>> {
     this.#onBytes = options.onBytes
   }
 
-  /** Starts with the first ones, before anybody takes one. */
-  begin(): void {
-    this.#fill()
-  }
-
   /** The stage of package `n`; to be called with 0, 1, 2, … Rejects with the first failure of any of them. */
   async take(n: number): Promise<S> {
     this.#position = n

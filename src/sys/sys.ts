@@ -211,13 +211,15 @@ export interface Packages {
   closeIndex(index: number): Promise<void>
   /**
    * Reads lib/apk/db/installed of a root, if any, into a database kept by the host: owners of paths and the stanzas.
+   * Makes the directories that apk makes for itself: dev, tmp, etc/apk, lib/apk/db, var/cache/apk, var/cache/misc.
    * `keep`: paths (relative, as a tree sink lists them) whose present file is never replaced.
    */
   openDatabase(root: string, keep: readonly string[]): Promise<DatabaseHandle>
   /**
    * Moves a stage's files into the root, owners by name from the root's passwd and group, and enters them in the database.
    * For a path that another package owns: `takes` lists the owners that it is taken from, `yields` those to
-   * whom it is left; any other owner is a conflict: the path is taken and told in `conflicts`.
+   * whom it is left; any other owner is a conflict: the path is taken and told in `conflicts`. Calls of this and of `enter`
+   * need not wait for each other: they are done in the order in which they were made.
    */
   commit(database: number, request: CommitRequest): Promise<CommitResult>
   /** Enters a package that has no files, and so no stage; `stanza` as in CommitRequest. */

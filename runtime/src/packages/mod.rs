@@ -6,6 +6,7 @@ mod checksum;
 mod commit;
 mod control;
 mod database;
+mod directories;
 pub mod index;
 mod installed;
 mod member;
@@ -21,9 +22,10 @@ mod table;
 mod tests;
 
 use crate::error::{Result, SysError};
-use crate::ops::{Cancel, Emit, Ops};
+use crate::ops::{Call, Cancel, Emit, Ops};
 use crate::pipeline::failure::sys_error;
 use crate::pipeline::inside::Root;
+use crate::workers::Workers;
 use commit::{CommitRequest, CommitResult};
 use database::Database;
 use index::Index;
@@ -39,8 +41,8 @@ pub fn register(ops: &mut Ops) {
     ops.inline("packages.installIf", install_if);
     ops.inline("packages.closeIndex", close_index);
     ops.pool("packages.openDatabase", open_database);
-    ops.pool("packages.commit", commit_stage);
-    ops.inline("packages.enter", enter);
+    ops.deferred("packages.commit", |arguments, call| in_order(commit_stage, arguments, call));
+    ops.deferred("packages.enter", |arguments, call| in_order(enter, arguments, call));
     ops.pool("packages.extractScript", extract_script);
     ops.pool("packages.extractInstalledScript", extract_installed_script);
     ops.pool("packages.settleDirectories", settle_directories);
@@ -200,7 +202,8 @@ struct DatabaseHandle {
 
 fn open_database(request: OpenDatabase, _: &Cancel, _: &Emit) -> Result<DatabaseHandle> {
     let failed = |error| sys_error(error, installed::READ, &request.root);
-    let root = Root::open(&request.root, installed::READ, &request.root).map_err(failed)?;
+    let mut root = Root::open(&request.root, installed::READ, &request.root).map_err(failed)?;
+    directories::make(&mut root).map_err(failed)?;
     let packages = installed::read(&root).map_err(failed)?;
     let database = Database::new(root, packages, &request.keep);
     let installed = database.packages.iter().map(|package| package.stanza.clone()).collect();
@@ -211,6 +214,13 @@ fn open_database(request: OpenDatabase, _: &Cancel, _: &Emit) -> Result<Database
     Ok(DatabaseHandle { id, installed })
 }
 
+static COMMITS: LazyLock<Workers> = LazyLock::new(|| Workers::new("commits", 1, 0));
+
+/// What changes a database is done in the order in which it was asked for: nobody has to wait for the one before.
+fn in_order<A: Send + 'static, T: Serialize + 'static>(run: fn(A) -> Result<T>, arguments: A, call: Call) {
+    COMMITS.run(move || call.reply.answer(run(arguments)));
+}
+
 #[derive(Deserialize)]
 struct Commit {
     database: u32,
@@ -218,7 +228,7 @@ struct Commit {
     request: CommitRequest,
 }
 
-fn commit_stage(arguments: Commit, _: &Cancel, _: &Emit) -> Result<CommitResult> {
+fn commit_stage(arguments: Commit) -> Result<CommitResult> {
     let Commit { database, request } = arguments;
     let database = database_of(commit::COMMIT, database)?;
     let stage = stage_of(commit::COMMIT, request.stage)?;

@@ -1,6 +1,7 @@
 /** `sys.packages` of the fake machine: indexes, staged packages and the installed database, on its files. */
 
 import { createHash, createVerify } from 'node:crypto'
+import { directoryIn } from '../../../src/root/in-root.ts'
 import type {
   CommitRequest,
   CommitResult,
@@ -30,6 +31,9 @@ export class FakePackages implements Packages {
   readonly #stages = new Map<number, Stage>()
   readonly #databases = new Map<number, InstalledDatabase>()
   #id = 0
+
+  /** Ends when the last commit that was asked for does. */
+  #turn: Promise<unknown> = Promise.resolve()
 
   constructor(files: FakeFiles, faults: Faults) {
     this.#files = files
@@ -95,6 +99,10 @@ export class FakePackages implements Packages {
 
   async openDatabase(root: string, keep: readonly string[]): Promise<DatabaseHandle> {
     this.#faults.check('packages.openDatabase', root)
+    for (const path of ['dev', 'etc/apk', 'lib/apk/db', 'var/cache/apk', 'var/cache/misc']) {
+      await directoryIn({ files: this.#files }, root, path)
+    }
+    await directoryIn({ files: this.#files }, root, 'tmp', 0o1777)
     const database = new InstalledDatabase(
       this.#files,
       root,
@@ -105,7 +113,20 @@ export class FakePackages implements Packages {
     return { id, installed: database.stanzas() }
   }
 
-  async commit(database: number, request: CommitRequest): Promise<CommitResult> {
+  commit(database: number, request: CommitRequest): Promise<CommitResult> {
+    return this.#inOrder(() => this.#commit(database, request))
+  }
+
+  #inOrder<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work)
+    this.#turn = done.then(
+      () => {},
+      () => {},
+    )
+    return done
+  }
+
+  async #commit(database: number, request: CommitRequest): Promise<CommitResult> {
     const operation = 'packages.commit'
     this.#faults.check(operation, request.name)
     const installed = this.#get(this.#databases, database, operation)
@@ -145,10 +166,12 @@ export class FakePackages implements Packages {
     return { conflicts, directories: [...directories].filter((each) => each !== ''), broken: [] }
   }
 
-  async enter(database: number, request: Pick<CommitRequest, 'name' | 'stanza'>): Promise<void> {
-    this.#faults.check('packages.enter', request.name)
-    const installed = this.#get(this.#databases, database, 'packages.enter')
-    installed.enter({ ...request, checksum: '', scripts: new Map(), entries: [] })
+  enter(database: number, request: Pick<CommitRequest, 'name' | 'stanza'>): Promise<void> {
+    return this.#inOrder(async () => {
+      this.#faults.check('packages.enter', request.name)
+      const installed = this.#get(this.#databases, database, 'packages.enter')
+      installed.enter({ ...request, checksum: '', scripts: new Map(), entries: [] })
+    })
   }
 
   async extractScript(stage: number, script: string, path: string): Promise<void> {

@@ -3,11 +3,12 @@
 pub use crate::pipeline::tests::support::*;
 
 use crate::error::Result;
-use crate::ops::{Cancel, Emit, Ops, Run};
+use crate::ops::{Call, Cancel, Emit, Ops, Reply, Run};
 use crate::packages::checksum::{q1, sha1_of};
 use crate::pipeline::filter::hex;
 use ring::digest::{SHA256, digest};
 use serde_json::Value;
+use std::sync::mpsc::channel;
 
 /// Calls an operation as TypeScript would.
 pub fn call(name: &str, arguments: Value) -> Result<Value> {
@@ -17,7 +18,13 @@ pub fn call(name: &str, arguments: Value) -> Result<Value> {
     let answer = match ops.table.get(name) {
         Some(Run::Inline(run)) => run(&json),
         Some(Run::Pool(run)) => run(&json, &Cancel::default(), &Emit::new(|_| ())),
-        _ => panic!("no operation {name}"),
+        Some(Run::Deferred(run)) => {
+            let (tell, answer) = channel();
+            let reply = Reply::new(move |answer| tell.send(answer).expect("it is awaited"));
+            run(&json, Call { reply, cancel: Cancel::default(), emit: Emit::new(|_| ()) });
+            answer.recv().expect("an answer")
+        }
+        None => panic!("no operation {name}"),
     };
     answer.map(|json| serde_json::from_str(&json).expect("JSON"))
 }
