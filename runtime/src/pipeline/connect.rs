@@ -13,6 +13,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
@@ -71,12 +72,46 @@ impl Connector<()> for Tcp {
         };
         watch.count_connection();
         let since = Instant::now();
-        let mut addresses = lookup(host, port)?;
-        addresses.wait(&watch, since)?;
-        let stream = race(addresses, &watch, since)?;
-        let buffers = LazyBuffers::new(128 << 10, 16 << 10);
+        let stream = match again(host, port, &watch)? {
+            Some(stream) => stream,
+            None => {
+                let mut addresses = lookup(host, port)?;
+                addresses.wait(&watch, since)?;
+                race(addresses, &watch, since)?
+            }
+        };
+        remember(host, stream.peer_addr().ok());
+        let buffers = LazyBuffers::new(64 << 10, 16 << 10);
         Ok(Some(Socket { stream, buffers, forward, within: false }))
     }
+}
+
+/// By host: the address that it was reached by last, and when. Several connections to one server are opened at once, and
+/// one question is enough for them.
+static REACHED: Mutex<Vec<(String, SocketAddr, Instant)>> = Mutex::new(Vec::new());
+/// A name may come to mean another address.
+const REMEMBERED: Duration = Duration::from_secs(60);
+
+pub fn remember(host: &str, address: Option<SocketAddr>) {
+    let mut reached = REACHED.lock().expect("a panic aborts");
+    let port = address.map(|address| address.port());
+    reached.retain(|(name, other, since)| {
+        since.elapsed() < REMEMBERED && (name != host || port.is_some_and(|port| port != other.port()))
+    });
+    reached.extend(address.map(|address| (host.to_owned(), address, Instant::now())));
+}
+
+/// A connection to where the host was reached before, if it answers as soon as it should.
+fn again(host: &str, port: u16, watch: &Watch) -> io::Result<Option<TcpStream>> {
+    let known = REACHED.lock().expect("a panic aborts").iter().find_map(|(name, address, since)| {
+        (name == host && address.port() == port && since.elapsed() < REMEMBERED).then_some(*address)
+    });
+    let Some(Ok(socket)) = known.map(begin) else { return Ok(None) };
+    if watch.poll(socket.as_fd(), PollFlags::OUT, STAGGER)? && sockopt::socket_error(&socket)?.is_ok() {
+        return Ok(Some(TcpStream::from(socket)));
+    }
+    remember(host, None);
+    Ok(None)
 }
 
 /// Tries every address, each some time after the one before it or as soon as that failed. The first that answers wins.

@@ -41,9 +41,6 @@ pub fn client(roots: &[&str], identity: &str) -> Agent {
         .proxy(None)
         .user_agent("diskless")
         .max_redirects(10)
-        .input_buffer_size(64 << 10)
-        // The head of a request, and nothing else.
-        .output_buffer_size(16 << 10)
         .max_idle_connections(2 * KEPT)
         .max_idle_connections_per_host(KEPT)
         .max_idle_age(Duration::from_secs(10))

@@ -1,6 +1,7 @@
 //! Which of a host's addresses is connected to, and proxies.
 
 use super::support::*;
+use crate::pipeline::connect::remember;
 use crate::pipeline::{Made, Outcome};
 use serde_json::json;
 use std::io::{Read, Write};
@@ -44,6 +45,27 @@ fn a_url_with_a_literal_ipv6_address_is_fetched() {
     }
     let unknown = error(pipeline(http(&format!("http://[::1%25no0]:{port}/")), json!([]), text()));
     assert_eq!(unknown.code, "DNS", "{}", unknown.message);
+}
+
+#[test]
+fn a_host_that_was_reached_is_gone_to_without_asking_and_asked_for_where_that_fails() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let at = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let _ = stream.read(&mut [0; 1000]);
+            let _ =
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
+        }
+    });
+    let fetch =
+        |host: &str| text_of(pipeline(http(&format!("http://{host}:{}/x", at.port())), json!([]), text()));
+    // Nobody knows this name.
+    remember("reached.invalid", Some(at));
+    assert_eq!(fetch("reached.invalid"), "hello");
+    // Nobody listens there.
+    remember("localhost", Some(([127, 0, 0, 2], at.port()).into()));
+    assert_eq!(fetch("localhost"), "hello");
 }
 
 #[test]
