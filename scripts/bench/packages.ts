@@ -107,14 +107,14 @@ export async function packagesBench(options: PackagesOptions): Promise<PackagesB
       {
         id: 'packages-memory',
         group: 'packages',
-        title: 'peak of memory above the installed size, every package of the media',
+        title: `peak of memory above the installed size, every package of the media, over the same link`,
         unit: 'MiB',
         subjects: [
           {
             name: 'diskless',
             measure: async () => {
               const all = namesIn(join(apks, arch))
-              const { peakMib } = await measureEngine(engine, options, all, two)
+              const { peakMib } = await measureEngine(engine, options, all, far)
               return { value: peakMib }
             },
           },
