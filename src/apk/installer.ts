@@ -172,9 +172,12 @@ class Installation {
     // What failed so far failed while it was installed.
     const untagged = [...this.#failed]
     await this.#runTriggers()
-    await writeIn(this.#sys, this.#request.root, 'etc/apk/arch', `${this.#request.arch}\n`)
-    await writeIn(this.#sys, this.#request.root, 'etc/apk/world', formatWorld(this.#request.world))
-    await this.#sys.packages.writeDatabase(this.#database, [...this.#failed], untagged)
+    const { arch, root, world } = this.#request
+    await Promise.all([
+      writeIn(this.#sys, root, 'etc/apk/arch', `${arch}\n`),
+      writeIn(this.#sys, root, 'etc/apk/world', formatWorld(world)),
+      this.#sys.packages.writeDatabase(this.#database, [...this.#failed], untagged),
+    ])
     return {
       packages: this.#done,
       bytes: this.#bytes,
