@@ -29,6 +29,7 @@ const tasks = {
   'e2e-all': { run: ['scripts/test.ts', 'e2e-all'], needs: ['rust', 'guest', 'lab', 'disks', 'trees'] },
   measure: { run: ['scripts/measure.ts'], needs: ['rust', 'guest', 'lab', 'disks'] },
   'measure-index': { run: ['scripts/measure-index.ts'], needs: ['rust'] },
+  'measure-typescript': { run: ['scripts/measure-typescript.ts'], needs: ['rust'] },
   'measure-loss': { run: ['scripts/measure-loss.ts'], needs: ['rust', 'guest'] },
   // The peers are unpacked beside the system, by mmdebstrap: nothing of theirs is installed.
   bench: { run: ['scripts/bench.ts'], needs: ['rust', 'guest', 'lab', 'disks', 'trees'] },
