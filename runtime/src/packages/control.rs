@@ -1,11 +1,10 @@
 //! A package's control member: .PKGINFO and the scripts. The index, which is signed, has its SHA-1.
 
-use super::checksum::q1;
+use super::checksum::{Algorithm, q1};
 use super::member::{Bounded, Tap, next_member};
 use crate::pipeline::archive::{Archive, Kind};
 use crate::pipeline::failure::fail;
 use crate::pipeline::sink::drain;
-use ring::digest::SHA1_FOR_LEGACY_USE_ONLY;
 use std::io::{self, Read};
 
 /// What errors say was being done.
@@ -38,7 +37,7 @@ pub struct Control {
 pub fn read<R: Read>(tap: &mut Tap<R>, checksum: &str, subject: &str) -> io::Result<Control> {
     let mut left = CONTROL;
     loop {
-        tap.hash(&SHA1_FOR_LEGACY_USE_ONLY);
+        tap.hash(Algorithm::Sha1);
         let Some(member) = next_member(tap, STAGE, subject)? else {
             return Err(fail("FORMAT", STAGE, subject, "there is no .PKGINFO in it; it is not a package"));
         };

@@ -3,15 +3,14 @@
 //! All that can be done while it still comes is done then: it is inflated, hashed for its signature, and its stanzas
 //! are put into a table. They stay text: TypeScript parses those that it asks for.
 
-use super::checksum::sha1_of;
+use super::checksum::{Algorithm, Hash, sha1_of};
 use super::member::{Bounded, Tap, next_member};
-use super::signature::{Algorithm, Signature};
+use super::signature::Signature;
 use super::table::Table;
 use crate::pipeline::archive::{Archive, Kind};
 use crate::pipeline::failure::fail;
 use crate::pipeline::inflate::CHUNK;
 use crate::pipeline::sink::drain;
-use ring::digest::Digest;
 use std::io::{self, Read};
 use std::ops::Range;
 
@@ -29,7 +28,7 @@ pub struct Index {
     /// The bytes that are signed: all after the members with signatures.
     signed: Vec<u8>,
     /// Of these, as the first signature has it.
-    digest: Option<Digest>,
+    digest: Option<Vec<u8>>,
     pub description: String,
     /// UTF-8, if its maker kept to that.
     text: Vec<u8>,
@@ -47,7 +46,7 @@ pub fn read(from: &mut dyn Read, subject: &str) -> io::Result<Index> {
         if unsigned {
             head.extend(tap.kept.replace(Vec::new()).unwrap_or_default());
             if let Some(first) = signatures.first() {
-                tap.hash(first.algorithm.digest());
+                tap.hash(first.algorithm);
             }
         }
         let Some(member) = next_member(&mut tap, STAGE, subject)? else { break };
@@ -103,18 +102,17 @@ fn read_stanzas(mut from: impl Read, subject: &str) -> io::Result<(Vec<u8>, Tabl
 
 impl Index {
     /// Of what is signed.
-    pub fn digest(&self, algorithm: Algorithm) -> Digest {
+    pub fn digest(&self, algorithm: Algorithm) -> Vec<u8> {
         match (&self.digest, self.signatures.first()) {
-            (Some(digest), Some(first)) if first.algorithm == algorithm => *digest,
-            _ => ring::digest::digest(algorithm.digest(), &self.signed),
+            (Some(digest), Some(first)) if first.algorithm == algorithm => digest.clone(),
+            _ => Hash::of(algorithm, &self.signed),
         }
     }
 
     /// The file as it was fetched, into a repository's place in a cache of apk's: the URL's SHA-1 names it, as
     /// apk_repo_format_cache_index of apk-tools 2.14 does.
     pub fn save(&self, directory: &str, url: &str) -> io::Result<()> {
-        let name: String =
-            sha1_of(url.as_bytes()).as_ref()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+        let name: String = sha1_of(url.as_bytes())[..4].iter().map(|byte| format!("{byte:02x}")).collect();
         let path = format!("{directory}/APKINDEX.{name}.tar.gz");
         let beside = format!("{path}.new");
         std::fs::write(&beside, [&self.head[..], &self.signed].concat())?;

@@ -1,16 +1,16 @@
 //! The gzip members of a package or an index, one by one, with an eye on the compressed bytes of each: apk's
 //! checksums and signatures are about those.
 
+use super::checksum::{Algorithm, Hash};
 use crate::pipeline::failure::fail;
 use crate::pipeline::inflate::{CHUNK, gzip_error};
 use flate2::bufread::GzDecoder;
-use ring::digest::{Algorithm, Context, Digest};
 use std::io::{self, BufRead, BufReader, Read};
 
 /// A stream whose bytes are counted, hashed and kept as they are used up, and not as they are read ahead.
 pub struct Tap<R> {
     source: BufReader<R>,
-    digest: Option<Context>,
+    digest: Option<Hash>,
     /// What was used up since it was set.
     pub kept: Option<Vec<u8>>,
     pub bytes: u64,
@@ -22,12 +22,12 @@ impl<R: Read> Tap<R> {
     }
 
     /// From here on.
-    pub fn hash(&mut self, algorithm: &'static Algorithm) {
-        self.digest = Some(Context::new(algorithm));
+    pub fn hash(&mut self, algorithm: Algorithm) {
+        self.digest = Some(Hash::new(algorithm));
     }
 
-    pub fn hashed(&mut self) -> Option<Digest> {
-        self.digest.take().map(Context::finish)
+    pub fn hashed(&mut self) -> Option<Vec<u8>> {
+        self.digest.take().map(Hash::finish)
     }
 }
 

@@ -1,18 +1,12 @@
 //! Signatures of an index: RSA, PKCS #1 v1.5, over SHA-1 (`.SIGN.RSA.`) or SHA-256 (`.SIGN.RSA256.`).
 
+use super::checksum::Algorithm;
 use super::index::Index;
 use crate::error::{Result, SysError};
 use crate::rsa::{Digest, PublicKey};
-use ring::digest;
 use std::collections::HashMap;
 
 const OPERATION: &str = "packages.verifyIndex";
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Algorithm {
-    Sha1,
-    Sha256,
-}
 
 impl Algorithm {
     /// `RSA.alpine-devel@….rsa.pub`: the algorithm and the key's name. Other algorithms are unknown to us.
@@ -29,14 +23,6 @@ impl Algorithm {
         match self {
             Algorithm::Sha1 => "RSA",
             Algorithm::Sha256 => "RSA256",
-        }
-    }
-
-    pub fn digest(self) -> &'static digest::Algorithm {
-        match self {
-            // As weak as it is, it is what Alpine signs its indexes with.
-            Algorithm::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
-            Algorithm::Sha256 => &digest::SHA256,
         }
     }
 }
@@ -64,8 +50,8 @@ pub fn verify(index: &Index, keys: &HashMap<String, String>) -> Result<String> {
         };
         let digest = index.digest(signature.algorithm);
         let digest = match signature.algorithm {
-            Algorithm::Sha1 => Digest::Sha1(digest.as_ref()),
-            Algorithm::Sha256 => Digest::Sha256(digest.as_ref()),
+            Algorithm::Sha1 => Digest::Sha1(&digest),
+            Algorithm::Sha256 => Digest::Sha256(&digest),
         };
         if key.verifies(&signature.bytes, &digest) {
             return Ok(signature.key_name.clone());

@@ -6,7 +6,7 @@
 //!
 //! In the stage files have numbers for names. No name of the package is used until a commit moves them.
 
-use super::checksum::q1;
+use super::checksum::{Algorithm, q1};
 use super::control::{self, STAGE};
 use super::member::Tap;
 use crate::pipeline::archive::{Archive, Entry, Kind};
@@ -16,7 +16,6 @@ use crate::pipeline::inflate::Gunzip;
 use crate::pipeline::inside::{Root, normalize, split};
 use crate::pipeline::sink::{drain, writing};
 use crate::pipeline::tree::times;
-use ring::digest::SHA256;
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, fchmod, futimens, linkat, makedev, mkdirat, mknodat, openat,
 };
@@ -74,7 +73,7 @@ pub fn read(
     let mut stage = Stage::create(root, subject)?;
     (stage.pkginfo, stage.scripts) = (control.pkginfo, control.scripts);
     if !digested {
-        tap.hash(&SHA256);
+        tap.hash(Algorithm::Sha256);
     }
     stage.unpack(&mut tap, root, subject)?;
     let found = tap.hashed().map(|digest| hex(digest.as_ref()));
