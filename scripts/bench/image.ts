@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { Lab } from '../../test/support/lab/index.ts'
 import { imageFloor, makeFloor } from './floor.ts'
-import { makePeer, peers } from './peers.ts'
+import { noShell, peers } from './peers.ts'
 import type { Contest } from './row.ts'
 import { imageName } from './target.ts'
 import type { Entrant, Workshop } from './workshop.ts'
@@ -24,17 +24,12 @@ export async function imageEntrants(shop: Workshop): Promise<readonly Entrant[]>
       file: await makeFloor(imageFloor(url), shop.catalog, join(shop.directory, 'floor-image')),
       append: '',
     },
-    {
-      name: 'live-boot',
-      file: await makePeer(peers.live, shop.kernel, shop.peers),
-      append: `boot=live components fetch=${url} ip=dhcp`,
-    },
-    {
-      name: 'dracut livenet',
-      file: await makePeer(peers.livenet, shop.kernel, shop.peers),
-      // Else it takes a plain squashfs for one that holds an ext4.
-      append: `root=live:${url} rd.live.overlay.overlayfs=1 ip=dhcp rd.neednet=1 rd.shell=0 rd.emergency=poweroff`,
-    },
+    await shop.peer(peers.live, `boot=live components fetch=${url} ip=dhcp`),
+    // Without `overlayfs=1` it takes a plain squashfs for one that holds an ext4.
+    await shop.peer(
+      peers.livenet,
+      `root=live:${url} rd.live.overlay.overlayfs=1 ip=dhcp rd.neednet=1 ${noShell}`,
+    ),
   ]
 }
 

@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { Lab } from '../../test/support/lab/index.ts'
 import { makeFloor, nfsFloor } from './floor.ts'
-import { makePeer, peers } from './peers.ts'
+import { noShell, peers } from './peers.ts'
 import type { Contest } from './row.ts'
 import { type Entrant, share, type Workshop } from './workshop.ts'
 
@@ -28,16 +28,8 @@ export async function nfsEntrants(shop: Workshop, version: '3' | '4.2'): Promise
       append: '',
     },
     version === '3'
-      ? {
-          name: 'initramfs-tools',
-          file: await makePeer(peers.initramfs, shop.kernel, shop.peers),
-          append: `root=/dev/nfs nfsroot=${root} ip=dhcp`,
-        }
-      : {
-          name: 'dracut, lean',
-          file: await makePeer(peers.dracut, shop.kernel, shop.peers),
-          append: `root=nfs:${root} ip=dhcp rd.neednet=1 rd.shell=0 rd.emergency=poweroff`,
-        },
+      ? await shop.peer(peers.initramfs, `root=/dev/nfs nfsroot=${root} ip=dhcp`)
+      : await shop.peer(peers.dracut, `root=nfs:${root} ip=dhcp rd.neednet=1 ${noShell}`),
   ]
 }
 

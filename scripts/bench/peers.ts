@@ -95,22 +95,21 @@ export const peers = {
   },
 } as const satisfies Readonly<Record<string, Peer>>
 
-/** Resolves with the path of its initrd, which is made anew only when something here or the kernel has changed. */
-export async function makePeer(peer: Peer, kernel: Kernel, directory: string): Promise<string> {
-  return make(peer, peer.name, kernel, directory)
-}
+/** Kernel parameters for dracut: one that fails is to end. */
+export const noShell = 'rd.shell=0 rd.emergency=poweroff'
 
-/** The same peer with these modules. */
-export async function makePeerWith(
-  names: readonly string[],
-  peer: Peer,
+/**
+ * Resolves with the path of its initrd, as it usually is or with these modules; made anew only when something here or the kernel
+ * has changed. Rejects when its packages cannot be had, or are not enough.
+ */
+export async function makePeer(
+  usual: Peer,
   kernel: Kernel,
   directory: string,
+  modules?: readonly string[],
 ): Promise<string> {
-  return make({ ...peer, ...peer.withModules(names) }, `${peer.name} same modules`, kernel, directory)
-}
-
-async function make(peer: Peer, name: string, kernel: Kernel, directory: string): Promise<string> {
+  const peer: Peer = modules === undefined ? usual : { ...usual, ...usual.withModules(modules) }
+  const name = modules === undefined ? peer.name : `${peer.name} same modules`
   const tree = join(directory, fileName(peer.name))
   const initrd = join(directory, `${fileName(name)}.img`)
   const mark = `${initrd}.stamp`

@@ -3,17 +3,16 @@
 import { statSync } from 'node:fs'
 import { selectModules } from '../../build/modules.ts'
 import { nfsModules } from './nfs.ts'
-import { makePeerWith, type Peer, peers } from './peers.ts'
+import { peers } from './peers.ts'
 import type { Contest, Subject } from './row.ts'
-import { fingerprint, type Workshop } from './workshop.ts'
+import { type Entrant, fingerprint, type Workshop } from './workshop.ts'
 
 export async function sizeContests(shop: Workshop): Promise<Contest[]> {
-  const ours = await shop.ours(nfsModules)
+  const ours: Entrant = { name: 'diskless', file: await shop.ours(nfsModules), append: '' }
   const names = selectModules(shop.catalog, nfsModules).modules.map(({ name }) => name)
-  const made: Subject[] = [sized('diskless', ours)]
-  const rivals: readonly Peer[] = [peers.initramfs, peers.dracut, peers.live]
-  for (const peer of rivals)
-    made.push(sized(peer.name, await makePeerWith(names, peer, shop.kernel, shop.peers)))
+  const rivals: Entrant[] = []
+  for (const peer of [peers.initramfs, peers.dracut, peers.live])
+    rivals.push(await shop.peer(peer, '', names))
   const modules = `the ${names.length} modules of ${nfsModules.join(', ')}`
   return [
     {
@@ -24,15 +23,15 @@ export async function sizeContests(shop: Workshop): Promise<Contest[]> {
       exact: true,
       goals: rivals.map(({ name }) => ({ against: name, atMost: 0.5 })),
       note: `${modules}, zstd -19; live-boot adds the file systems that it always brings`,
-      subjects: made,
+      subjects: [ours, ...rivals].map(sized),
     },
   ]
 }
 
-function sized(name: string, file: string): Subject {
-  return {
-    name,
-    basis: fingerprint({ file, append: '' }),
-    measure: async () => ({ value: statSync(file).size / 1e6 }),
+function sized({ append, file, name }: Entrant): Subject {
+  const measure = async () => {
+    if (file instanceof Error) throw file
+    return { value: statSync(file).size / 1e6 }
   }
+  return { name, basis: fingerprint({ append, file }), measure }
 }

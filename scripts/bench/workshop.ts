@@ -11,6 +11,7 @@ import { kernelDirectory } from '../kernel.ts'
 import { projectRoot } from '../processes.ts'
 import { type Booted, type BootOptions, bootOnce, type Clock } from './guest.ts'
 import { Labs } from './labs.ts'
+import { makePeer, type Peer } from './peers.ts'
 import type { Figure, Subject } from './row.ts'
 import { makeTarget, type Target } from './target.ts'
 
@@ -23,7 +24,8 @@ const memoryMb = 1024
 export interface Entrant {
   readonly name: string
   readonly isFloor?: boolean
-  readonly file: string
+  /** An Error: why there is none. */
+  readonly file: string | Error
   readonly append: string
 }
 
@@ -94,7 +96,17 @@ export class Workshop {
     }
   }
 
-  boot({ append, file }: Entrant, how: BootOptions): Promise<Booted> {
+  /** Who cannot be made here is told in the table, and does not keep the others from being measured. */
+  async peer(peer: Peer, append: string, modules?: readonly string[]): Promise<Entrant> {
+    const made = makePeer(peer, this.kernel, this.peers, modules)
+    const file = await made.catch(
+      (cause: unknown) => new Error(`its initrd could not be made: ${wordsOf(cause)}`),
+    )
+    return { name: peer.name, file, append }
+  }
+
+  async boot({ append, file }: Entrant, how: BootOptions): Promise<Booted> {
+    if (file instanceof Error) throw file
     return this.#labs.use((lab) => bootOnce(lab, { kernel: this.kernel.image, initrd: file, append }, how))
   }
 
@@ -105,7 +117,15 @@ export class Workshop {
 
 /** Another one for another initrd, and for other words. */
 export function fingerprint({ append, file }: Pick<Entrant, 'append' | 'file'>): string {
+  if (file instanceof Error) return 'none'
   return createHash('sha256').update(readFileSync(file)).update(append).digest('hex').slice(0, 12)
+}
+
+/** The end of what a program that failed said. */
+function wordsOf(error: unknown): string {
+  const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : ''
+  const words = said === '' && error instanceof Error ? error.message : said
+  return words.split('\n').at(-1) ?? ''
 }
 
 function figureOf({ init, spans, system }: Booted): Figure {

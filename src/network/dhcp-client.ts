@@ -14,8 +14,11 @@ import { type DhcpEvents, giveBack, nextArrival, sendOrTell, wordsOf } from './d
 import { releaseMessage } from './dhcp-messages.ts'
 import type { Lease } from './lease.ts'
 
-/** RFC 5227 probes for seconds; a boot listens long enough for a neighbour on the same wire. */
-const PROBE_MS = 200
+/**
+ * RFC 5227 probes for seconds. A neighbour on the same wire answers within a few milliseconds, and each of these every boot
+ * waits for: three probes, 33 ms for each.
+ */
+const PROBE_MS = 100
 
 export type DhcpOutcome =
   | { readonly kind: 'bound'; readonly lease: Lease }
