@@ -23,6 +23,8 @@ export async function loadDrivers(sys: Sys, plan: BootPlan, report: Report): Pro
     ]
     if (fresh.length === 0) break
   }
+  // A card that a bus has only just brought: what is not in a hurry would take its processor.
+  await modules.loadedAll()
   await modules.loadAll([...always, ...plan.modules])
   report.detail(summary(modules.loaded))
 }
@@ -53,6 +55,7 @@ class ModuleSet {
   readonly #report: Report
   readonly #seen = new Set<string>()
   readonly #blacklist: ReadonlySet<string>
+  readonly #loading = new Set<Promise<void>>()
 
   constructor(sys: Sys, plan: BootPlan, report: Report) {
     this.#sys = sys
@@ -79,21 +82,31 @@ class ModuleSet {
   /** One that fails is told and left: another driver, or another card, may do. */
   async loadAll(names: readonly string[]): Promise<readonly string[]> {
     const fresh = names.filter((name) => !this.#seen.has(name))
-    await Promise.all(
-      fresh.map(async (name) => {
-        this.#seen.add(name)
-        try {
-          await this.#sys.modules.load(name)
-          this.loaded.push(name)
-        } catch (error) {
-          const asked = this.#plan.modules.includes(name)
-          if (!hasCode(error, 'ENOENT'))
-            this.#report.warn(`the driver ${name} did not load: ${String(error)}`)
-          else if (asked) this.#report.warn(`modules=${name}: this initrd has no module of that name`)
-        }
-      }),
-    )
+    const loading = Promise.all(fresh.map((name) => this.#load(name))).then(() => {})
+    this.#loading.add(loading)
+    try {
+      await loading
+    } finally {
+      this.#loading.delete(loading)
+    }
     return fresh
+  }
+
+  /** Resolves when nothing is being loaded, whoever asked for it. */
+  async loadedAll(): Promise<void> {
+    while (this.#loading.size > 0) await Promise.allSettled(this.#loading)
+  }
+
+  async #load(name: string): Promise<void> {
+    this.#seen.add(name)
+    try {
+      await this.#sys.modules.load(name)
+      this.loaded.push(name)
+    } catch (error) {
+      const asked = this.#plan.modules.includes(name)
+      if (!hasCode(error, 'ENOENT')) this.#report.warn(`the driver ${name} did not load: ${String(error)}`)
+      else if (asked) this.#report.warn(`modules=${name}: this initrd has no module of that name`)
+    }
   }
 }
 

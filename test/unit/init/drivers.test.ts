@@ -113,6 +113,25 @@ describe('a card is driven, on whatever bus it is', () => {
     expect(await load(devices, modules, 11_000)).toEqual(['xhci_pci', 'ax88179_178a'])
   })
 
+  test('before what is not in a hurry, when its bus has only just been driven', async () => {
+    const devices: DeviceScript[] = [
+      { path: `${pci}:03.0`, modalias: 'pci:v00001AF4d00001000', pciClass: '020000' },
+      {
+        path: `${pci}:03.0/virtio0`,
+        modalias: 'virtio:d00000001v00001AF4',
+        module: 'virtio_pci',
+        afterMs: 0,
+      },
+    ]
+    const modules = {
+      virtio_pci: { aliases: ['pci:v00001AF4d*'], loadMs: 10 },
+      virtio_net: { aliases: ['virtio:d00000001v*'], loadMs: 50 },
+      ...{ loop: {}, squashfs: {}, overlay: {} },
+    }
+    const late = ['loop', 'squashfs', 'overlay']
+    expect(await load(devices, modules, 100)).toEqual(['virtio_pci', 'virtio_net', ...late])
+  })
+
   test('cards come before disks, whatever the order of the buses', async () => {
     const devices: DeviceScript[] = [
       { path: `${pci}:01.0`, modalias: 'pci:v00008086d00002922bc01', pciClass: '010601' },
