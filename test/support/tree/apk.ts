@@ -29,6 +29,12 @@ export function apkOfMedia(repository: string, directory: string): Apk {
   ]
 }
 
+/** Of the packages in a repository's directory for x86_64. */
+export function namesIn(repository: string): string[] {
+  const files = readdirSync(join(repository, 'x86_64')).filter((name) => name.endsWith('.apk'))
+  return files.map((name) => name.replace(/-[^-]*-r\d+\.apk$/, ''))
+}
+
 /** `APK=path`, which may be linked to Alpine's libraries beside it. */
 export function apkAt(path: string): Apk {
   const root = path.replace(/\/sbin\/apk$/, '')

@@ -55,6 +55,24 @@ export async function compareWorld(
   }
 }
 
+/** We alone; `look` sees the root before it goes. */
+export async function installAlone<T>(
+  { name, repositories, keys, world }: World,
+  { directory, program }: { readonly directory: string; readonly program: string },
+  look: (root: string, answer: InstallAnswer) => T,
+): Promise<T> {
+  const root = join(directory, name, 'ours')
+  const named = Object.fromEntries(readdirSync(keys).map((key) => [key, join(keys, key)]))
+  prepare(root, keys, undefined)
+  try {
+    const wanted = { root, arch, repositories, keys: named, world, keep: [] }
+    const answer = await inside(root, () => install(program, join(directory, name, 'request'), wanted))
+    return look(root, answer)
+  } finally {
+    unmount(root)
+  }
+}
+
 function prepare(root: string, keys: string, overlay: string | undefined): void {
   if (existsSync(root)) rmSync(root, { recursive: true })
   mkdirSync(root, { recursive: true })

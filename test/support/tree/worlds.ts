@@ -1,10 +1,11 @@
 /** Worlds to compare: all of Alpine's media with packages made to be difficult, these alone, and both over an overlay. */
 
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { generateKey, loadKey } from '../../../scripts/repository/apk.ts'
 import { withParents, writeTar } from '../../../scripts/repository/tar.ts'
+import { namesIn } from './apk.ts'
 import { type MadeSite, makeRepositories, overlayEntries } from './made.ts'
 import type { World } from './site.ts'
 
@@ -17,11 +18,8 @@ export function madeSite(directory: string, keys: string): MadeSite {
 }
 
 export function mediaWorlds(repository: string, keys: string, made: MadeSite): World[] {
-  const names = readdirSync(join(repository, 'x86_64'))
-    .filter((name) => name.endsWith('.apk'))
-    .map((name) => name.replace(/-[^-]*-r\d+\.apk$/, ''))
-    // They conflict with ifupdown-ng.
-    .filter((name) => name !== 'vlan' && name !== 'network-extras')
+  // These two conflict with ifupdown-ng.
+  const names = namesIn(repository).filter((name) => name !== 'vlan' && name !== 'network-extras')
   const media = { url: repository }
   return [
     { name: 'the media', repositories: [media], keys, world: names },
