@@ -17,6 +17,8 @@ mod engine;
 mod error;
 mod failure;
 mod files;
+#[cfg(test)]
+mod fuzz;
 mod handoff;
 mod keeper;
 mod keymap;

@@ -12,6 +12,9 @@ mod apply;
 mod clock;
 mod exchange;
 mod exchange6;
+#[cfg(test)]
+#[path = "../fuzz.rs"]
+mod fuzz;
 mod kept;
 mod lease;
 mod message6;

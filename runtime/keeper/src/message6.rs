@@ -223,6 +223,7 @@ pub fn encode(question: &Question<'_>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzz::{Chance, inputs};
     use crate::plan::Hex;
     use serde_json::{Value, json};
 
@@ -246,6 +247,22 @@ mod tests {
             "address": given.address, "times": [given.renewal, given.rebinding, given.preferred, given.valid],
             "dns": dns, "search": search,
         })
+    }
+
+    #[test]
+    fn dhcpv6_messages_fuzzed() {
+        const CASES: &str = include_str!("../../../test/unit/network/leases6.json");
+        let cases: Vec<Value> = serde_json::from_str(CASES).expect("JSON");
+        let good = cases.iter().map(|case| {
+            let Hex(bytes) = serde_json::from_value(case["message"].clone()).expect("hex");
+            bytes
+        });
+        let (mut chance, good): (_, Vec<_>) = (Chance::new(), good.collect());
+        let inputs = inputs(20_000);
+        let found = (0..inputs).filter_map(|_| decode(&chance.damaged(&good), 1)).map(|(_, answer)| {
+            assert!(answer.dns.len() <= MOST && answer.search.iter().all(|name| is_name(name)));
+        });
+        assert!(found.count() > inputs / 20);
     }
 
     #[test]

@@ -252,14 +252,8 @@ fn partitions_are_known_by_their_table() {
 #[test]
 fn what_is_no_image_is_nothing_and_never_a_panic() {
     let images = Images::new("junk");
-    // Numbers that repeat: xorshift64.
-    let mut state = 0x9e37_79b9_7f4a_7c15u64;
-    let mut random = move |below: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state % below as u64) as usize
-    };
+    let mut chance = crate::fuzz::Chance::new();
+    let mut random = move |below: usize| chance.below(below);
     let sizes = [0, 1, 511, 512, 1080, 4096, 32769, 65536, 65600, 1 << 20];
     for size in sizes {
         let junk: Vec<u8> = (0..size).map(|_| random(256) as u8).collect();

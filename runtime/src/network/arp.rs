@@ -59,6 +59,7 @@ pub fn in_use(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzz::{Chance, inputs};
 
     const OURS: MacBytes = [2, 0, 0, 0, 0, 1];
     const THEIRS: MacBytes = [2, 0, 0, 0, 0, 2];
@@ -69,6 +70,14 @@ mod tests {
         assert!(!conflicts(&probe(&OURS, ADDRESS), &OURS, ADDRESS));
         assert!(conflicts(&probe(&THEIRS, ADDRESS), &OURS, ADDRESS));
         assert!(!conflicts(&probe(&THEIRS, Ipv4Addr::new(10, 0, 0, 6)), &OURS, ADDRESS));
+    }
+
+    #[test]
+    fn arp_frames_fuzzed() {
+        let (mut chance, good) = (Chance::new(), [probe(&THEIRS, ADDRESS)]);
+        let inputs = inputs(20_000);
+        let found = (0..inputs).filter(|_| conflicts(&chance.damaged(&good), &OURS, ADDRESS)).count();
+        assert!((inputs / 20..inputs * 19 / 20).contains(&found), "{found}");
     }
 
     #[test]

@@ -47,6 +47,7 @@ fn find(head: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzz::{Chance, inputs};
     use std::net::TcpListener;
 
     fn answered(answer: &'static [u8]) -> Result<String> {
@@ -71,6 +72,16 @@ mod tests {
         let answer =
             b"HTTP/1.1 403 Forbidden\r\nServer: x\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\nno\r\n";
         assert_eq!(answered(answer).expect("a date"), "Sun, 06 Nov 1994 08:49:37 GMT");
+    }
+
+    #[test]
+    fn heads_fuzzed() {
+        let good = [b"HTTP/1.1 403 No\r\nServer: x\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n".to_vec()];
+        let mut chance = Chance::new();
+        for _ in 0..inputs(20_000) {
+            let date = find(&chance.damaged(&good)).unwrap_or_default();
+            assert!(date.chars().count() <= 64, "{date}");
+        }
     }
 
     #[test]

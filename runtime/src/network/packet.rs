@@ -204,6 +204,7 @@ pub fn udp_payload(frame: &[u8], port: u16) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzz::{Chance, inputs};
 
     fn frame(payload: &[u8]) -> Vec<u8> {
         let from = Endpoint { mac: [2; 6], address: Ipv4Addr::new(10, 0, 0, 1), port: 67 };
@@ -241,6 +242,16 @@ mod tests {
         assert_eq!(udp_payload(&partial, 68), Some(b"hello".as_slice()));
         partial[40..42].copy_from_slice(&[0, 0]);
         assert_eq!(udp_payload(&partial, 68), Some(b"hello".as_slice()));
+    }
+
+    #[test]
+    fn frames_fuzzed() {
+        let (mut chance, good) = (Chance::new(), [frame(b"hello")]);
+        for _ in 0..inputs(20_000) {
+            let damaged = chance.damaged(&good);
+            let payload = udp_payload(&damaged, 68).unwrap_or(b"");
+            assert!(payload.len() + ETHERNET + 28 <= damaged.len().max(ETHERNET + 28));
+        }
     }
 
     #[test]

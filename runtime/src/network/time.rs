@@ -79,6 +79,7 @@ fn read(answer: &[u8], cookie: [u8; 8]) -> Result<Option<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzz::{Chance, inputs};
     use crate::ops::Cancel;
 
     const COOKIE: [u8; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
@@ -111,6 +112,15 @@ mod tests {
         let mut mode = good;
         mode[0] = 0x23;
         assert_eq!(read(&mode, COOKIE).expect("no error"), None);
+    }
+
+    #[test]
+    fn answers_fuzzed() {
+        let (mut chance, good) = (Chance::new(), [answer(3_976_214_400, 0, COOKIE).to_vec()]);
+        let inputs = inputs(20_000);
+        let times: Vec<f64> =
+            (0..inputs).filter_map(|_| read(&chance.damaged(&good), COOKIE).ok().flatten()).collect();
+        assert!(times.len() > inputs / 20 && times.iter().all(|time| time.is_finite()));
     }
 
     #[test]

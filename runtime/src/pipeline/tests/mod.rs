@@ -4,6 +4,7 @@ mod aside;
 mod bytes;
 mod connect;
 mod encrypted;
+mod fuzzed;
 mod lies;
 mod network;
 mod resume;
