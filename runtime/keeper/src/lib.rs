@@ -13,7 +13,7 @@ mod clock;
 mod exchange;
 mod exchange6;
 #[cfg(test)]
-#[path = "../fuzz.rs"]
+#[path = "../../src/fuzz.rs"]
 mod fuzz;
 mod kept;
 mod lease;
