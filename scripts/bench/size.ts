@@ -1,6 +1,10 @@
 /** Initrds with the same modules, each compressed by zstd at its highest usual level: what is left is the peers' programs. */
 
-import { statSync } from 'node:fs'
+import { statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Module } from '../../build/catalog.ts'
+import { compressInitrd } from '../../build/compression.ts'
+import { type Entry, writeCpio } from '../../build/cpio.ts'
 import { selectModules } from '../../build/modules.ts'
 import { nfsModules } from './nfs.ts'
 import { peers } from './peers.ts'
@@ -9,7 +13,14 @@ import { type Entrant, fingerprint, type Workshop } from './workshop.ts'
 
 export async function sizeContests(shop: Workshop): Promise<Contest[]> {
   const ours: Entrant = { name: 'diskless', file: await shop.ours(nfsModules), append: '' }
-  const names = selectModules(shop.catalog, nfsModules).modules.map(({ name }) => name)
+  const { modules: chosen } = selectModules(shop.catalog, nfsModules)
+  const names = chosen.map(({ name }) => name)
+  const bare: Entrant = {
+    name: 'the modules alone',
+    isFloor: true,
+    file: await pack(shop, chosen),
+    append: '',
+  }
   const rivals: Entrant[] = []
   for (const peer of [peers.initramfs, peers.dracut, peers.live])
     rivals.push(await shop.peer(peer, '', names))
@@ -23,15 +34,25 @@ export async function sizeContests(shop: Workshop): Promise<Contest[]> {
       exact: true,
       goals: rivals.map(({ name }) => ({ against: name, atMost: 0.5 })),
       note: `${modules}, zstd -19; live-boot adds the file systems that it always brings`,
-      subjects: [ours, ...rivals].map(sized),
+      subjects: [ours, bare, ...rivals].map(sized),
     },
   ]
 }
 
-function sized({ append, file, name }: Entrant): Subject {
+/** What nobody can go below. */
+async function pack({ catalog, directory }: Workshop, modules: readonly Module[]): Promise<string> {
+  const tree = modules.map((module): [string, Entry] => {
+    return [`lib/${module.path}`, { kind: 'file', mode: 0o644, bytes: catalog.read(module) }]
+  })
+  const path = join(directory, 'modules')
+  writeFileSync(path, await compressInitrd(writeCpio(new Map(tree)), 19))
+  return path
+}
+
+function sized({ append, file, isFloor = false, name }: Entrant): Subject {
   const measure = async () => {
     if (file instanceof Error) throw file
     return { value: statSync(file).size / 1e6 }
   }
-  return { name, basis: fingerprint({ append, file }), measure }
+  return { name, isFloor, basis: fingerprint({ append, file }), measure }
 }
