@@ -74,7 +74,8 @@ pub fn next_member<'a, R: Read>(
         [] => return Ok(None),
         [0x1f, 0x8b, ..] | [0x1f] => {}
         [b'A', b'D', b'B', ..] => {
-            let message = "this is the format of apk-tools 3 (ADB); only the one of apk-tools 2 is read here";
+            let message = "this is the format of apk-tools 3 (ADB); only the one of apk-tools 2 is read here, which \
+                abuild and `apk index` write unless they are told otherwise";
             return Err(fail("FORMAT", stage, subject, message));
         }
         _ if first => return Err(fail("FORMAT", stage, subject, "this is not gzip data")),

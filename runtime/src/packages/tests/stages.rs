@@ -133,7 +133,11 @@ fn what_was_changed_or_cut_is_refused_and_nothing_of_it_stays() {
     }
     let plain = gzip(&tar(&[tar_file("bin/hello", b"")]));
     assert_eq!(stage_as(&root, &plain, &package.checksum()).expect_err("no package").code, "DIGEST");
-    assert_eq!(stage_as(&root, b"ADBd", &package.checksum()).expect_err("version 3").code, "FORMAT");
+    for magic in [b"ADB.", b"ADBd", b"ADBc"] {
+        let adb = stage_as(&root, magic, &package.checksum()).expect_err("version 3");
+        assert_eq!(adb.code, "FORMAT");
+        assert!(adb.message.contains("apk-tools 3 (ADB)"), "{}", adb.message);
+    }
     assert_eq!(stages_left(&root), 0);
 }
 
@@ -155,6 +159,26 @@ fn names_that_lead_out_or_lie_are_refused() {
         let error = stage(&root, &Package::new("", &[], &entries)).expect_err("a refusal");
         assert_eq!(error.code, code, "{}", error.message);
     }
+    assert_eq!(stages_left(&root), 0);
+}
+
+#[test]
+fn sizes_that_nothing_can_have_are_not_believed() {
+    let root = Directory::new();
+    let claims = |size: &str, name: &str| {
+        let pax = vec![("size".to_owned(), size.as_bytes().to_vec())];
+        [TarEntry { pax, ..tar_file(name, b"a few bytes") }]
+    };
+    for (size, code) in
+        [("1099511627776", "TRUNCATED"), ("9223372036854775807", "TRUNCATED"), ("1e9", "FORMAT")]
+    {
+        let error = stage(&root, &Package::unchecked("", &[], &claims(size, "big"))).expect_err("a lie");
+        assert_eq!(error.code, code, "{size}: {}", error.message);
+    }
+    // Of .PKGINFO and scripts, which are kept in memory.
+    let control = gzip(&tar(&[tar_file(".PKGINFO", &[b'#'; 17 << 20])]));
+    let endless = Package { control, data: Vec::new() };
+    assert_eq!(stage(&root, &endless).expect_err("too much of it").code, "TOO_BIG");
     assert_eq!(stages_left(&root), 0);
 }
 
