@@ -25,6 +25,9 @@ use ureq::{Error, Proxy};
 /// Where an initrd keeps the certificates of the authorities that it trusts, PEM. All that exist are read.
 pub const ROOTS: [&str; 2] = ["/etc/ssl/cert.pem", "/etc/diskless/ca.pem"];
 
+/// Of each connection: what one read may bring.
+pub const INPUT: usize = 64 << 10;
+
 /// RFC 8305, 5: how long one address is waited for before the next one is tried beside it.
 const STAGGER: Duration = Duration::from_millis(250);
 /// A name with more addresses than this has no use for the rest.
@@ -81,7 +84,7 @@ impl Connector<()> for Tcp {
             }
         };
         remember(host, stream.peer_addr().ok());
-        let buffers = LazyBuffers::new(64 << 10, 16 << 10);
+        let buffers = LazyBuffers::new(INPUT, 16 << 10);
         Ok(Some(Socket { stream, buffers, forward, within: false }))
     }
 }

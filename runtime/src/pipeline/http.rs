@@ -1,6 +1,6 @@
 //! HTTP and HTTPS: one client for all pipelines, so that connections to a server are kept and used again.
 
-use super::connect::{Later, ROOTS, Tcp};
+use super::connect::{INPUT, Later, ROOTS, Tcp};
 use super::failure::fail;
 use super::opened::{Opened, Validator};
 use super::request::{Http, KEPT, ask, header};
@@ -41,6 +41,8 @@ pub fn client(roots: &[&str], identity: &str) -> Agent {
         .proxy(None)
         .user_agent("diskless")
         .max_redirects(10)
+        // Less than a buffer holds: a full one would look like the connection's end.
+        .max_response_header_size(INPUT / 2)
         .max_idle_connections(2 * KEPT)
         .max_idle_connections_per_host(KEPT)
         .max_idle_age(Duration::from_secs(10))
