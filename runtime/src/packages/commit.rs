@@ -3,7 +3,7 @@
 
 use super::checksum::{q1, q1_of_xattrs, sha1_of};
 use super::database::{Acl, Database, Package, PackageDirectory, PackageFile};
-use super::place::{Placed, checksum_of, place};
+use super::place::{COMMIT, Placed, checksum_of, place};
 use super::settle::prepare;
 use super::stage::{Stage, Staged};
 use crate::pipeline::archive::Kind;
@@ -15,7 +15,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-pub const COMMIT: &str = "packages.commit";
 pub const ENTER: &str = "packages.enter";
 
 #[derive(Deserialize)]

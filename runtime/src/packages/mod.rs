@@ -20,6 +20,7 @@ pub mod stage;
 mod table;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use crate::error::{Result, SysError};
 use crate::ops::{Call, Cancel, Emit, Ops};
@@ -146,7 +147,7 @@ struct VerifyIndex {
 
 fn verify_index(request: VerifyIndex, _: &Cancel, _: &Emit) -> Result<String> {
     let index = index_of("packages.verifyIndex", request.index)?;
-    signature::verify(&index, &request.keys)
+    verify::verify(&index, &request.keys)
 }
 
 #[derive(Deserialize)]
@@ -230,12 +231,12 @@ struct Commit {
 
 fn commit_stage(arguments: Commit) -> Result<CommitResult> {
     let Commit { database, request } = arguments;
-    let database = database_of(commit::COMMIT, database)?;
-    let stage = stage_of(commit::COMMIT, request.stage)?;
+    let database = database_of(place::COMMIT, database)?;
+    let stage = stage_of(place::COMMIT, request.stage)?;
     let mut database = database.lock().expect("no panic while it is held");
     let mut stage = stage.lock().expect("no panic while it is held");
     let result = commit::commit(&mut database, &mut stage, &request)
-        .map_err(|error| sys_error(error, commit::COMMIT, &request.name));
+        .map_err(|error| sys_error(error, place::COMMIT, &request.name));
     drop(stage);
     kept().stages.remove(&request.stage);
     result

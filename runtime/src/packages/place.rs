@@ -1,7 +1,6 @@
 //! One file of a stage, dressed and put in its place in the root.
 
 use super::checksum::{q1, sha1};
-use super::commit::COMMIT;
 use super::database::Acl;
 use super::stage::Staged;
 use crate::pipeline::archive::Kind;
@@ -17,6 +16,9 @@ use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
+
+/// What errors say was being done.
+pub const COMMIT: &str = "packages.commit";
 
 /// How a file was put in its place. What is in the way stays there: apk tells, and goes on.
 pub enum Placed {
