@@ -28,8 +28,8 @@ mod system;
 mod tell;
 mod timer;
 
-/// The same wire as init's own; what only init needs of it is not used here.
-#[allow(dead_code)]
+/// The same wire as init's own.
+#[allow(dead_code, reason = "what only init needs of it is not used here")]
 #[path = "../../src/network"]
 mod network {
     pub mod addresses;
