@@ -67,7 +67,7 @@ async function besideApk(program: string, repository: string): Promise<number> {
 async function besideApko(program: string): Promise<number> {
   const source = join(projectRoot, 'test/conformance')
   const apko = join(directory, 'apko')
-  const built = await run('go', ['build', '-mod=readonly', '-o', apko, './tree'], {
+  const built = await run('go', ['build', '-mod=readonly', '-buildvcs=false', '-o', apko, './tree'], {
     directory: source,
   }).catch(() => stop('Go is missing, with which apko is built', 3))
   if (built.status !== 0) stop(`apko was not built: ${built.errors}`, 3)

@@ -36,7 +36,7 @@ export async function buildApko(): Promise<Apko | undefined> {
   if (version === undefined || version.status !== 0) return undefined
   const program = join(projectRoot, 'out/conformance/choose')
   mkdirSync(join(projectRoot, 'out/conformance'), { recursive: true })
-  const built = await go('build', '-mod=readonly', '-o', program, '.')
+  const built = await go('build', '-mod=readonly', '-buildvcs=false', '-o', program, '.')
   if (built.status !== 0) throw new Error(`apko was not built: ${built.errors}${built.output}`)
   const { output } = await go('list', '-m', '-f', '{{.Dir}}', 'chainguard.dev/apko')
   return { program, directory: output.trim() }

@@ -5,9 +5,16 @@ import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 
 const script = fileURLToPath(new URL('../../scripts/conformance-tree.ts', import.meta.url))
+const go = { cwd: fileURLToPath(new URL('../conformance/', import.meta.url)), encoding: 'utf8' } as const
 const hasGo = spawnSync('go', ['version']).status === 0
+/** apko's are fetched once. What does not compile is no reason to skip. */
+const hasModules = hasGo && spawnSync('go', ['list', '-mod=readonly', '-deps', './tree'], go).status === 0
 const isRoot = process.getuid?.() === 0
-const needed = [...(isRoot ? [] : ['root']), ...(hasGo ? [] : ['Go'])].join(' and ')
+const needed = [
+  ...(isRoot ? [] : ['root']),
+  ...(hasGo ? [] : ['Go']),
+  ...(hasGo && !hasModules ? ['a proxy of Go’s modules'] : []),
+].join(' and ')
 const name = 'the demo is installed as apko installs it'
 
 it.skipIf(needed !== '')(needed === '' ? name : `${name} (needs ${needed})`, () => {
