@@ -19,7 +19,8 @@ import { compareWithApko, installWithApko } from '../test/support/tree/apko.ts'
 import { makeInstaller } from '../test/support/tree/engine.ts'
 import { compareWorld, installAlone, type Outcome } from '../test/support/tree/site.ts'
 import { madeSite, madeWorlds, mediaWorlds } from '../test/support/tree/worlds.ts'
-import { projectRoot, run } from './processes.ts'
+import { buildGo } from './conformance/go.ts'
+import { projectRoot } from './processes.ts'
 import { makeDemo } from './repository/index.ts'
 
 const { ALPINE_MEDIA, ALPINE_KEYS, APK } = process.env
@@ -65,12 +66,11 @@ async function besideApk(program: string, repository: string): Promise<number> {
 
 /** All of the demo. */
 async function besideApko(program: string): Promise<number> {
-  const source = join(projectRoot, 'test/conformance')
   const apko = join(directory, 'apko')
-  const built = await run('go', ['build', '-mod=readonly', '-buildvcs=false', '-o', apko, './tree'], {
-    directory: source,
-  }).catch(() => stop('Go is missing, with which apko is built', 3))
-  if (built.status !== 0) stop(`apko was not built: ${built.errors}`, 3)
+  const failure = await buildGo('./tree', apko).catch(() =>
+    stop('Go is missing, with which apko is built', 3),
+  )
+  if (failure !== undefined) stop(failure, 3)
   const { directory: demo, keys } = await makeDemo(join(projectRoot, 'out/demo'))
   const repository = join(demo, 'apks')
   const world = namesIn(repository)

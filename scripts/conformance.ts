@@ -12,9 +12,9 @@
  */
 
 import { parseArgs } from 'node:util'
+import { randomNumbers } from '../test/support/random.ts'
 import { buildApko, compareWithApko, indexesOfApko } from './conformance/apko.ts'
 import { runCases } from './conformance/cases.ts'
-import { randomNumbers } from './conformance/draw.ts'
 import { Findings } from './conformance/findings.ts'
 import { RealApk } from './conformance/real-apk.ts'
 import { type Repository, readRepository } from './conformance/repository.ts'

@@ -7,21 +7,20 @@
  * by what is wrong with its answer, or, where nothing is, by the real apk.
  */
 
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseDependency } from '../../src/apk/dependency.ts'
 import { field } from '../../src/apk/stanza.ts'
+import { randomNumbers } from '../../test/support/random.ts'
 import { stanzaSource } from '../../test/support/stanza-source.ts'
 import { projectRoot, run } from '../processes.ts'
-import { drawWorld, fillUrn, randomNumbers } from './draw.ts'
+import { drawWorld, fillUrn } from './draw.ts'
 import type { Findings } from './findings.ts'
+import { buildGo, go } from './go.ts'
 import { type Choice, chooseOurselves, difference } from './ours.ts'
 import type { RealApk } from './real-apk.ts'
 import type { Repository } from './repository.ts'
 import { faultsOf, type Member, memberOf, needlessIn } from './valid.ts'
 import { type Drawing, inParallel } from './worlds.ts'
-
-const source = join(projectRoot, 'test/conformance')
 
 export interface Apko {
   readonly program: string
@@ -31,13 +30,11 @@ export interface Apko {
 
 /** Rejects where Go cannot build it; undefined where there is no Go. */
 export async function buildApko(): Promise<Apko | undefined> {
-  const go = (...words: readonly string[]) => run('go', words, { directory: source })
   const version = await go('version').catch(() => undefined)
   if (version === undefined || version.status !== 0) return undefined
   const program = join(projectRoot, 'out/conformance/choose')
-  mkdirSync(join(projectRoot, 'out/conformance'), { recursive: true })
-  const built = await go('build', '-mod=readonly', '-buildvcs=false', '-o', program, '.')
-  if (built.status !== 0) throw new Error(`apko was not built: ${built.errors}${built.output}`)
+  const failure = await buildGo('.', program)
+  if (failure !== undefined) throw new Error(failure)
   const { output } = await go('list', '-m', '-f', '{{.Dir}}', 'chainguard.dev/apko')
   return { program, directory: output.trim() }
 }

@@ -1,22 +1,9 @@
 /** Random worlds, the same for the same seed. */
 
 import { field } from '../../src/apk/stanza.ts'
+import type { Random } from '../../test/support/random.ts'
 import { nameIn, wordsOf } from '../../test/support/stanza-source.ts'
 import type { Repository } from './repository.ts'
-
-/** From 0 to below 1. */
-export type Random = () => number
-
-/** mulberry32: small, and good enough to draw with. */
-export function randomNumbers(seed: number): Random {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 export interface Urn {
   readonly names: readonly string[]

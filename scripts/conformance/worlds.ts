@@ -1,8 +1,9 @@
 /** Our choice against the real apk's, world by world: nothing may differ, not even the order. */
 
 import { availableParallelism } from 'node:os'
+import { randomNumbers } from '../../test/support/random.ts'
 import { stanzaSource } from '../../test/support/stanza-source.ts'
-import { drawWorld, fillUrn, randomNumbers } from './draw.ts'
+import { drawWorld, fillUrn } from './draw.ts'
 import type { Findings } from './findings.ts'
 import { chooseOurselves, difference } from './ours.ts'
 import type { RealApk } from './real-apk.ts'

@@ -5,23 +5,13 @@
  */
 
 import { createHash } from 'node:crypto'
+import { randomNumbers } from '../../test/support/random.ts'
 
 /** What the measured world asks for; both a synthetic index and Alpine's have them. */
 export const world = [
   ...['alpine-base', 'chrony', 'openssh', 'nfs-utils', 'dbus', 'curl'],
   ...['bash', 'tzdata', 'e2fsprogs', 'util-linux', 'sudo'],
 ]
-
-/** mulberry32: the same numbers from the same seed, on every machine. */
-export function randomFrom(seed: number): () => number {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 interface Stanza {
   readonly name: string
@@ -35,7 +25,7 @@ interface Stanza {
 
 /** The text of an APKINDEX of at least so many packages. */
 export function syntheticIndex(packages: number, seed: number): string {
-  const random = randomFrom(seed)
+  const random = randomNumbers(seed)
   const families = new Families(random)
   const stanzas: Stanza[] = [...families.core()]
   while (stanzas.length < packages) stanzas.push(...families.next())

@@ -3,7 +3,7 @@
  * `FUZZ_INPUTS=1000000 FUZZ_SEED=7 vitest run --project unit -t damaged --testTimeout 0`.
  */
 
-import { VirtualClock } from './machine/clock.ts'
+import { randomNumbers } from './random.ts'
 
 /** How many inputs a test is to make. */
 export function inputs(usual: number): number {
@@ -17,8 +17,8 @@ function setting(name: string): number | undefined {
 
 /** So many of `good`, in hex, with some bytes changed, put in, left out or cut off; at times nothing but chance. */
 export function* damaged(good: string, many: number): Generator<string> {
-  const chance = new VirtualClock({ seed: setting('FUZZ_SEED') ?? 5 })
-  const below = (most: number) => Math.floor(chance.random() * most)
+  const chance = randomNumbers(setting('FUZZ_SEED') ?? 5)
+  const below = (most: number) => Math.floor(chance() * most)
   const some = (most: number) =>
     Array.from({ length: below(most + 1) }, () => below(256).toString(16).padStart(2, '0')).join('')
   for (let made = 0; made < many; made += 1) {

@@ -1,6 +1,7 @@
 /** A clock on which time passes only when everything else has come to rest: no test sleeps, none is slow. */
 
 import { type Clock, SysError } from '../../../src/sys/index.ts'
+import { type Random, randomNumbers } from '../random.ts'
 
 interface Timer {
   readonly at: number
@@ -16,14 +17,15 @@ export class VirtualClock implements Clock {
   #now: number
   #epoch: number
   #order = 0
-  #state: number
+  /** The same seed, the same boot. */
+  readonly random: Random
   #timers: Timer[] = []
 
   constructor(options: { readonly now?: number; readonly wall?: number; readonly seed?: number } = {}) {
     this.#now = options.now ?? 1000
     this.started = this.#now
     this.#epoch = (options.wall ?? Date.UTC(2026, 0, 1)) - this.#now
-    this.#state = options.seed ?? 1
+    this.random = randomNumbers(options.seed ?? 1)
   }
 
   now(): number {
@@ -36,14 +38,6 @@ export class VirtualClock implements Clock {
 
   async setWall(milliseconds: number): Promise<void> {
     this.#epoch = milliseconds - this.#now
-  }
-
-  /** mulberry32: the same seed, the same boot. */
-  random(): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0
-    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
   }
 
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {

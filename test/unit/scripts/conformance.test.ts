@@ -1,11 +1,12 @@
 /** The second opinion on the solver: what it takes for a fault, and that worlds are drawn alike from one seed. */
 
 import { describe, expect, it } from 'vitest'
-import { drawWorld, fillUrn, randomNumbers } from '../../../scripts/conformance/draw.ts'
+import { drawWorld, fillUrn } from '../../../scripts/conformance/draw.ts'
 import { difference } from '../../../scripts/conformance/ours.ts'
 import { faultsOf, memberOf, needlessIn } from '../../../scripts/conformance/valid.ts'
 import { parseDependencies } from '../../../src/apk/dependency.ts'
 import { type Specs, stanzaOf } from '../../support/memory-source.ts'
+import { randomNumbers } from '../../support/random.ts'
 
 /** Of a world and `installed`, labels of `specs`. */
 function judge(world: string, installed: string, specs: Specs) {
