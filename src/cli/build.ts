@@ -8,89 +8,150 @@ import {
   printReport,
   type RootImage,
 } from '../../build/index.ts'
-import { type Command, UsageError } from './command.ts'
+import { UsageError } from './command.ts'
+import { defineCommand } from './define.ts'
 import { readOptions } from './options.ts'
 
-const usage = `diskless build: makes vmlinuz, initrd and boot.ipxe
-
-Usage: diskless build --kernel SOURCE --out DIR [OPTIONS]
-
-  --kernel SOURCE     a modules directory (/lib/modules/VERSION), a tree with lib/modules and boot,
-                      a linux-image-*.deb, an Alpine linux-*.apk or an Alpine modloop
-  --vmlinuz FILE      the kernel image, where it is neither inside nor beside SOURCE
-  --out DIR           where to write
-
-  --modules LIST      groups and modules, separated by commas [virtio,common-ethernet]
-                      groups: ethernet, common-ethernet, usb-ethernet, vlan-bond, virtio, nfs, storage
-                      (keyboards, screens, loop, squashfs and overlay are always there)
-  --firmware DIR      where to look for the firmware that modules name; may be repeated
-  --keys PLACE        public keys of repositories: a file, or a directory of *.rsa.pub; may be repeated
-  --overlay-key FILE  a public key, PEM: overlays must then be signed by it; may be repeated
-  --keymap FILE       NAME.bmap or NAME.bmap.gz, for keymap=NAME and dokeymap; may be repeated
-  --modloop FILE      init accepts this modloop only, by its SHA-256
-  --modloop-signature FILE
-                      MODLOOP.SIGN.RSA.KEY from Alpine's initramfs; may be repeated
-  --append TEXT       the kernel command line in boot.ipxe
-  --ca FILE|public    the authorities that https trusts, PEM; public: those that this machine trusts
-  --client-cert FILE  who this machine is to servers that ask for a certificate, PEM
-  --client-key FILE   its key, without a password; whoever can fetch the initrd has it too
-  --image FILE[=PATH] a squashfs or erofs image to boot: appended to the initrd, where it is PATH
-                      [/image.squashfs]; --append is then, unless given, what boots it
-  --image-beside      the image as a file of its own in DIR, which boot.ipxe fetches as well
-                      (with EFI firmware this needs an iPXE of mid-2021 or newer)
-  --file FILE=PATH    puts a file or directory at PATH in the initrd; may be repeated
-  --shell-password-file FILE
-                      its first line opens the emergency shell: a password, or
-                      pbkdf2-sha256$ITERATIONS$SALT$HASH (hex); a long one, as whoever can fetch
-                      the initrd can try guesses against the hash in it
-  --no-shell          no emergency shell, and no busybox
-  --cache DIR         where unpacked kernels are kept
-  --dev               quick: an unoptimised /init, less compression
-  --json              the result as JSON
-
-The same input gives the same bytes. The initrd's idea of the time is SOURCE_DATE_EPOCH, or the kernel's date.
-`
-
-const options = {
-  kernel: { type: 'string' },
-  vmlinuz: { type: 'string' },
-  out: { type: 'string' },
-  modules: { type: 'string', multiple: true },
-  firmware: { type: 'string', multiple: true },
-  keys: { type: 'string', multiple: true },
-  append: { type: 'string' },
-  'client-cert': { type: 'string' },
-  'client-key': { type: 'string' },
-  ca: { type: 'string' },
-  'overlay-key': { type: 'string', multiple: true },
-  keymap: { type: 'string', multiple: true },
-  modloop: { type: 'string' },
-  'modloop-signature': { type: 'string', multiple: true },
-  image: { type: 'string' },
-  'image-beside': { type: 'boolean' },
-  file: { type: 'string', multiple: true },
-  'shell-password-file': { type: 'string' },
-  'no-shell': { type: 'boolean' },
-  cache: { type: 'string' },
-  dev: { type: 'boolean' },
-  json: { type: 'boolean' },
+const description = {
+  name: 'build',
+  about: 'makes vmlinuz, initrd and boot.ipxe from a kernel and its modules',
+  forms: ['--kernel SOURCE --out DIR [OPTIONS]'],
+  options: {
+    kernel: {
+      type: 'string',
+      value: 'SOURCE',
+      about:
+        'a modules directory (/lib/modules/VERSION), a tree with lib/modules and boot, a linux-image-*.deb, an Alpine linux-*.apk or an Alpine modloop',
+      complete: 'file',
+    },
+    vmlinuz: {
+      type: 'string',
+      value: 'FILE',
+      about: 'the kernel image, where it is neither inside nor beside SOURCE',
+    },
+    out: { type: 'string', value: 'DIR', about: 'where to write' },
+    modules: {
+      type: 'string',
+      multiple: true,
+      value: 'LIST',
+      about:
+        'groups and modules, separated by commas [virtio,common-ethernet]\ngroups: ethernet, common-ethernet, usb-ethernet, vlan-bond, virtio, nfs, storage (keyboards, screens, loop, squashfs and overlay are always there)',
+    },
+    firmware: {
+      type: 'string',
+      multiple: true,
+      value: 'DIR',
+      about: 'where to look for the firmware that modules name',
+    },
+    keys: {
+      type: 'string',
+      multiple: true,
+      value: 'PLACE',
+      about: 'public keys of repositories: a file, or a directory of *.rsa.pub',
+      complete: 'file',
+    },
+    'overlay-key': {
+      type: 'string',
+      multiple: true,
+      value: 'FILE',
+      about: 'a public key, PEM: overlays must then be signed by it',
+    },
+    keymap: {
+      type: 'string',
+      multiple: true,
+      value: 'FILE',
+      about: 'NAME.bmap or NAME.bmap.gz, for keymap=NAME and dokeymap',
+    },
+    modloop: { type: 'string', value: 'FILE', about: 'init accepts this modloop only, by its SHA-256' },
+    'modloop-signature': {
+      type: 'string',
+      multiple: true,
+      value: 'FILE',
+      about: "MODLOOP.SIGN.RSA.KEY from Alpine's initramfs",
+    },
+    append: { type: 'string', value: 'TEXT', about: 'the kernel command line in boot.ipxe' },
+    ca: {
+      type: 'string',
+      value: 'FILE|public',
+      about: 'the authorities that https trusts, PEM; public: those that this machine trusts',
+      complete: 'file',
+    },
+    'client-cert': {
+      type: 'string',
+      value: 'FILE',
+      about: 'who this machine is to servers that ask for a certificate, PEM',
+    },
+    'client-key': {
+      type: 'string',
+      value: 'FILE',
+      about: 'its key, without a password; whoever can fetch the initrd has it too',
+    },
+    image: {
+      type: 'string',
+      value: 'FILE[=PATH]',
+      about:
+        'a squashfs or erofs image to boot: appended to the initrd, where it is PATH [/image.squashfs]; --append is then, unless given, what boots it',
+      complete: 'file',
+    },
+    'image-beside': {
+      type: 'boolean',
+      about:
+        'the image as a file of its own in DIR, which boot.ipxe fetches as well (with EFI firmware this needs an iPXE of mid-2021 or newer)',
+    },
+    file: {
+      type: 'string',
+      multiple: true,
+      value: 'FILE=PATH',
+      about: 'puts a file or directory at PATH in the initrd',
+      complete: 'file',
+    },
+    'shell-password-file': {
+      type: 'string',
+      value: 'FILE',
+      about:
+        'its first line opens the emergency shell: a password, or pbkdf2-sha256$ITERATIONS$SALT$HASH (hex); a long one, as whoever can fetch the initrd can try guesses against the hash in it',
+    },
+    'no-shell': { type: 'boolean', about: 'no emergency shell, and no busybox' },
+    cache: { type: 'string', value: 'DIR', about: 'where unpacked kernels are kept' },
+    dev: { type: 'boolean', about: 'quick: an unoptimised /init, less compression' },
+  },
+  notes: [
+    "The same input gives the same bytes. The initrd's idea of the time is SOURCE_DATE_EPOCH, or the kernel's date.",
+  ],
+  examples: [
+    {
+      about: "of this machine's own kernel, for what Alpine's repositories serve",
+      command: 'diskless build --kernel /lib/modules/$(uname -r) --keys /etc/apk/keys --out /srv/boot',
+    },
+    {
+      about: 'for machines whose root is on NFS',
+      command:
+        "diskless build --kernel linux-image.deb --modules ethernet,nfs --append 'ip=dhcp root=/dev/nfs' --out /srv/boot",
+    },
+    {
+      about: 'with an image to boot in the initrd itself',
+      command: 'diskless build --kernel linux-image.deb --image root.squashfs --out /srv/boot',
+    },
+  ],
 } as const
 
-export const buildCommand: Command = {
-  about: 'makes vmlinuz, initrd and boot.ipxe from a kernel and its modules',
-  usage,
-  async run(words) {
-    const { request, json } = parse(words)
-    const tell = (line: string) => process.stderr.write(`${line}\n`)
-    const result = await build({ ...request, tell })
-    process.stdout.write(json ? `${JSON.stringify(result, null, 2)}\n` : describe(result))
+type Values = ReturnType<typeof readOptions<typeof description.options>>['values']
+
+export const buildCommand = defineCommand({
+  ...description,
+  async run({ values }, output) {
+    const result = await build({ ...requestOf(values), tell: output.tell })
+    output.result(result, () => describe(result))
     return 0
   },
-}
+})
 
 /** Throws a `UsageError`. */
-export function parse(words: readonly string[]): { readonly request: BuildOptions; readonly json: boolean } {
-  const values = readOptions(words, options, help)
+export function parse(words: readonly string[]): BuildOptions {
+  return requestOf(readOptions(description, words).values)
+}
+
+function requestOf(values: Values): BuildOptions {
   if (values.kernel === undefined) throw new UsageError('--kernel is missing: which kernel?', help)
   if (values.out === undefined) throw new UsageError('--out is missing: where to write?', help)
   const passwordFile = values['shell-password-file']
@@ -105,27 +166,24 @@ export function parse(words: readonly string[]): { readonly request: BuildOption
     list.split(',').filter(Boolean),
   )
   return {
-    json: values.json ?? false,
-    request: {
-      kernel: values.kernel,
-      out: values.out,
-      modules,
-      keys: values.keys ?? [],
-      firmware: values.firmware ?? [],
-      overlayKeys: values['overlay-key'] ?? [],
-      keymaps: values.keymap ?? [],
-      modloopSignatures: values['modloop-signature'] ?? [],
-      files: (values.file ?? []).map(splitFile),
-      shell: passwordFile === undefined ? (values['no-shell'] ? 'none' : 'open') : { passwordFile },
-      profile: values.dev ? 'dev' : 'release',
-      ...(values.vmlinuz === undefined ? {} : { image: values.vmlinuz }),
-      ...(values.image === undefined ? {} : { rootImage: { ...splitImage(values.image), placed } }),
-      ...(values.modloop === undefined ? {} : { modloop: values.modloop }),
-      ...(values.append === undefined ? {} : { commandLine: values.append }),
-      ...(values.ca === undefined ? {} : { certificates: values.ca }),
-      ...clientIdentityOf(values['client-cert'], values['client-key']),
-      ...(values.cache === undefined ? {} : { cache: values.cache }),
-    },
+    kernel: values.kernel,
+    out: values.out,
+    modules,
+    keys: values.keys ?? [],
+    firmware: values.firmware ?? [],
+    overlayKeys: values['overlay-key'] ?? [],
+    keymaps: values.keymap ?? [],
+    modloopSignatures: values['modloop-signature'] ?? [],
+    files: (values.file ?? []).map(splitFile),
+    shell: passwordFile === undefined ? (values['no-shell'] ? 'none' : 'open') : { passwordFile },
+    profile: values.dev ? 'dev' : 'release',
+    ...(values.vmlinuz === undefined ? {} : { image: values.vmlinuz }),
+    ...(values.image === undefined ? {} : { rootImage: { ...splitImage(values.image), placed } }),
+    ...(values.modloop === undefined ? {} : { modloop: values.modloop }),
+    ...(values.append === undefined ? {} : { commandLine: values.append }),
+    ...(values.ca === undefined ? {} : { certificates: values.ca }),
+    ...clientIdentityOf(values['client-cert'], values['client-key']),
+    ...(values.cache === undefined ? {} : { cache: values.cache }),
   }
 }
 

@@ -8,7 +8,8 @@ import { readOwnJson } from '../../build/own-json.ts'
 import { packageRoot } from '../../build/paths.ts'
 import { formatLock, type Lock, parseLock, splitLock } from '../apk/lock.ts'
 import { makeWorld, type World, worldWords } from '../apk/world.ts'
-import { type Command, UsageError } from './command.ts'
+import { UsageError } from './command.ts'
+import { defineCommand } from './define.ts'
 import { type Changes, compareLocks, describeChanges, isEmpty } from './lock/changes.ts'
 import { makeLock } from './lock/make.ts'
 import { type OverlayWishes, readOverlay } from './lock/overlay.ts'
@@ -16,58 +17,91 @@ import { openRepository, parsePlace, placeInLock, type RepositoryPlace } from '.
 import { isAmong, isSignedBy, readSigningKey, signLock } from './lock/sign.ts'
 import { readOptions } from './options.ts'
 
-const usage = `diskless lock: resolves a world once; diskless.lock=URL boots exactly that
-
-Usage: diskless lock --repo PLACE --world WORLD --keys PLACE --sign KEY --out FILE [OPTIONS]
-
-  --repo PLACE        a repository, a directory or a URL; may be repeated, the preferred one first
-                      DIR            for clients it is where it is from FILE: one server has both
-                      URL[|MIRROR…]  clients fetch from there
-                      PLACE=URL      read here, and fetched by clients from URL (|MIRROR…), which
-                                     may be relative to FILE's: ./apks
-                      '@TAG PLACE'   as in etc/apk/repositories
-  --world WORLD       packages, separated by commas or spaces, or a file of them (a path with a
-                      slash in it: ./world); may be repeated. alpine-base comes by itself
-  --apkovl FILE       an overlay: its etc/apk/world, its keys, and without --repo its repositories
-  --keys PLACE        public keys of the repositories: a file, or a directory of *.rsa.pub; may be repeated
-  --arch ARCH         apk's name of the machines' architecture [this machine's]
-  --sign KEY          the private RSA key that signs the lock, PEM; its public half must be in the
-                      initrd (diskless build --keys or --overlay-key)
-  --out FILE          the lock file
-  --update            FILE is there: lock again, and say what changed. Without --repo its own
-                      repositories, without --world and --apkovl its own world, count
-  --no-fetch          packages that are not here are not fetched for the SHA-256 of their files:
-                      clients then go by the index's checksum alone
-  --json              the result as JSON
-
-FILE is replaced whole, and only when something in it changes.
-`
-
-const options = {
-  repo: { type: 'string', multiple: true },
-  world: { type: 'string', multiple: true },
-  apkovl: { type: 'string' },
-  keys: { type: 'string', multiple: true },
-  arch: { type: 'string' },
-  sign: { type: 'string' },
-  out: { type: 'string' },
-  update: { type: 'boolean' },
-  'no-fetch': { type: 'boolean' },
-  json: { type: 'boolean' },
+const description = {
+  name: 'lock',
+  about: 'resolves a world once, into a signed file that machines boot from exactly',
+  forms: ['--repo PLACE --world WORLD --keys PLACE --sign KEY --out FILE [OPTIONS]'],
+  options: {
+    repo: {
+      type: 'string',
+      multiple: true,
+      value: 'PLACE',
+      about:
+        "a repository, a directory or a URL, the preferred one first\n  DIR: for clients it is where it is from FILE: one server has both\n  URL[|MIRROR…]: clients fetch from there\n  PLACE=URL: read here, and fetched by clients from URL (|MIRROR…), which may be relative to FILE's: ./apks\n  '@TAG PLACE': as in etc/apk/repositories",
+      complete: 'directory',
+    },
+    world: {
+      type: 'string',
+      multiple: true,
+      value: 'WORLD',
+      about:
+        'packages, separated by commas or spaces, or a file of them (a path with a slash in it: ./world); alpine-base comes by itself',
+      complete: 'file',
+    },
+    apkovl: {
+      type: 'string',
+      value: 'FILE',
+      about: 'an overlay: its etc/apk/world, its keys, and without --repo its repositories',
+    },
+    keys: {
+      type: 'string',
+      multiple: true,
+      value: 'PLACE',
+      about: 'public keys of the repositories: a file, or a directory of *.rsa.pub',
+      complete: 'file',
+    },
+    arch: {
+      type: 'string',
+      value: 'ARCH',
+      about: "apk's name of the machines' architecture [this machine's]",
+    },
+    sign: {
+      type: 'string',
+      value: 'KEY',
+      about:
+        'the private RSA key that signs the lock, PEM; its public half must be in the initrd (diskless build --keys or --overlay-key)',
+      complete: 'file',
+    },
+    out: { type: 'string', value: 'FILE', about: 'the lock file' },
+    update: {
+      type: 'boolean',
+      about:
+        'FILE is there: lock again, and say what changed. Without --repo its own repositories, without --world and --apkovl its own world, count',
+    },
+    'no-fetch': {
+      type: 'boolean',
+      about:
+        "packages that are not here are not fetched for the SHA-256 of their files: clients then go by the index's checksum alone",
+    },
+  },
+  notes: [
+    'diskless.lock=URL boots exactly what FILE says. It is replaced whole, and only when something in it changes.',
+  ],
+  examples: [
+    {
+      about: 'lock three packages and what they need, of a repository that lies here',
+      command:
+        'diskless lock --repo /srv/alpine/main --world openssh,chrony,nginx --keys /etc/apk/keys --sign lock.rsa --out /srv/boot/lock',
+    },
+    {
+      about: 'the same again, with what is new in the repository',
+      command: 'diskless lock --update --keys /etc/apk/keys --sign lock.rsa --out /srv/boot/lock',
+    },
+  ],
 } as const
+
+type Values = ReturnType<typeof readOptions<typeof description.options>>['values']
 
 const help = "'diskless lock --help' lists the options."
 
-export const lockCommand: Command = {
-  about: 'resolves a world once, into a signed file that machines boot from exactly',
-  usage,
-  async run(words) {
-    const request = parse(words)
-    const result = await writeLock(request, (line) => process.stderr.write(`${line}\n`))
-    process.stdout.write(request.json ? `${JSON.stringify(result, null, 2)}\n` : describe(result))
+export const lockCommand = defineCommand({
+  ...description,
+  async run({ values }, output) {
+    const result = await writeLock(requestOf(values), output.tell)
+    output.result(result, () => describe(result))
     return 0
   },
-}
+})
 
 interface LockRequest {
   readonly repositories: readonly string[]
@@ -79,7 +113,6 @@ interface LockRequest {
   readonly out: string
   readonly update: boolean
   readonly fetches: boolean
-  readonly json: boolean
 }
 
 interface LockResult {
@@ -99,7 +132,10 @@ interface LockResult {
 
 /** Throws a `UsageError`. */
 export function parse(words: readonly string[]): LockRequest {
-  const values = readOptions(words, options, help)
+  return requestOf(readOptions(description, words).values)
+}
+
+function requestOf(values: Values): LockRequest {
   if (values.out === undefined) throw new UsageError('--out is missing: where to write?', help)
   if (values.sign === undefined) {
     throw new UsageError(
@@ -125,7 +161,6 @@ export function parse(words: readonly string[]): LockRequest {
     out: resolve(values.out),
     update,
     fetches: values['no-fetch'] !== true,
-    json: values.json ?? false,
   }
 }
 

@@ -1,25 +1,21 @@
 /** The diskless command: finds the subcommand, and says what went wrong in words. */
 
+import { readFileSync } from 'node:fs'
 import { closest } from '../boot/closest.ts'
 import { chainOf } from '../sys/index.ts'
-import { buildCommand } from './build.ts'
-import { type Command, UsageError } from './command.ts'
-import { lockCommand } from './lock.ts'
-
-const commands: Readonly<Record<string, Command>> = {
-  build: buildCommand,
-  lock: lockCommand,
-}
+import { UsageError } from './command.ts'
+import { commands } from './commands.ts'
+import { hasShared } from './options.ts'
 
 const usage = `diskless: boots Linux machines that have no disk
 
 Usage: diskless COMMAND [OPTIONS]
 
 ${Object.entries(commands)
-  .map(([name, { about }]) => `  ${name.padEnd(10)} ${about}`)
+  .map(([name, { about }]) => `  ${name.padEnd(16)} ${about}`)
   .join('\n')}
 
-'diskless COMMAND --help' explains a command.
+'diskless COMMAND --help' explains a command, with examples. Every command takes --json and --quiet.
 `
 
 async function main(words: readonly string[]): Promise<number> {
@@ -28,35 +24,54 @@ async function main(words: readonly string[]): Promise<number> {
     process.stderr.write(usage)
     return 2
   }
+  if (name === '--version') {
+    process.stdout.write(`${version()}\n`)
+    return 0
+  }
   if (name === '--help' || name === '-h' || name === 'help') {
+    const [about] = rest
+    if (about !== undefined && !about.startsWith('-')) return main([about, '--help'])
     process.stdout.write(usage)
     return 0
   }
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (command === undefined) {
+  const entry = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (entry === undefined) {
     const near = closest(name, Object.keys(commands))
     throw new UsageError(
       `there is no command '${name}'${near === undefined ? '' : `: did you mean '${near}'?`}`,
       "'diskless --help' lists the commands.",
     )
   }
-  if (rest.includes('--help') || rest.includes('-h')) {
-    process.stdout.write(command.usage)
-    return 0
-  }
+  const command = await entry.load()
   return command.run(rest)
+}
+
+function version(): string {
+  const own: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  const known = typeof own === 'object' && own !== null && 'version' in own
+  return `diskless ${known ? own.version : '(version unknown)'}, Node ${process.version}`
 }
 
 /** What was tried, then why it failed, then what to do; the stack only for who asks. */
 function explain(error: unknown): number {
   const [first = 'unknown error', ...causes] = chainOf(error)
-  const lines = [`diskless: ${first}`, ...causes.map((cause) => `  ${cause.replaceAll('\n', '\n  ')}`)]
-  if (error instanceof Error && 'advice' in error && Array.isArray(error.advice)) {
-    lines.push(...error.advice.map((advice) => `${advice}`))
-  }
+  const advice =
+    error instanceof Error && 'advice' in error && Array.isArray(error.advice) ? error.advice : []
+  const lines = [
+    `diskless: ${first}`,
+    ...causes.map((cause) => `  ${cause.replaceAll('\n', '\n  ')}`),
+    ...advice.map((line) => `${line}`),
+  ]
   if (process.env.DISKLESS_DEBUG !== undefined && error instanceof Error) lines.push(error.stack ?? '')
-  process.stderr.write(`${lines.join('\n')}\n`)
+  const asJson = hasShared(process.argv.slice(2), 'json')
+  const text = asJson ? JSON.stringify({ error: first, causes, advice }) : lines.join('\n')
+  process.stderr.write(`${text}\n`)
   return error instanceof UsageError ? 2 : 1
 }
 
+// Who reads no further (`diskless … | head`) ends the command without a word.
+process.stdout.on('error', (error) => {
+  if ('code' in error && error.code === 'EPIPE') process.exit()
+  throw error
+})
 process.exitCode = await main(process.argv.slice(2)).catch(explain)

@@ -51,7 +51,7 @@ describe("build's options", () => {
       '--file',
       'x=/etc/x',
     ]
-    expect(parse([...least, ...words, '--append', 'quiet ip=dhcp', '--no-shell']).request).toMatchObject({
+    expect(parse([...least, ...words, '--append', 'quiet ip=dhcp', '--no-shell'])).toMatchObject({
       kernel: 'K',
       out: 'O',
       modules: ['nfs', 'virtio', 'e1000'],

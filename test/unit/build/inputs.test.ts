@@ -101,7 +101,7 @@ describe("the keys of overlays' signers", () => {
 describe("build's options for them", () => {
   it('may be repeated', () => {
     const words = ['--keymap', 'a', '--keymap', 'b', '--overlay-key', 'k', '--modloop', 'm']
-    const { request } = parse(['--kernel', 'K', '--out', 'O', ...words, '--modloop-signature', 's'])
+    const request = parse(['--kernel', 'K', '--out', 'O', ...words, '--modloop-signature', 's'])
     expect(request).toMatchObject({
       keymaps: ['a', 'b'],
       overlayKeys: ['k'],

@@ -167,7 +167,7 @@ describe("build's options for an image", () => {
     [['--image', 'a=b=/x/y'], { source: 'a=b', destination: '/x/y', placed: 'appended' }],
     [['--image', 'a', '--image-beside'], { source: 'a', destination: '/image.squashfs', placed: 'beside' }],
   ])('read %j', (words, expected) => {
-    expect(parse([...least, ...words]).request.rootImage).toEqual(expected)
+    expect(parse([...least, ...words]).rootImage).toEqual(expected)
   })
 
   it('refuse --image-beside without an image', () => {

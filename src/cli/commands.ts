@@ -1,0 +1,24 @@
+/** The subcommands. Each is loaded when it is wanted: the help of one needs none of the others. */
+
+import type { Command } from './command.ts'
+
+export interface Entry {
+  /** One line for the list of commands. */
+  readonly about: string
+  load(): Promise<Command>
+}
+
+export const commands: Readonly<Record<string, Entry>> = {
+  build: {
+    about: 'makes vmlinuz, initrd and boot.ipxe from a kernel and its modules',
+    load: async () => (await import('./build.ts')).buildCommand,
+  },
+  lock: {
+    about: 'resolves a world once, into a signed file that machines boot from exactly',
+    load: async () => (await import('./lock.ts')).lockCommand,
+  },
+  completion: {
+    about: 'prints what a shell needs to complete diskless on Tab',
+    load: async () => (await import('./completion.ts')).completionCommand,
+  },
+}

@@ -1,0 +1,21 @@
+/** What a completion is made of, the same for each shell. */
+
+import type { Description } from '../command.ts'
+import type { Completion, Option } from '../options.ts'
+
+export interface Known {
+  readonly name: string
+  readonly about: string
+  readonly description: Description
+}
+
+/** What is offered for an option's value; undefined: anything may stand there, so nothing is. */
+export function valueCompletion({ complete, value }: Option): Completion | undefined {
+  if (complete !== undefined) return complete
+  return value === 'FILE' ? 'file' : value === 'DIR' ? 'directory' : undefined
+}
+
+/** The first line, for a list of options. */
+export function briefly(text: string): string {
+  return text.split('\n')[0]?.split(/[;[]/)[0]?.trim() ?? ''
+}
