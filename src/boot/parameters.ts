@@ -318,6 +318,11 @@ export const parameters = {
   'diskless.cache_size': ours('diskless.cache_size=SIZE', 'The most that the cache may hold.', {
     default: 'half of its file system',
   }),
+  'diskless.report': ours(
+    'diskless.report=URL',
+    'Whom to tell of this boot, by http or https: its phases, what it waits for, a failure with its causes, the timeline at the end, as JSON lines that are posted there. `diskless watch` listens. Nothing waits for it.',
+    { default: 'nobody' },
+  ),
   'diskless.apkovl_password': ours(
     'diskless.apkovl_password=URL[|URL…]',
     'Where the password of an encrypted overlay is fetched.',

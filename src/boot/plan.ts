@@ -34,6 +34,8 @@ export interface BootPlan {
   readonly init: { readonly path: string; readonly arguments: readonly string[] }
   /** keymap= or dokeymap: a name, or `ask`. */
   readonly keymap: string | undefined
+  /** diskless.report=: whom to tell of this boot, by http or https. */
+  readonly report: string | undefined
   /** For tests: the way to fail on purpose. */
   readonly crash: string | undefined
   /** To be said aloud before anything is done. */
@@ -77,6 +79,8 @@ export function makePlan(line: CommandLine, machine: Identity): BootPlan {
   // planFailure reads it too, and must not throw.
   secondsOf(settings, 'diskless.idle', defaultIdle)
   const root = planRoot(settings)
+  const network = planNetwork(settings, root)
+  const report = planReport(settings)
   return {
     machine,
     quiet: settings.flag('quiet'),
@@ -86,18 +90,32 @@ export function makePlan(line: CommandLine, machine: Identity): BootPlan {
     onFailure: planFailure(settings),
     modules: settings.list('modules'),
     blacklist: settings.list('blacklist'),
-    network: planNetwork(settings, root),
+    network,
     proxies: planProxies(settings),
     root,
     init: planInit(settings, line),
     keymap: settings.text('keymap') ?? (settings.flag('dokeymap') ? 'ask' : undefined),
+    report,
     crash: settings.text('diskless.crash'),
-    warnings: settings.typos.map(({ typed, meant }) =>
-      meant === undefined
-        ? `${typed} is not a parameter of diskless`
-        : `${typed} is not a parameter: did you mean ${meant}?`,
-    ),
+    warnings: [
+      ...settings.typos.map(({ typed, meant }) =>
+        meant === undefined
+          ? `${typed} is not a parameter of diskless`
+          : `${typed} is not a parameter: did you mean ${meant}?`,
+      ),
+      ...(report !== undefined && network.kind === 'none'
+        ? ['diskless.report= tells nobody, as this boot has no network: ask for one with ip=dhcp']
+        : []),
+    ],
   }
+}
+
+function planReport(settings: Settings): string | undefined {
+  const url = settings.text('diskless.report')
+  if (url === undefined || /^https?:\/\/[^/?#]/i.test(url)) return url
+  throw new BootError('diskless.report= is not the URL of somebody who can be told by http or https', {
+    advice: ['it looks like diskless.report=http://SERVER:8080/, where diskless watch listens'],
+  })
 }
 
 /** The failure plan alone: what to do when even the plan cannot be made. Never throws: makePlan refuses what is no number. */

@@ -4,6 +4,7 @@
  * a bounded buffer. drivers/char/virtio_console.c: the port's name is in /sys/class/virtio-ports/vportNpM/name.
  */
 import type { Sys } from '../sys/index.ts'
+import type { Reporter } from './report.ts'
 
 export const portName = 'diskless.events'
 
@@ -13,6 +14,22 @@ export interface EventPort {
   send(event: BootEvent): void
   /** Looks for the port; called when drivers were loaded. */
   open(): Promise<void>
+}
+
+/** Everybody who hears of the boot. */
+export type BootEvents = EventPort & Pick<Reporter, 'progress' | 'flush'>
+
+/** The port and the reporter. How far a download is goes to the latter alone: who has the machine sees its screen. */
+export function tellEverybody(port: EventPort, { send, progress, flush }: Reporter): BootEvents {
+  return {
+    send(event) {
+      port.send(event)
+      send(event)
+    },
+    open: () => port.open(),
+    progress,
+    flush,
+  }
 }
 
 const mostWaiting = 500

@@ -23,12 +23,13 @@ import { settleModules } from './modules.ts'
 import { comeOnline } from './network.ts'
 import { fetchOverlay } from './overlay.ts'
 import { installPackages } from './packages.ts'
+import type { Reporter } from './report.ts'
 import { makeRoot, mountRoot } from './root.ts'
 import type { Screen } from './screen.ts'
 import type { Promises, Story } from './story.ts'
 
 /** What is learned about the machine stays when the boot is tried again; what is built in the root is built again. */
-export function prepareBoot(bare: Sys, story: Story, screen: Screen) {
+export function prepareBoot(bare: Sys, story: Story, screen: Screen, reporter: Reporter) {
   const { phase, once } = story
   let proxies: ProxyPlan | undefined
   const sys = throughProxies(bare, () => proxies)
@@ -39,6 +40,7 @@ export function prepareBoot(bare: Sys, story: Story, screen: Screen) {
     async (report) => {
       const plan = await meetMachine(sys, screen, report)
       proxies = plan.proxies
+      await reporter.meet(plan, story.say)
       return plan
     },
   )
@@ -57,6 +59,7 @@ export function prepareBoot(bare: Sys, story: Story, screen: Screen) {
       () => [machine()],
       async (report, [plan]) => {
         const online = await comeOnline(sys, plan, drivers(), cache, report)
+        reporter.connect(online)
         if (online !== undefined) renewals = renewLeases(sys, plan, online, report)
         return online
       },

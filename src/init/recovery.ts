@@ -7,7 +7,7 @@ import { parseCommandLine } from '../boot/command-line.ts'
 import { type BootPlan, type FailurePlan, planFailure } from '../boot/plan.ts'
 import { readSettings } from '../boot/settings.ts'
 import type { ShellCommand, Sys } from '../sys/index.ts'
-import type { EventPort } from './events.ts'
+import type { BootEvents } from './events.ts'
 import { duration } from './format.ts'
 import type { Screen } from './screen.ts'
 import { openShells } from './shells.ts'
@@ -18,7 +18,7 @@ export interface Recovery {
   readonly sys: Sys
   readonly screen: Screen
   readonly story: Story
-  readonly events: EventPort
+  readonly events: BootEvents
   /** Undefined when the plan itself could not be made. */
   readonly plan: BootPlan | undefined
 }
@@ -29,7 +29,7 @@ export async function recover(recovery: Recovery, error: unknown): Promise<strin
   const { phase, error: first } = story.failure ?? { phase: 'handoff', error }
   const { chain, advice } = explain(first)
   screen.important(describe(phase, chain, advice, recovery.plan?.debug ? first : undefined))
-  events.send({ event: 'failed', at: sys.clock.now(), phase, chain, advice })
+  events.send({ event: 'failed', at: sys.clock.now(), phase, chain, advice, timeline: story.timeline() })
   await sys.files.sync()
   const failure = recovery.plan?.onFailure ?? (await failurePlanOfCommandLine(sys))
   switch (failure.action) {
@@ -67,9 +67,12 @@ async function failurePlanOfCommandLine(sys: Sys): Promise<FailurePlan> {
   return planFailure(readSettings(parseCommandLine(text)))
 }
 
-async function rebootAfter({ sys, screen }: Recovery, { delayMs }: FailurePlan): Promise<never> {
+/** Who watches is to hear of it first, within reason. */
+const lastWordMs = 3000
+
+async function rebootAfter({ sys, screen, events }: Recovery, { delayMs }: FailurePlan): Promise<never> {
   screen.important(`Rebooting in ${duration(delayMs)}.`)
-  await sys.clock.sleep(delayMs)
+  await Promise.all([sys.clock.sleep(delayMs), events.flush(lastWordMs)])
   return sys.supervisor.reboot('reboot')
 }
 

@@ -7,10 +7,10 @@
  */
 import type { FetchOptions, HostMemory } from '../network/fetch.ts'
 import { BootError, chainOf, type Sys } from '../sys/index.ts'
-import type { EventPort } from './events.ts'
+import type { BootEvents } from './events.ts'
 import { duration } from './format.ts'
 import type { Bar, Screen } from './screen.ts'
-import type { PhaseName, PhaseSpan, Timeline } from './timeline.ts'
+import type { PhaseName, PhaseSpan, Timeline, TimelineNotice } from './timeline.ts'
 
 /** What a phase may say while it runs. */
 export interface Report {
@@ -26,7 +26,8 @@ export interface Report {
   note(text: string): void
   /** Something that will be wrong in the system that comes up: also repeated at the end. */
   warn(text: string): void
-  progress(state: Bar): void
+  /** `of`: which of the phase's downloads this is. */
+  progress(state: Bar, of?: string): void
   /** Goes on beside the phases until the hand-over. Should it end with an error, that is a warning. */
   meanwhile(what: string, run: (signal: AbortSignal) => Promise<void>): void
 }
@@ -65,14 +66,16 @@ export interface Story {
   timeline(): Timeline
 }
 
-/** Lines kept for `log`. */
+/** Lines kept for `log`, and notices for the timeline. */
 const longestLog = 2000
+const mostNotices = 200
 
-export function tellStory(sys: Sys, screen: Screen, events: EventPort): Story {
+export function tellStory(sys: Sys, screen: Screen, events: BootEvents): Story {
   const script = sys.clock.now()
   const spans: PhaseSpan[] = []
   const log: string[] = []
   const warnings: string[] = []
+  const notices: TimelineNotice[] = []
   const running = new Set<Promise<unknown>>()
   let attempt = 1
   let abort = new AbortController()
@@ -108,6 +111,7 @@ export function tellStory(sys: Sys, screen: Screen, events: EventPort): Story {
   }
 
   function reportOf(name: PhaseName, span: PhaseSpan): Report {
+    const downloads = new Map<string, number>()
     return {
       signal: abort.signal,
       hosts,
@@ -117,11 +121,20 @@ export function tellStory(sys: Sys, screen: Screen, events: EventPort): Story {
       notice: (text) => {
         record(`${name}: ${text}`)
         screen.line(`  ${name}: ${text}`)
-        events.send({ event: 'notice', at: sys.clock.now(), phase: name, text })
+        const at = sys.clock.now()
+        events.send({ event: 'notice', at, phase: name, text })
+        if (notices.length < mostNotices) notices.push({ at, phase: name, text })
       },
       note: (text) => record(`${name}: ${text}`),
       warn,
-      progress: (bar) => screen.progress(name, span.start, bar),
+      progress: (bar, of = '') => {
+        screen.progress(name, span.start, bar)
+        downloads.set(of, bar.done)
+        span.bytes = [...downloads.values()].reduce((sum, bytes) => sum + bytes, 0)
+        const { bytes } = span
+        const { total, text } = bar
+        events.progress({ event: 'progress', at: sys.clock.now(), phase: name, bytes, total, text })
+      },
       meanwhile: (what, run) => {
         run(forever).catch((error: unknown) => warn(`${what} ended: ${chainOf(error).join(': ')}`))
       },
@@ -136,6 +149,7 @@ export function tellStory(sys: Sys, screen: Screen, events: EventPort): Story {
     const asked = sys.clock.now()
     const aborted = abort
     const needed = await Promise.all(needs)
+    const waitedFor = lastEnded(asked)
     const span: PhaseSpan = {
       name,
       attempt,
@@ -144,6 +158,7 @@ export function tellStory(sys: Sys, screen: Screen, events: EventPort): Story {
       end: undefined,
       state: 'running',
       detail: '',
+      ...(waitedFor === undefined ? {} : { waitedFor }),
     }
     spans.push(span)
     record(`${name} begins`)
@@ -159,7 +174,8 @@ export function tellStory(sys: Sys, screen: Screen, events: EventPort): Story {
         `  ${name.padEnd(9)} ${duration(span.end - span.start).padStart(8)}  ${span.detail}`.trimEnd()
       record(line.trim())
       screen.line(line)
-      events.send({ event: 'phase', at: span.end, name, state: 'done', attempt, detail: span.detail })
+      const { bytes, detail } = span
+      events.send({ event: 'phase', at: span.end, name, state: 'done', attempt, detail, bytes })
       await events.open()
       return result
     } catch (error) {
@@ -173,6 +189,16 @@ export function tellStory(sys: Sys, screen: Screen, events: EventPort): Story {
       aborted.abort()
       throw error
     }
+  }
+
+  /** What begins now was waiting for it, if that ended after it had been asked for. */
+  function lastEnded(asked: number): PhaseName | undefined {
+    let last: { readonly name: PhaseName; readonly end: number } | undefined
+    for (const { name, state, end } of spans) {
+      if (state === 'done' && end !== undefined && end > asked && end >= (last?.end ?? 0))
+        last = { name, end }
+    }
+    return last?.name
   }
 
   function phase<N extends readonly unknown[], T>(
@@ -231,6 +257,7 @@ export function tellStory(sys: Sys, screen: Screen, events: EventPort): Story {
       attempts: attempt,
       warnings,
       phases: spans.map((span) => ({ ...span })),
+      notices: [...notices],
     }),
   }
 }
@@ -259,6 +286,6 @@ export function fetchOptions(report: Report, what: string): FetchOptions {
       report.notice(
         `${what}: the connection broke (${url}: ${why}); goes on there in ${duration(waitMs)}, ${attempt} of ${of}`,
       ),
-    onProgress: ({ bytes, total }) => report.progress({ done: bytes, total: total ?? 0, text: '' }),
+    onProgress: ({ bytes, total }) => report.progress({ done: bytes, total: total ?? 0, text: '' }, what),
   }
 }

@@ -29,6 +29,17 @@ export interface PhaseSpan {
   end: number | undefined
   state: 'running' | 'done' | 'failed' | 'given up'
   detail: string
+  /** The last phase that had to end before this one could start. */
+  readonly waitedFor?: PhaseName
+  /** That its downloads brought. */
+  bytes?: number
+}
+
+/** A retry, a wait: something that a person was told while a phase ran. */
+export interface TimelineNotice {
+  readonly at: number
+  readonly phase: PhaseName
+  readonly text: string
 }
 
 export interface Timeline {
@@ -39,6 +50,8 @@ export interface Timeline {
   readonly attempts: number
   readonly warnings: readonly string[]
   readonly phases: readonly Readonly<PhaseSpan>[]
+  /** The first of them; there may have been more. */
+  readonly notices: readonly TimelineNotice[]
 }
 
 export const timelinePath = '/run/diskless/timeline.json'

@@ -54,6 +54,8 @@ export type Source =
        * the whole URL in the request for http. Its errors begin with `by the proxy URL: `.
        */
       readonly proxy?: string
+      /** JSON lines: posted, instead of asking. Redirects are not followed; delivered twice where a kept connection broke. */
+      readonly body?: string
     }
   | { readonly kind: 'tftp'; readonly url: string; readonly deadlines: Deadlines }
   | { readonly kind: 'file'; readonly path: string }

@@ -9,7 +9,6 @@ use crate::error::{SysError, errno_name, errno_text};
 use serde::Deserialize;
 use std::io::{self, Read};
 use ureq::http::{HeaderValue, Response};
-use ureq::typestate::WithoutBody;
 use ureq::{Agent, Body as Answer, BodyReader, Error, Proxy, RequestBuilder};
 
 /// More connections to one server than this are not kept.
@@ -27,6 +26,8 @@ pub struct Http {
     pub resume: Resume,
     /// `http://[USER:PASSWORD@]HOST[:PORT]`.
     pub proxy: Option<String>,
+    /// JSON lines to be posted.
+    pub body: Option<String>,
 }
 
 /// `Resume` in src/sys/pipeline.ts.
@@ -66,7 +67,7 @@ fn send(client: &Agent, http: &Http, rest: Option<Rest<'_>>, watch: &Watch) -> i
     let mut kept = KEPT;
     let answer = loop {
         let connections = watch.connections();
-        match prepare(client, http, rest.as_ref(), watch)?.call() {
+        match once(client, http, rest.as_ref(), watch)? {
             // Servers close what was kept, perhaps just now: that is no answer (RFC 9112, 9.3.1).
             Err(Error::Io(error)) if is_closed(&error) && watch.connections() == connections && kept > 0 => {
                 kept -= 1;
@@ -89,15 +90,31 @@ fn send(client: &Agent, http: &Http, rest: Option<Rest<'_>>, watch: &Watch) -> i
     Err(failure(error))
 }
 
-fn prepare(
+/// The outer error: there is no such request.
+fn once(
     client: &Agent,
     http: &Http,
     rest: Option<&Rest<'_>>,
     watch: &Watch,
-) -> io::Result<RequestBuilder<WithoutBody>> {
+) -> io::Result<Result<Response<Answer>, Error>> {
+    let (_, url) = split_userinfo(&http.url);
+    let Some(body) = &http.body else {
+        return Ok(prepare(client.get(url.as_ref()), http, rest, watch)?.call());
+    };
+    let request = prepare(client.post(url.as_ref()), http, rest, watch)?;
+    // A redirect would make a GET of it, and what was to be told would be lost without a word.
+    let request = request.config().max_redirects(0).build();
+    Ok(request.content_type("application/x-ndjson").send(body))
+}
+
+fn prepare<T>(
+    mut request: RequestBuilder<T>,
+    http: &Http,
+    rest: Option<&Rest<'_>>,
+    watch: &Watch,
+) -> io::Result<RequestBuilder<T>> {
     let invalid = |message: String| fail("EINVAL", "http", &watch.subject, message);
     let (user, url) = split_userinfo(&http.url);
-    let mut request = client.get(url.as_ref());
     if let Some(host) = without_zone(&url) {
         request = request.header("Host", host);
     }

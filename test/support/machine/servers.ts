@@ -48,6 +48,8 @@ export interface ServedRequest {
   readonly rest?: { readonly from: number; readonly condition: string }
   /** Whom the request came by. */
   readonly proxy?: string
+  /** What was posted. */
+  readonly body?: string
 }
 
 /** A transfer that broke off in the middle. */
@@ -158,6 +160,12 @@ export class FakeServers {
       if (answer.fails)
         throw refusal(answer.fails, operation, shown, answer.fails === 'TLS' ? 'bad certificate' : undefined)
       await wait(answer.delayMs ?? 0, deadlines.stallMs, 'no answer')
+      if (answer.redirect !== undefined && source.kind === 'http' && source.body !== undefined) {
+        throw new SysError({
+          ...{ code: 'HTTP', operation, subject: shown, status: 302 },
+          message: 'the server answered 302 (Found)',
+        })
+      }
       if (answer.redirect !== undefined) {
         at = new URL(answer.redirect, at).href
         continue
@@ -181,14 +189,15 @@ export class FakeServers {
     bare.username = ''
     bare.password = ''
     const key = [url, bare.href].find((each) => this.#answers.has(each))
-    const { unlessStill: known, proxy } =
-      source.kind === 'http' ? source : { unlessStill: undefined, proxy: undefined }
+    const nothing = { unlessStill: undefined, proxy: undefined, body: undefined }
+    const { unlessStill: known, proxy, body } = source.kind === 'http' ? source : nothing
     const request = {
       url,
       at: this.#clock.now(),
       ...(known === undefined || rest !== undefined ? {} : { unlessStill: known }),
       ...(rest === undefined ? {} : { rest }),
       ...(proxy === undefined ? {} : { proxy }),
+      ...(body === undefined ? {} : { body }),
     }
     this.requests.push(request)
     const attempt = this.requests.filter((other) => other.url === url).length

@@ -47,7 +47,7 @@ export function timelineOf(events: EventLog): { readonly timeline: Timeline; rea
     span.detail = typeof detail === 'string' ? detail : ''
   }
   return {
-    timeline: { version: 1, started, script, attempts, warnings, phases },
+    timeline: { version: 1, started, script, attempts, warnings, phases, notices: [] },
     end: events.all.at(-1)?.at ?? 0,
   }
 }

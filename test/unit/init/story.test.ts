@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { openEventPort } from '../../../src/init/events.ts'
+import { openEventPort, tellEverybody } from '../../../src/init/events.ts'
+import { openReporter } from '../../../src/init/report.ts'
 import { openScreen } from '../../../src/init/screen.ts'
 import { tellStory } from '../../../src/init/story.ts'
 import { timelineTable } from '../../../src/init/timeline.ts'
@@ -13,7 +14,8 @@ async function newStory() {
   const machine = fakeMachine({ consoles: [serial, terminal] })
   const screen = openScreen(machine)
   screen.setConsoles(await machine.consoles.list())
-  return { machine, screen, story: tellStory(machine, screen, openEventPort(machine)) }
+  const events = tellEverybody(openEventPort(machine), openReporter(machine))
+  return { machine, screen, story: tellStory(machine, screen, events) }
 }
 
 describe('phases', () => {
@@ -152,6 +154,7 @@ describe('the timeline’s table', () => {
           },
           { name: 'network', attempt: 1, asked: 1000, start: 2000, end: 4000, state: 'failed', detail: '' },
         ],
+        notices: [],
       },
       9000,
     )

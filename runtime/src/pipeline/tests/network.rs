@@ -55,6 +55,52 @@ fn statuses_are_told_with_what_the_server_asks_for() {
 }
 
 #[test]
+fn a_body_is_posted_and_does_not_follow_a_redirect() {
+    let (told, heard) = std::sync::mpsc::channel();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let base = format!("127.0.0.1:{}", listener.local_addr().expect("an address").port());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(|stream| stream.ok()) {
+            let mut reader = BufReader::new(stream.try_clone().expect("a stream"));
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).is_ok_and(|count| count > 0) {}
+            let mut body = [0; 12];
+            if reader.read_exact(&mut body).is_err() {
+                return;
+            }
+            let moved = head.starts_with("POST /moved");
+            let _ = told.send((head, body));
+            let mut stream = stream;
+            if moved {
+                reply(&mut stream, "302 Found", "Connection: close\r\nLocation: /\r\n", b"");
+            } else {
+                reply(&mut stream, "200 OK", "Connection: close\r\n", b"");
+            }
+        }
+    });
+    let post = |path: &str| {
+        let mut source = http(&format!("http://me:secret@{base}{path}"));
+        source["body"] = json!("{\"a\":\"\u{e4}\"}\n\n");
+        pipeline(source, json!([]), json!({"kind": "discard"}))
+    };
+    assert!(post("/report").is_ok());
+    let (head, body) = heard.recv().expect("a request");
+    let head = head.to_lowercase();
+    assert!(head.starts_with("post /report http/1.1\r\n"), "{head}");
+    for line in
+        ["content-length: 12", "content-type: application/x-ndjson", "authorization: basic bwu6c2vjcmv0"]
+    {
+        assert!(head.contains(&format!("{line}\r\n")), "{line} is not in {head}");
+    }
+    assert_eq!(String::from_utf8_lossy(&body), "{\"a\":\"\u{e4}\"}\n\n");
+    let moved = error(post("/moved"));
+    assert_eq!((moved.code.as_str(), moved.status), ("HTTP", Some(302)));
+    assert!(!moved.subject.contains("secret"), "{}", moved.subject);
+    assert_eq!(heard.recv().expect("a request").1.len(), 12);
+    assert!(heard.try_recv().is_err(), "it was asked again");
+}
+
+#[test]
 fn redirects_are_followed() {
     let url = serve(|head, stream| match head.split(' ').nth(1) {
         Some("/old") => reply(stream, "302 Found", "Location: /new\r\n", b""),
