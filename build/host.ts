@@ -4,13 +4,14 @@
  */
 
 import { spawn } from 'node:child_process'
-import { closeSync, existsSync, openSync, readSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { bundleInit } from './bundle.ts'
 import { needsInterpreter } from './elf.ts'
 import { BuildError, errnoOf } from './error.ts'
 import { packageRoot, workDirectory } from './paths.ts'
+import { findPrebuilt } from './prebuilt.ts'
 
 /** `dev` builds in a fraction of the time, for trying things out. */
 export type Profile = 'release' | 'dev'
@@ -20,8 +21,10 @@ const target = 'x86_64-unknown-linux-gnu'
 /** Takes a line that tells what is going on: a first build takes minutes. */
 export type Tell = (line: string) => void
 
-/** Resolves with the host's path. Needs cargo. */
+/** Resolves with the host's path. In a checkout this needs cargo. */
 export async function buildHost(profile: Profile, tell: Tell = () => {}): Promise<string> {
+  const prebuilt = findPrebuilt()
+  if (prebuilt !== undefined) return prebuilt.host
   const crate = join(packageRoot, 'runtime')
   const host = join(crate, 'target', target, profile === 'dev' ? 'debug' : 'release', 'diskless-init')
   const options = ['build', '--locked', '--target', target, '--profile', profile]
@@ -35,6 +38,8 @@ export async function buildHost(profile: Profile, tell: Tell = () => {}): Promis
  * and always as it is shipped: unoptimized it is not free of what it is to do without.
  */
 export async function buildKeeper(tell: Tell = () => {}): Promise<string> {
+  const prebuilt = findPrebuilt()
+  if (prebuilt !== undefined) return prebuilt.lease
   const crate = join(packageRoot, 'runtime')
   const options = ['build', '--locked', '--target', target, '--release', '--package', 'diskless-lease']
   await run('cargo', options, crate, tellCompiling(tell))
@@ -51,6 +56,8 @@ function tellCompiling(tell: Tell): Tell {
 
 /** Resolves with the path of a standalone /init. */
 export async function buildInit(profile: Profile, tell: Tell = () => {}): Promise<string> {
+  const prebuilt = findPrebuilt()
+  if (prebuilt !== undefined) return joinBytecode(prebuilt.host, prebuilt.bytecode, workDirectory)
   const directory = profile === 'release' ? workDirectory : join(workDirectory, profile)
   // The bundle first: it takes no time, and is what a person changing init got wrong.
   const bundle = await bundleInit(directory)
@@ -60,8 +67,13 @@ export async function buildInit(profile: Profile, tell: Tell = () => {}): Promis
 /** The host with a bundle: its bytecode and the standalone program, in `directory`. Resolves with the latter's path. */
 export async function joinBundle(host: string, bundle: string, directory: string): Promise<string> {
   const bytecode = join(directory, 'init.qjsc')
-  const init = join(directory, 'init')
   await run(host, ['--compile', bundle, bytecode], packageRoot)
+  return joinBytecode(host, bytecode, directory)
+}
+
+async function joinBytecode(host: string, bytecode: string, directory: string): Promise<string> {
+  mkdirSync(directory, { recursive: true })
+  const init = join(directory, 'init')
   await run(host, ['--append', bytecode, init], packageRoot)
   return init
 }

@@ -36,6 +36,8 @@ const tasks = {
   lab: { run: ['scripts/lab.ts'], needs: ['rust', 'guest', 'lab'] },
   conformance: { run: ['scripts/conformance.ts'], needs: [] },
   'conformance-tree': { run: ['scripts/conformance-tree.ts'], needs: ['rust', 'trees'] },
+  pack: { run: ['scripts/pack.ts'], needs: [] },
+  'pack-runtime': { run: ['scripts/pack.ts', 'runtime'], needs: ['rust'] },
   cli: { run: [join(root, 'src/cli/main.ts')], needs: [] },
 }
 

@@ -1,6 +1,8 @@
 /** The diskless command: finds the subcommand, and says what went wrong in words. */
 
-import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { readOwnJson } from '../../build/own-json.ts'
+import { packageRoot } from '../../build/paths.ts'
 import { closest } from '../boot/closest.ts'
 import { chainOf } from '../sys/index.ts'
 import { UsageError } from './command.ts'
@@ -47,9 +49,8 @@ async function main(words: readonly string[]): Promise<number> {
 }
 
 function version(): string {
-  const own: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
-  const known = typeof own === 'object' && own !== null && 'version' in own
-  return `diskless ${known ? own.version : '(version unknown)'}, Node ${process.version}`
+  const own = readOwnJson<{ version: string }>(join(packageRoot, 'package.json'))
+  return `diskless ${own?.version ?? '(version unknown)'}, Node ${process.version}`
 }
 
 /** What was tried, then why it failed, then what to do; the stack only for who asks. */
