@@ -17,6 +17,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     about: 'resolves a world once, into a signed file that machines boot from exactly',
     load: async () => (await import('./lock.ts')).lockCommand,
   },
+  overlay: {
+    about: 'makes, changes, compares and packs overlays (apkovl), without being root',
+    load: async () => (await import('./overlay.ts')).overlayCommand,
+  },
   completion: {
     about: 'prints what a shell needs to complete diskless on Tab',
     load: async () => (await import('./completion.ts')).completionCommand,
