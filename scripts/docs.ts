@@ -1,6 +1,6 @@
 /**
- * Writes what is said from the code: docs/kernel-parameters.md from the table of parameters; and from docs/bench.json, the
- * bench's last results, docs/bench.svg, docs/bench.md and a part of the README. And sees that the tests which docs/pains.md
+ * Writes what is said from the code: docs/kernel-parameters.md from the table of parameters; docs/commands.md and the manual
+ * page docs/diskless.1 from the commands' descriptions; and from docs/bench.json, the bench's last results, docs/bench.svg, docs/bench.md and a part of the README. And sees that the tests which docs/pains.md
  * names exist.
  *
  *   node scripts/docs.ts           writes
@@ -8,10 +8,14 @@
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { readOwnJson } from '../build/own-json.ts'
 import { type Parameter, parameterRows } from '../src/boot/parameters.ts'
+import { type Known, knownCommands } from '../src/cli/completion/known.ts'
 import { benchDocument, benchSummary } from './bench/document.ts'
 import { drawResults } from './bench/picture.ts'
 import { readResults } from './bench/results.ts'
+import { commandsDocument } from './docs/commands.ts'
+import { manualPage } from './docs/manual.ts'
 import { checkPains } from './pains.ts'
 
 const groups: readonly { readonly title: string; readonly rows: (parameter: Parameter) => boolean }[] = [
@@ -72,7 +76,19 @@ function benchDocuments(): Readonly<Record<string, string>> {
   }
 }
 
-const documents = { 'docs/kernel-parameters.md': kernelParameters(), ...benchDocuments() }
+function commandDocuments(known: readonly Known[]): Readonly<Record<string, string>> {
+  const own = readOwnJson<{ version: string }>(fileURLToPath(new URL('../package.json', import.meta.url)))
+  return {
+    'docs/commands.md': commandsDocument(known),
+    'docs/diskless.1': manualPage(known, own?.version ?? ''),
+  }
+}
+
+const documents = {
+  'docs/kernel-parameters.md': kernelParameters(),
+  ...commandDocuments(await knownCommands()),
+  ...benchDocuments(),
+}
 const check = process.argv.includes('--check')
 let stale = 0
 for (const [path, text] of Object.entries(documents)) {

@@ -1,10 +1,9 @@
 /** `diskless completion SHELL`: what bash, zsh or fish need to complete on Tab, made of the commands' descriptions. */
 
 import { UsageError } from './command.ts'
-import { commands } from './commands.ts'
 import { bashCompletion } from './completion/bash.ts'
 import { fishCompletion } from './completion/fish.ts'
-import type { Known } from './completion/known.ts'
+import { type Known, knownCommands } from './completion/known.ts'
 import { zshCompletion } from './completion/zsh.ts'
 import { defineCommand } from './define.ts'
 
@@ -42,11 +41,7 @@ export const completionCommand = defineCommand({
         `Known: ${Object.keys(shells).join(', ')}.`,
       )
     }
-    const known: Known[] = []
-    for (const [name, { about, load }] of Object.entries(commands)) {
-      known.push({ name, about, description: (await load()).description })
-    }
-    const text = script(known)
+    const text = script(await knownCommands())
     output.result({ shell, script: text }, () => text)
     return 0
   },

@@ -1,6 +1,7 @@
 /** What a completion is made of, the same for each shell. */
 
 import type { Description } from '../command.ts'
+import { commands } from '../commands.ts'
 import type { Completion, Option } from '../options.ts'
 
 export interface Known {
@@ -18,4 +19,14 @@ export function valueCompletion({ complete, value }: Option): Completion | undef
 /** The first line, for a list of options. */
 export function briefly(text: string): string {
   return text.split('\n')[0]?.split(/[;[]/)[0]?.trim() ?? ''
+}
+
+/** All of them, loaded. */
+export async function knownCommands(): Promise<readonly Known[]> {
+  return Promise.all(
+    Object.entries(commands).map(async ([name, { about, load }]) => {
+      const { description } = await load()
+      return { name, about, description }
+    }),
+  )
 }

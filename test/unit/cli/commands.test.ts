@@ -6,20 +6,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { packageRoot } from '../../../build/paths.ts'
+import { manualPage } from '../../../scripts/docs/manual.ts'
 import { UsageError } from '../../../src/cli/command.ts'
-import { commands } from '../../../src/cli/commands.ts'
 import { bashCompletion } from '../../../src/cli/completion/bash.ts'
 import { fishCompletion } from '../../../src/cli/completion/fish.ts'
-import type { Known } from '../../../src/cli/completion/known.ts'
+import { knownCommands } from '../../../src/cli/completion/known.ts'
 import { zshCompletion } from '../../../src/cli/completion/zsh.ts'
 import { helpOf, wrap } from '../../../src/cli/help.ts'
 import { allOptions, readOptions } from '../../../src/cli/options.ts'
 import { measure } from '../../../src/cli/output.ts'
 
-const known: Known[] = []
-for (const [name, { about, load }] of Object.entries(commands)) {
-  known.push({ name, about, description: (await load()).description })
-}
+const known = await knownCommands()
 
 describe.each(known)('diskless $name', ({ name, about, description }) => {
   it('is described by the same words in the list and in its help', () => {
@@ -109,5 +106,24 @@ describe('an error', () => {
     )
     expect([status, stdout]).toEqual([1, ''])
     expect(JSON.parse(stderr)).toMatchObject({ error: 'there is no kernel at /nowhere' })
+  })
+})
+
+describe('the manual page', () => {
+  const page = manualPage(known, '1.0')
+  const isThere = spawnSync('groff', ['--version']).status === 0
+
+  it.skipIf(!isThere)('is set by groff without a warning', () => {
+    const { status, stderr } = spawnSync('groff', ['-man', '-ww', '-z'], { input: page, encoding: 'utf8' })
+    expect([status, stderr]).toEqual([0, ''])
+  })
+
+  it('has every option of every command', () => {
+    for (const { name, description } of known) {
+      expect(page).toContain(`.SS diskless ${name}\n`)
+      for (const option of Object.keys(allOptions(description))) {
+        expect(page).toContain(`\\-\\-${option.replaceAll('-', '\\-')}`)
+      }
+    }
   })
 })
