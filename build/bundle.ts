@@ -7,13 +7,19 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { BuildError } from './error.ts'
+import { installHooks } from './hooks/bundle.ts'
+import type { HookFile } from './hooks/files.ts'
 import { packageRoot } from './paths.ts'
 
 /**
  * Writes `init.js` and `init.js.map` into `directory`; resolves with the bundle's path. `entry`, below the package: a
  * program for the engine that is not init.
  */
-export async function bundleInit(directory: string, entry = 'src/init/init.ts'): Promise<string> {
+export async function bundleInit(
+  directory: string,
+  entry = 'src/init/init.ts',
+  hooks: readonly HookFile[] = [],
+): Promise<string> {
   mkdirSync(directory, { recursive: true })
   const outfile = join(directory, 'init.js')
   try {
@@ -30,9 +36,11 @@ export async function bundleInit(directory: string, entry = 'src/init/init.ts'):
       sourcemap: 'external',
       legalComments: 'none',
       logLevel: 'silent',
+      plugins: hooks.length === 0 ? [] : [installHooks(hooks)],
     })
   } catch (error) {
-    throw new BuildError(`init could not be bundled from ${entry}`, { cause: error })
+    const what = ['init', ...hooks.map(({ name }) => name)].join(', ')
+    throw new BuildError(`${what} could not be bundled from ${entry}`, { cause: error })
   }
   return outfile
 }

@@ -10,6 +10,7 @@ import { createInterface } from 'node:readline'
 import { bundleInit } from './bundle.ts'
 import { needsInterpreter } from './elf.ts'
 import { BuildError, errnoOf } from './error.ts'
+import type { HookFile } from './hooks/files.ts'
 import { packageRoot, workDirectory } from './paths.ts'
 import { findPrebuilt } from './prebuilt.ts'
 
@@ -58,9 +59,18 @@ function tellCompiling(tell: Tell): Tell {
 export async function buildInit(profile: Profile, tell: Tell = () => {}): Promise<string> {
   const prebuilt = findPrebuilt()
   if (prebuilt !== undefined) return joinBytecode(prebuilt.host, prebuilt.bytecode, workDirectory)
-  const directory = profile === 'release' ? workDirectory : join(workDirectory, profile)
+  return makeInit(profile === 'release' ? workDirectory : join(workDirectory, profile), profile, [], tell)
+}
+
+/** Resolves with the path of a standalone /init in `directory`, beside its bundle; `hooks` have been checked. */
+export async function makeInit(
+  directory: string,
+  profile: Profile,
+  hooks: readonly HookFile[],
+  tell: Tell = () => {},
+): Promise<string> {
   // The bundle first: it takes no time, and is what a person changing init got wrong.
-  const bundle = await bundleInit(directory)
+  const bundle = await bundleInit(directory, undefined, hooks)
   return joinBundle(await buildHost(profile, tell), bundle, directory)
 }
 

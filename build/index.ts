@@ -10,7 +10,8 @@ import { readCatalog } from './catalog.ts'
 import type { Level } from './compression.ts'
 import { BuildError } from './error.ts'
 import { findFirmware } from './firmware.ts'
-import { buildInit, buildKeeper, type Profile, refuseDynamic, type Tell } from './host.ts'
+import { buildInitWith } from './hooks/index.ts'
+import { buildKeeper, type Profile, refuseDynamic, type Tell } from './host.ts'
 import { type ExtraFile, layOut } from './initrd.ts'
 import {
   readInput,
@@ -76,6 +77,8 @@ export interface BuildOptions {
   /** Who this machine is to servers that ask for a certificate. */
   readonly clientIdentity?: ClientIdentity
   readonly files?: readonly ExtraFile[]
+  /** TypeScript files of hooks (src/init/hook.ts), in the order in which they run. Not with `init`. */
+  readonly hooks?: readonly string[]
   /** The directory to write. */
   readonly out: string
   readonly cache?: string
@@ -129,9 +132,8 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const keys = readKeys(options.keys ?? [])
   const modloopSignatures = readModloopSignatures(options.modloopSignatures ?? [])
   const shell = chooseShell(options.shell ?? 'open', keys)
-  const init = options.init ?? (await buildInit(profile, options.tell))
+  const { init, hooks } = await buildInitWith(options, profile)
   const keeper = options.init === undefined ? await buildKeeper(options.tell) : options.keeper
-  refuseDynamic(init)
   if (keeper !== undefined) refuseDynamic(keeper)
 
   const tree = layOut({
@@ -150,6 +152,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
     modloop:
       options.modloop === undefined ? undefined : await readModloop(options.modloop, modloopSignatures, keys),
     modloopSignatures,
+    hooks,
     files: options.files ?? [],
     shell,
     version: readVersion(),

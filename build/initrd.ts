@@ -2,6 +2,7 @@
 
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, normalize } from 'node:path'
+import { type HookPlaces, placesPath } from '../src/init/hook-places.ts'
 import { readBusybox } from './busybox.ts'
 import type { Catalog } from './catalog.ts'
 import type { Entry } from './cpio.ts'
@@ -12,8 +13,8 @@ import { type Selection, writeTables } from './modules.ts'
 import type { Shell } from './shell.ts'
 
 export interface Parts {
-  /** The standalone /init's path. */
-  readonly init: string
+  /** The standalone /init. */
+  readonly init: Buffer
   /** The lease keeper's; undefined: nobody renews the lease of the new system. */
   readonly keeper: string | undefined
   readonly kernelVersion: string
@@ -32,6 +33,8 @@ export interface Parts {
   readonly modloop: Modloop | undefined
   /** Alpine's own signatures of modloops, by file name: the new system's modloop service reads them. */
   readonly modloopSignatures: ReadonlyMap<string, Buffer>
+  /** What the lines of the hooks in /init's bundle were in their files; undefined: it has none. */
+  readonly hooks: HookPlaces | undefined
   readonly files: readonly ExtraFile[]
   readonly shell: Shell
   /** diskless' own version. */
@@ -68,7 +71,7 @@ export function layOut(parts: Parts): Map<string, Placed> {
   put('layout', 'dev/console', { kind: 'character', mode: 0o600, major: 5, minor: 1 })
   put('layout', 'dev/null', { kind: 'character', mode: 0o666, major: 1, minor: 3 })
 
-  file('init', 'init', readFileSync(parts.init), 0o755)
+  file('init', 'init', parts.init, 0o755)
   if (parts.keeper !== undefined)
     file('lease keeper', 'sbin/diskless-lease', readFileSync(parts.keeper), 0o755)
   // Where the kernel itself asks for modules (CONFIG_MODPROBE_PATH).
@@ -81,6 +84,10 @@ export function layOut(parts: Parts): Map<string, Placed> {
   const { buildTime, version, shell, modloop } = parts
   const config = { buildTime, version, shell, ...(modloop === undefined ? {} : { modloop }) }
   file('layout', 'etc/diskless/config.json', Buffer.from(`${JSON.stringify(config)}\n`), 0o600)
+
+  if (parts.hooks !== undefined) {
+    file('hooks', placesPath.slice(1), Buffer.from(`${JSON.stringify(parts.hooks)}\n`))
+  }
 
   for (const [name, bytes] of parts.keys) file('keys', `etc/apk/keys/${name}`, bytes)
   for (const [name, bytes] of parts.overlayKeys) file('keys', `etc/diskless/overlay-keys/${name}`, bytes)

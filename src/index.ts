@@ -1,4 +1,3 @@
-/** What others import from 'diskless': the types of a boot. */
+/** What others import from 'diskless': hooks, and the types of a boot. */
 
-export type { BootPlan } from './boot/plan.ts'
-export type { Sys } from './sys/index.ts'
+export * from './init/hook.ts'

@@ -98,6 +98,14 @@ const description = {
       about:
         'the image as a file of its own in DIR, which boot.ipxe fetches as well (with EFI firmware this needs an iPXE of mid-2021 or newer)',
     },
+    hook: {
+      type: 'string',
+      multiple: true,
+      value: 'FILE.ts',
+      about:
+        'TypeScript run at points of the boot (docs/guide/hooks.md), type-checked and put into init; several run in this order',
+      complete: 'file',
+    },
     file: {
       type: 'string',
       multiple: true,
@@ -174,6 +182,7 @@ function requestOf(values: Values): BuildOptions {
     overlayKeys: values['overlay-key'] ?? [],
     keymaps: values.keymap ?? [],
     modloopSignatures: values['modloop-signature'] ?? [],
+    hooks: values.hook ?? [],
     files: (values.file ?? []).map(splitFile),
     shell: passwordFile === undefined ? (values['no-shell'] ? 'none' : 'open') : { passwordFile },
     profile: values.dev ? 'dev' : 'release',

@@ -12,6 +12,7 @@ import { commitCache, keepModloops, prepareCache } from './cache.ts'
 import { asksForTime, correctClock, waitsForClock } from './clock.ts'
 import { loadDrivers } from './drivers.ts'
 import { prepareHandoff } from './handoff.ts'
+import { type InstalledHook, prepareHooks } from './hooks.ts'
 import { fetchIndexes } from './indexes.ts'
 import { loadKeymap } from './keymap.ts'
 import { type Renewals, renewLeases } from './lease.ts'
@@ -29,7 +30,13 @@ import type { Screen } from './screen.ts'
 import type { Promises, Story } from './story.ts'
 
 /** What is learned about the machine stays when the boot is tried again; what is built in the root is built again. */
-export function prepareBoot(bare: Sys, story: Story, screen: Screen, reporter: Reporter) {
+export function prepareBoot(
+  bare: Sys,
+  story: Story,
+  screen: Screen,
+  reporter: Reporter,
+  installed: readonly InstalledHook[] = [],
+) {
   const { phase, once } = story
   let proxies: ProxyPlan | undefined
   const sys = throughProxies(bare, () => proxies)
@@ -51,18 +58,23 @@ export function prepareBoot(bare: Sys, story: Story, screen: Screen, reporter: R
     (report, [plan]) => loadDrivers(sys, plan, report),
   )
 
+  const hooks = prepareHooks(sys, story, machine, installed)
+  const early = hooks.beforeNetwork(drivers)
+
   let cache: Cache | undefined
   let renewals: Renewals | undefined
   const joinOnce = () =>
-    once(
-      'network',
-      () => [machine()],
-      async (report, [plan]) => {
-        const online = await comeOnline(sys, plan, drivers(), cache, report)
-        reporter.connect(online)
-        if (online !== undefined) renewals = renewLeases(sys, plan, online, report)
-        return online
-      },
+    hooks.leaseObtained(
+      once(
+        'network',
+        () => [machine(), early()],
+        async (report, [plan]) => {
+          const online = await comeOnline(sys, plan, drivers(), cache, report)
+          reporter.connect(online)
+          if (online !== undefined) renewals = renewLeases(sys, plan, online, report)
+          return online
+        },
+      ),
     )
   let network = joinOnce()
 
@@ -74,12 +86,15 @@ export function prepareBoot(bare: Sys, story: Story, screen: Screen, reporter: R
 
   async function boot(): Promise<Handoff> {
     const plan = await machine()
+    await hooks.load()
     const typed = plan.keymap === undefined ? Promise.resolve() : keymap()
     const { root } = plan
     const system = root.kind === 'ram' ? installSystem({ ...plan, root }) : mountSystem(plan, root)
     // Asked for when the system stands: the cache may have given the network up.
     const online = system.then(() => network())
-    return phase('handoff', [system, online, typed], (report, [, online]) =>
+    const built = hooks.rootBuilt(system, () => network())
+    const done = hooks.beforeHandoff(built, () => network())
+    return phase('handoff', [done, online, typed], (report, [, online]) =>
       prepareHandoff(sys, plan, online, renewals, report),
     )
   }
@@ -94,9 +109,14 @@ export function prepareBoot(bare: Sys, story: Story, screen: Screen, reporter: R
     return { online: waitsForClock(plan) ? time.then(() => network()) : network(), time }
   }
 
+  async function readyForDisks(): Promise<void> {
+    await early()
+    await drivers()
+  }
+
   /** The drivers, and the file system of a share that the boot is from: nobody needs to wait for the network with that. */
   async function readyFor({ root }: BootPlan): Promise<void> {
-    await drivers()
+    await readyForDisks()
     await prepareNfs(sys, root)
   }
 
@@ -115,7 +135,9 @@ export function prepareBoot(bare: Sys, story: Story, screen: Screen, reporter: R
     if (wanted === undefined) return fillRoot(plan, undefined)
     // That the last try found no network is no reason for this one to go without.
     if (cache?.offline) network = joinOnce()
-    const opened = await phase('cache', [drivers()], (report) => prepareCache(sys, plan, wanted, report))
+    const opened = await phase('cache', [readyForDisks()], (report) =>
+      prepareCache(sys, plan, wanted, report),
+    )
     cache = opened
     const filled = fillRoot(plan, opened)
     if (opened === undefined) return filled

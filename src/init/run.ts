@@ -2,6 +2,7 @@
 import type { Sys } from '../sys/index.ts'
 import { openEventPort, tellEverybody } from './events.ts'
 import { handOver } from './handoff.ts'
+import type { InstalledHook } from './hooks.ts'
 import { prepareBoot } from './main.ts'
 import { recover } from './recovery.ts'
 import { openReporter } from './report.ts'
@@ -9,12 +10,12 @@ import { openScreen } from './screen.ts'
 import { type Story, tellStory } from './story.ts'
 import { timelinePath } from './timeline.ts'
 
-export async function run(sys: Sys): Promise<never> {
+export async function run(sys: Sys, hooks: readonly InstalledHook[] = []): Promise<never> {
   const screen = openScreen(sys)
   const reporter = openReporter(sys)
   const events = tellEverybody(openEventPort(sys), reporter)
   const story = tellStory(sys, screen, events)
-  const { machine, boot } = prepareBoot(sys, story, screen, reporter)
+  const { machine, boot } = prepareBoot(sys, story, screen, reporter, hooks)
   for (;;) {
     try {
       const handoff = await boot()

@@ -4,6 +4,7 @@ import { duration } from './format.ts'
 export type PhaseName =
   | 'machine'
   | 'drivers'
+  | 'hook'
   | 'keymap'
   | 'cache'
   | 'network'

@@ -6,6 +6,7 @@ import type { EventLog, GuestEvent } from './events.ts'
 const names: Readonly<Record<PhaseName, true>> = {
   machine: true,
   drivers: true,
+  hook: true,
   keymap: true,
   cache: true,
   network: true,
