@@ -28,6 +28,8 @@ describe('a command line of the migration guide', () => {
       product: undefined,
       kernel: '6.1.0',
       architecture: 'x86_64',
+      memoryAvailable: 512e6,
+      clock: undefined,
     })
     expect(plan.warnings).toEqual([])
   })
