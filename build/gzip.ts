@@ -1,6 +1,6 @@
 /** gzip members (RFC 1952) one by one: apk's checksums and signatures are about the compressed bytes of each. */
 
-import { inflateRawSync } from 'node:zlib'
+import { crc32, inflateRawSync } from 'node:zlib'
 
 export interface GzipMember {
   readonly raw: Buffer
@@ -11,35 +11,48 @@ export class GzipError extends Error {
   override readonly name = 'GzipError'
   /** More was to come. */
   readonly truncated: boolean
+  /** It unpacks to more than was allowed. */
+  readonly tooBig: boolean
 
-  constructor(message: string, truncated: boolean, options: { cause?: unknown } = {}) {
+  constructor(
+    message: string,
+    truncated: boolean,
+    options: { readonly cause?: unknown; readonly tooBig?: boolean } = {},
+  ) {
     super(message, options)
     this.truncated = truncated
+    this.tooBig = options.tooBig ?? false
   }
 }
 
-/** Throws a GzipError at what is none. A member is inflated when it is asked for. */
-export function* gzipMembers(bytes: Buffer): Generator<GzipMember> {
+/** An index or a package of any distribution unpacks to less. */
+const usualLimit = 1 << 30
+
+/** Throws a GzipError at what is none. A member is inflated when it is asked for; `limit`: the bytes that it may have then. */
+export function* gzipMembers(bytes: Buffer, limit = usualLimit): Generator<GzipMember, undefined> {
   for (let at = 0; at < bytes.length; ) {
     const member = bytes.subarray(at)
     if (member[0] !== 0x1f || member[1] !== 0x8b) throw new GzipError('not gzip', false)
     const start = headerLength(member)
-    const { content, length } = inflate(member.subarray(start))
+    const { content, length } = inflate(member.subarray(start), limit)
     const end = start + length + 8
     if (end > member.length) throw new GzipError('unexpected end of file', true)
+    if (member.readUInt32LE(end - 8) !== crc32(content)) throw new GzipError('incorrect data check', false)
     yield { raw: member.subarray(0, end), content }
     at += end
   }
 }
 
 /** With `info`, Node's types know the buffer only. */
-function inflate(bytes: Buffer): { readonly content: Buffer; readonly length: number } {
+function inflate(bytes: Buffer, limit: number): { readonly content: Buffer; readonly length: number } {
   let result: unknown
   try {
-    result = inflateRawSync(bytes, { info: true })
+    result = inflateRawSync(bytes, { info: true, maxOutputLength: limit })
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause)
-    throw new GzipError(message, message.includes('end of file'), { cause })
+    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+    const tooBig = code === 'ERR_BUFFER_TOO_LARGE'
+    throw new GzipError(message, message.includes('end of file'), { cause, tooBig })
   }
   if (typeof result !== 'object' || result === null || !('buffer' in result) || !('engine' in result)) {
     throw new Error('zlib gave no info')

@@ -21,6 +21,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     about: 'makes, changes, compares and packs overlays (apkovl), without being root',
     load: async () => (await import('./overlay.ts')).overlayCommand,
   },
+  inspect: {
+    about: 'says what is in an initrd, an overlay, an index, a lock, a package, a kernel',
+    load: async () => (await import('./inspect.ts')).inspectCommand,
+  },
   completion: {
     about: 'prints what a shell needs to complete diskless on Tab',
     load: async () => (await import('./completion.ts')).completionCommand,

@@ -5,7 +5,7 @@ import { readTar } from '../../../build/archive.ts'
 import { BuildError } from '../../../build/error.ts'
 import { GzipError, type GzipMember, gzipMembers } from '../../../build/gzip.ts'
 
-interface Signature {
+export interface Signature {
   readonly keyName: string
   readonly algorithm: 'sha1' | 'sha256'
   readonly bytes: Buffer
@@ -50,7 +50,7 @@ export function readSignedIndex(bytes: Buffer, keys: ReadonlyMap<string, Buffer>
  * member, which has the SHA-256 of the data. Gives the SHA-256 of the whole.
  */
 export function digestOfPackage(bytes: Buffer, checksum: string, shown: string): string {
-  const members = lazily(bytes, shown)
+  const members = membersLazily(bytes, shown)
   let control = members.next().value
   let start = control?.raw.length ?? 0
   if (control !== undefined && signaturesIn(control, shown).length > 0) {
@@ -81,7 +81,8 @@ function hash(algorithm: 'sha1' | 'sha256', bytes: Buffer): Buffer {
   return createHash(algorithm).update(bytes).digest()
 }
 
-function signaturesIn({ content }: GzipMember, shown: string): readonly Signature[] {
+/** Of a gzip member: those that it has for what follows it. */
+export function signaturesIn({ content }: GzipMember, shown: string): readonly Signature[] {
   return [...readTar(content, shown)].flatMap((member) => {
     const [, kind, keyName] = /^\.SIGN\.(RSA|RSA256)\.(.+)$/.exec(member.name) ?? []
     if (member.kind !== 'file' || keyName === undefined) return []
@@ -90,10 +91,11 @@ function signaturesIn({ content }: GzipMember, shown: string): readonly Signatur
 }
 
 function membersOf(bytes: Buffer, shown: string): readonly GzipMember[] {
-  return [...lazily(bytes, shown)]
+  return [...membersLazily(bytes, shown)]
 }
 
-function* lazily(bytes: Buffer, shown: string): Generator<GzipMember, undefined> {
+/** Throws a BuildError where it is cut short, or no gzip. */
+export function* membersLazily(bytes: Buffer, shown: string): Generator<GzipMember, undefined> {
   if (bytes.toString('latin1', 0, 3) === 'ADB') {
     throw new BuildError(`${shown} is of apk-tools 3 (ADB); only the format of apk-tools 2 is read here`)
   }
