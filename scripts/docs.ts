@@ -1,7 +1,7 @@
 /**
  * Writes what is said from the code: docs/kernel-parameters.md from the table of parameters; docs/commands.md and the manual
  * page docs/diskless.1 from the commands' descriptions; and from docs/bench.json, the bench's last results, docs/bench.svg, docs/bench.md and a part of the README. And sees that the tests which docs/pains.md
- * names exist.
+ * names exist, and that docs/guide/messages.md has each message that stops a boot.
  *
  *   node scripts/docs.ts           writes
  *   node scripts/docs.ts --check   fails when a document is not what would be written
@@ -16,6 +16,7 @@ import { drawResults } from './bench/picture.ts'
 import { readResults } from './bench/results.ts'
 import { commandsDocument } from './docs/commands.ts'
 import { manualPage } from './docs/manual.ts'
+import { checkMessages } from './docs/messages.ts'
 import { checkPains } from './pains.ts'
 
 const groups: readonly { readonly title: string; readonly rows: (parameter: Parameter) => boolean }[] = [
@@ -99,6 +100,9 @@ for (const [path, text] of Object.entries(documents)) {
   else stale++
   console.log(check ? `${path} is stale: run "npm run docs"` : `wrote ${path}`)
 }
-const rot = checkPains()
-for (const line of rot) console.log(`docs/pains.md: ${line}`)
+const rot = [
+  ...checkPains().map((line) => `docs/pains.md: ${line}`),
+  ...checkMessages().map((line) => `docs/guide/messages.md ${line}`),
+]
+for (const line of rot) console.log(line)
 process.exitCode = stale > 0 || rot.length > 0 ? 1 : 0
