@@ -73,9 +73,12 @@ export async function checkLicences(): Promise<Outcome> {
 function npmPackages(): Licensed[] {
   const lock: { packages: Record<string, { readonly license?: string; readonly link?: boolean }> } =
     JSON.parse(readFileSync(join(projectRoot, 'package-lock.json'), 'utf8'))
-  return Object.entries(lock.packages)
-    .filter(([path]) => path !== '')
-    .map(([path, { license }]) => ({ name: path.replace(/^.*node_modules\//, ''), licence: license }))
+  return (
+    Object.entries(lock.packages)
+      // What is not below node_modules is ours, and so is what a link there leads to.
+      .filter(([path, { link }]) => path.includes('node_modules/') && link !== true)
+      .map(([path, { license }]) => ({ name: path.replace(/^.*node_modules\//, ''), licence: license }))
+  )
 }
 
 async function crates(): Promise<Licensed[]> {

@@ -11,7 +11,7 @@ export function helpOf(description: Description): string {
   const { name, about, forms, notes = [], examples } = description
   const options = Object.entries(allOptions(description))
   return [
-    `diskless ${name}: ${about}`,
+    ...wrap(`diskless ${name}: ${about}`, WIDTH),
     '',
     ...forms.map((form, index) => `${index === 0 ? 'Usage:' : '   or:'} diskless ${name} ${form}`.trimEnd()),
     '',

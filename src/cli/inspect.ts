@@ -10,7 +10,7 @@ import { printSheet } from './sheet.ts'
 
 const description = {
   name: 'inspect',
-  about: 'what is in a file that machines boot from: an initrd, an overlay, an index, a lock, …',
+  about: 'says what is in an initrd, an overlay, an index, a lock, a package, a kernel',
   forms: ['FILE… [OPTIONS]'],
   positionals: { name: 'FILE', least: 1, most: 64, complete: 'file' },
   options: {

@@ -114,7 +114,10 @@ describe('the manual page', () => {
   const isThere = spawnSync('groff', ['--version']).status === 0
 
   it.skipIf(!isThere)('is set by groff without a warning', () => {
-    const { status, stderr } = spawnSync('groff', ['-K', 'utf8', '-man', '-ww', '-z'], { input: page, encoding: 'utf8' })
+    const { status, stderr } = spawnSync('groff', ['-K', 'utf8', '-man', '-ww', '-z'], {
+      input: page,
+      encoding: 'utf8',
+    })
     expect([status, stderr]).toEqual([0, ''])
   })
 
