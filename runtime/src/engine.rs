@@ -10,11 +10,11 @@ use rquickjs::context::intrinsic;
 use rquickjs::function::Func;
 use rquickjs::promise::PromiseState;
 use rquickjs::{Context, Ctx, Function, Module, Object, Persistent, Promise, Runtime, Value};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::sync::mpsc::Receiver;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Far below the stack that the kernel gives a process (8 MiB), so JavaScript's recursion is an exception.
 const STACK: usize = 1 << 20;
@@ -22,6 +22,8 @@ const STACK: usize = 1 << 20;
 const MEMORY: u64 = 64 << 20;
 /// Cycles are rare and boots are short: collecting them early only costs time.
 const GC_THRESHOLD: usize = 8 << 20;
+/// What runs for so long without letting go is an endless loop: no job of init's takes a second, on the slowest machine.
+const TURN: Duration = Duration::from_secs(10);
 
 /// Rejected promises that nobody handles yet, with the reason.
 type Rejections = Rc<RefCell<Vec<(Persistent<Value<'static>>, Persistent<Value<'static>>)>>>;
@@ -55,6 +57,8 @@ struct Engine {
     rejections: Rejections,
     told: Told,
     limit: usize,
+    /// When JavaScript last began to run.
+    turn: Rc<Cell<Instant>>,
 }
 
 impl Engine {
@@ -73,6 +77,9 @@ impl Engine {
                 true => tracked.retain(|(other, _)| *other != promise),
             }
         })));
+        let turn = Rc::new(Cell::new(Instant::now()));
+        let began = turn.clone();
+        runtime.set_interrupt_handler(Some(Box::new(move || began.get().elapsed() > TURN)));
         // Each intrinsic costs some of the time before the first line: those that init uses, and no others.
         let context = Context::builder()
             .with::<(
@@ -93,6 +100,7 @@ impl Engine {
             rejections,
             told: Told::default(),
             limit,
+            turn,
         };
         engine.context.with(|ctx| engine.open_host(&ctx))?;
         Ok(engine)
@@ -131,6 +139,7 @@ impl Engine {
     }
 
     fn start(&self, program: &'static [u8]) -> Result<Persistent<Promise<'static>>, String> {
+        self.turn.set(Instant::now());
         let started = self.context.with(|ctx| {
             // SAFETY: --append checked that this very binary compiled the bytecode.
             let module = unsafe { Module::load(ctx.clone(), program) }?;
@@ -166,6 +175,7 @@ impl Engine {
     }
 
     fn deliver(&self, message: Message) -> Result<(), String> {
+        self.turn.set(Instant::now());
         let delivered = self.context.with(|ctx| {
             let host: Object = ctx.globals().get("host")?;
             match message {
@@ -192,6 +202,7 @@ impl Engine {
     /// Runs promise jobs until none is left; then what was rejected and not handled is fatal.
     fn run_jobs(&self, main: &Persistent<Promise<'static>>) -> Result<(), String> {
         loop {
+            self.turn.set(Instant::now());
             match self.runtime.execute_pending_job() {
                 Ok(true) => {}
                 Ok(false) => break,

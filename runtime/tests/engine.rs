@@ -72,6 +72,16 @@ fn endless_memory_is_an_exception_not_a_crash() {
 }
 
 #[test]
+fn an_endless_loop_is_ended() {
+    let turn = "await call('clock.sleep', { milliseconds: 1 }); const spin = async () => { for (;;) {} }; ";
+    assert_fatal(
+        "spin",
+        &format!("{turn}try {{ await spin() }} finally {{ host.log('went on') }}"),
+        &["interrupted"],
+    );
+}
+
+#[test]
 fn ending_without_a_handover() {
     assert_fatal("end", "", &["init ended without handing over"]);
 }

@@ -20,6 +20,8 @@ export interface GuestOptions {
   /** Besides console=ttyS0 and that an idle shell waits for the test. */
   readonly append?: readonly string[]
   readonly clock?: string
+  /** More of QEMU's arguments. */
+  readonly qemu?: readonly string[]
 }
 
 /** Boots the kernel directly: the firmware's part is the demo's to prove. */
@@ -30,6 +32,7 @@ export function bootGuest({
   memoryMb = 512,
   initrd,
   clock,
+  qemu = [],
 }: GuestOptions): Promise<Machine> {
   return Machine.start({
     start: {
@@ -41,6 +44,7 @@ export function bootGuest({
     memoryMb,
     cards,
     disks,
+    qemu,
     ...(clock === undefined ? {} : { clock }),
   })
 }

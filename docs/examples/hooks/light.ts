@@ -15,7 +15,10 @@ export default defineHook({
 })
 
 /** leds-class.rst in the kernel's documentation: what the files of a light mean. */
-async function show(sys: Sys, how: 'steady' | { readonly onMs: number; readonly offMs: number }): Promise<void> {
+async function show(
+  sys: Sys,
+  how: 'steady' | { readonly onMs: number; readonly offMs: number },
+): Promise<void> {
   const light = await findLight(sys)
   // A machine without one boots all the same.
   if (light === undefined) return

@@ -32,10 +32,19 @@ async function wipe(sys: BeforeNetwork['sys'], device: string, size: number): Pr
   const count = Math.min(ends, size)
   // Also after discarding: not every disk reads as zeros then.
   for (const seek of [0, size - count]) {
-    const words = ['if=/dev/zero', `of=${device}`, 'bs=1M', `count=${count}`, `seek=${seek}`, 'conv=notrunc,fsync']
+    const words = [
+      'if=/dev/zero',
+      `of=${device}`,
+      'bs=1M',
+      `count=${count}`,
+      `seek=${seek}`,
+      'conv=notrunc,fsync',
+    ]
     const { status, output } = await busybox('dd', ...words)
     if (status !== 0) {
-      throw new BootError(`${device} could not be wiped`, { cause: new Error(`${discarded.output}${output}`) })
+      throw new BootError(`${device} could not be wiped`, {
+        cause: new Error(`${discarded.output}${output}`),
+      })
     }
   }
 }
