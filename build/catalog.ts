@@ -234,7 +234,7 @@ function indexAliases(modules: Iterable<Module>) {
 }
 
 /** fnmatch(3)'s `*`, `?` and `[…]`, as aliases use them. */
-function globExpression(glob: string): RegExp {
+export function globExpression(glob: string): RegExp {
   const source = glob.replace(/\[[^\]]*\]|[*?]|[\\^$.|+(){}[\]]/g, (part) => {
     if (part === '*') return '.*'
     if (part === '?') return '.'

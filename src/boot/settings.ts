@@ -1,6 +1,6 @@
 /** The command line read through the table of parameters: typed look-ups, and what is unknown, mistyped or refused. */
 import { closest } from './closest.ts'
-import type { CommandLine } from './command-line.ts'
+import type { CommandLine, Word } from './command-line.ts'
 import { isParameter, type Parameter, type ParameterName, parameterRows, parameters } from './parameters.ts'
 
 export interface Settings {
@@ -18,21 +18,27 @@ export interface Settings {
 
 const singleWords = new Set(['s', '1', 'S'])
 
+/** Which parameter a word of the command line is; undefined: none of ours. `NAME` reads as `yes`, `noNAME` as `no`. */
+export function parameterOf({
+  name,
+  value,
+}: Word): { readonly name: ParameterName; readonly value: string } | undefined {
+  if (isParameter(name)) return { name, value: value ?? 'yes' }
+  if (value !== undefined) return name.toLowerCase() === 'bootif' ? { name: 'BOOTIF', value } : undefined
+  if (singleWords.has(name)) return { name: 'single', value: 'yes' }
+  const negated = name.slice(2)
+  return name.startsWith('no') && isParameter(negated) ? { name: negated, value: 'no' } : undefined
+}
+
 export function readSettings(line: CommandLine): Settings {
   const values = new Map<ParameterName, string[]>()
   const typos: { typed: string; meant: string | undefined }[] = []
   const add = (name: ParameterName, value: string) => values.set(name, [...(values.get(name) ?? []), value])
 
-  for (const { name, value } of line.words) {
-    if (isParameter(name)) add(name, value ?? 'yes')
-    else if (value === undefined && singleWords.has(name)) add('single', 'yes')
-    else if (value === undefined && name.startsWith('no') && isParameter(name.slice(2)))
-      addNegation(name.slice(2))
-    else if (name.toLowerCase() === 'bootif' && value !== undefined) add('BOOTIF', value)
-    else noteTypo(name, typos)
-  }
-  function addNegation(name: string) {
-    if (isParameter(name)) add(name, 'no')
+  for (const word of line.words) {
+    const known = parameterOf(word)
+    if (known === undefined) noteTypo(word.name, typos)
+    else add(known.name, known.value)
   }
 
   const all = (name: ParameterName) => values.get(name) ?? []

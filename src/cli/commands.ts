@@ -21,6 +21,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     about: 'makes, changes, compares and packs overlays (apkovl), without being root',
     load: async () => (await import('./overlay.ts')).overlayCommand,
   },
+  explain: {
+    about: 'says what a machine will do with a kernel command line, and whether it will succeed',
+    load: async () => (await import('./explain.ts')).explainCommand,
+  },
   inspect: {
     about: 'says what is in an initrd, an overlay, an index, a lock, a package, a kernel',
     load: async () => (await import('./inspect.ts')).inspectCommand,

@@ -82,12 +82,29 @@ function open(
   return { signatures: checkSignatures(signatures, signed, keys), members: rest }
 }
 
-export function inspectIndex(bytes: Buffer, subject: string, keys: ReadonlyMap<string, Buffer>): IndexFacts {
+/** Whoever signed it: what it says. Throws a BuildError. */
+export function readIndex(
+  bytes: Buffer,
+  subject: string,
+  keys: ReadonlyMap<string, Buffer>,
+): {
+  readonly signatures: readonly SignatureFacts[]
+  readonly description: string
+  readonly stanzas: readonly string[]
+} {
   const { signatures, members } = open(bytes, subject, keys, 'all')
   const contents = readTar(Buffer.concat(members.map(({ content }) => content)), subject)
   const text = textOf(contents, 'APKINDEX')
   if (text === undefined) throw new BuildError(`${subject} is no index: there is no APKINDEX in it`)
-  const stanzas = text.split(/\n{2,}/).filter((stanza) => stanza.trim() !== '')
+  return {
+    signatures,
+    description: clean((textOf(contents, 'DESCRIPTION') ?? '').trim()),
+    stanzas: text.split(/\n{2,}/).filter((stanza) => stanza.trim() !== ''),
+  }
+}
+
+export function inspectIndex(bytes: Buffer, subject: string, keys: ReadonlyMap<string, Buffer>): IndexFacts {
+  const { signatures, description, stanzas } = readIndex(bytes, subject, keys)
   const packages = stanzas.map((stanza) => ({
     name: clean(field(stanza, 'P') ?? '?'),
     version: clean(field(stanza, 'V') ?? '?'),
@@ -100,7 +117,7 @@ export function inspectIndex(bytes: Buffer, subject: string, keys: ReadonlyMap<s
   const newest = stanzas.reduce((latest, stanza) => Math.max(latest, numberField(stanza, 't')), 0)
   return {
     size: bytes.length,
-    description: clean((textOf(contents, 'DESCRIPTION') ?? '').trim()),
+    description,
     signatures,
     packages,
     architectures: words('A').map(clean).sort(),

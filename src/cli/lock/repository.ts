@@ -125,8 +125,14 @@ function readIndex(directory: string, arch: string): Buffer {
   }
 }
 
+/** What the solver goes by. */
+export interface Offer {
+  readonly place: Pick<RepositoryPlace, 'tag'>
+  readonly stanzas: readonly string[]
+}
+
 /** For the solver; in the order of preference. To clients none of them is local. */
-export function sourceOf(repositories: readonly OpenRepository[]): PackageSource {
+export function sourceOf(repositories: readonly Offer[]): PackageSource {
   const tables = repositories.map(({ stanzas }) => tabulate(stanzas))
   return {
     repositories: repositories.map(({ place }) => ({ tag: place.tag, local: false })),
