@@ -58,7 +58,7 @@ export async function writeInitrd({ out, tree, level, image, tell }: InitrdReque
   const archive = writeCpio(tree)
   const path = join(out, 'initrd')
   const record = join(out, '.initrd.json')
-  const input = createHash('sha256').update(`1 ${level}\n`).update(archive).digest('hex')
+  const input = createHash('sha256').update(`2 ${level}\n`).update(archive).digest('hex')
   const appended = image?.placed === 'appended' ? image : undefined
   const content = appended === undefined ? '' : `${await sha256Of(appended.source)} ${appended.destination}`
 

@@ -11,7 +11,11 @@ import type { Report } from './story.ts'
 /** Wanted whatever the hardware is, where the initrd has them: packet sockets (DHCP), squashfs and loop (modloop), a screen. */
 const always = ['af_packet', 'simpledrm', 'loop', 'squashfs', 'overlay']
 
+/** Bytes. With less, loading nfsv4 may fail for want of what the drivers loaded before it occupy as files. */
+const plentyOfMemory = 256 << 20
+
 export async function loadDrivers(sys: Sys, plan: BootPlan, report: Report): Promise<void> {
+  if (plan.machine.memoryAvailable < plentyOfMemory && !keepsModules(plan)) await sys.modules.discardLoaded()
   const modules = new ModuleSet(sys, plan, report)
   report.meanwhile('the watch for new devices', (signal) => followHotplug(sys, modules, signal))
   await modules.loadAll(['af_packet'])
@@ -27,6 +31,11 @@ export async function loadDrivers(sys: Sys, plan: BootPlan, report: Report): Pro
   await modules.loadedAll()
   await modules.loadAll([...always, ...plan.modules])
   report.detail(summary(modules.loaded))
+}
+
+/** Whether the new system gets the initrd's files. */
+function keepsModules({ root }: BootPlan): boolean {
+  return root.kind === 'ram' && root.modules.kind === 'keep'
 }
 
 /** Devices that appear later: a USB card, a slow firmware. */

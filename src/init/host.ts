@@ -28,6 +28,7 @@ export function hostSys(host: Host): sys.Sys {
     modules: {
       match: (modaliases) => wire.call('modules.match', { modaliases }),
       load: (name, parameters) => wire.call('modules.load', { name, parameters }),
+      discardLoaded: () => wire.call('modules.discardLoaded', {}),
     },
     devices: {
       list: () => wire.call('devices.list', {}),

@@ -128,6 +128,11 @@ export interface Modules {
    * Already loaded or built in: resolves. ENOENT: the initrd has none of that name.
    */
   load(name: string, parameters?: string): Promise<void>
+  /**
+   * From now on the initrd's file of a module is removed once the kernel has it, which gives its memory back. A module that
+   * is unloaded by hand cannot be loaded again then.
+   */
+  discardLoaded(): Promise<void>
 }
 
 export interface Device {

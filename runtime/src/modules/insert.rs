@@ -7,6 +7,7 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 
 const NAME: &str = "modules.load";
@@ -18,6 +19,13 @@ const LIMIT: u64 = 256 << 20;
 /// By name: true once it is loaded. Its lock is held while it is being loaded.
 static LOADED: LazyLock<Mutex<HashMap<String, Arc<Mutex<bool>>>>> = LazyLock::new(Mutex::default);
 
+/// Whether a file is removed once the kernel has it.
+static DISCARD: AtomicBool = AtomicBool::new(false);
+
+pub fn discard_loaded() {
+    DISCARD.store(true, Ordering::Relaxed);
+}
+
 /// Also resolves when somebody else has loaded it.
 pub fn insert(path: &Path, name: &str, parameters: &str) -> Result<()> {
     let state = LOADED.lock().expect("no panic inside").entry(name.to_owned()).or_default().clone();
@@ -26,6 +34,10 @@ pub fn insert(path: &Path, name: &str, parameters: &str) -> Result<()> {
         let live = std::fs::read_to_string(format!("/sys/module/{name}/initstate"));
         if !live.is_ok_and(|state| state.trim() == "live") {
             give(path, name, parameters)?;
+            if DISCARD.load(Ordering::Relaxed) {
+                // What stays costs memory, and fails nothing.
+                std::fs::remove_file(path).ok();
+            }
         }
         *loaded = true;
     }

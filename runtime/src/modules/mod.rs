@@ -7,6 +7,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+use crate::devices::Nothing;
 use crate::error::{Result, SysError};
 use crate::ops::Ops;
 use crate::wait::on_thread;
@@ -17,6 +18,10 @@ use tables::{Tables, name_of};
 
 pub fn register(ops: &mut Ops) {
     ops.pool("modules.match", |it: Match, _, _| Ok(matching(&TABLES, &it.modaliases)));
+    ops.inline("modules.discardLoaded", |_: Nothing| {
+        insert::discard_loaded();
+        Ok(())
+    });
     // A driver may look for its hardware for seconds before finit_module(2) returns.
     ops.deferred("modules.load", |it: Load, call| {
         on_thread("load-module", call, move |_, _| {

@@ -15,6 +15,8 @@ export interface ModuleScript {
 export class FakeModules implements Modules {
   /** In the order in which they were loaded, with their parameters. */
   readonly loaded = new Map<string, string>()
+  /** Whether files go away once they are loaded. */
+  discards = false
   readonly #clock: VirtualClock
   readonly #faults: Faults
   readonly #scripts: Readonly<Record<string, ModuleScript>>
@@ -31,6 +33,10 @@ export class FakeModules implements Modules {
     this.#faults = options.faults
     this.#scripts = options.scripts
     this.#arrived = options.arrived
+  }
+
+  async discardLoaded(): Promise<void> {
+    this.discards = true
   }
 
   async match(modaliases: readonly string[]): Promise<readonly string[]> {

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { parseCommandLine } from '../../../src/boot/command-line.ts'
-import { makePlan } from '../../../src/boot/plan.ts'
+import { type BootPlan, makePlan } from '../../../src/boot/plan.ts'
 import { loadDrivers } from '../../../src/init/drivers.ts'
 import type { Report } from '../../../src/init/story.ts'
 import { driverlessCards, isNetworkCard, parseMissingFirmware } from '../../../src/network/cards.ts'
@@ -16,22 +16,29 @@ async function load(
   waitMs = 0,
 ): Promise<readonly string[]> {
   const machine = fakeMachine({ devices, modules })
-  const identity = { uuid: undefined, product: undefined, kernel: '6.1', architecture: 'x86_64' }
-  const plan = makePlan(parseCommandLine('ip=dhcp'), { ...identity, memoryAvailable: 0, clock: undefined })
+  const plan = planOf('ip=dhcp', 2 ** 30)
   const over = new AbortController()
   const running: Promise<void>[] = []
-  const silent = () => {}
-  const report: Report = {
-    signal: over.signal,
-    hosts: new Map(),
-    ...{ detail: silent, notice: silent, note: silent, warn: silent, progress: silent },
-    meanwhile: (_, run) => running.push(run(over.signal)),
-  }
-  await machine.run(loadDrivers(machine, plan, report))
+  await machine.run(loadDrivers(machine, plan, reportOn(over.signal, running)))
   await machine.clock.advance(waitMs)
   over.abort()
   await Promise.all(running)
   return [...machine.modules.loaded.keys()].filter((name) => name !== 'af_packet')
+}
+
+function planOf(commandLine: string, memoryAvailable: number): BootPlan {
+  const identity = { uuid: undefined, product: undefined, kernel: '6.1', architecture: 'x86_64' }
+  return makePlan(parseCommandLine(commandLine), { ...identity, memoryAvailable, clock: undefined })
+}
+
+function reportOn(signal: AbortSignal, running: Promise<void>[]): Report {
+  const silent = () => {}
+  return {
+    signal,
+    hosts: new Map(),
+    ...{ detail: silent, notice: silent, note: silent, warn: silent, progress: silent },
+    meanwhile: (_, run) => running.push(run(signal)),
+  }
 }
 
 const pci = 'devices/pci0000:00/0000:00'
@@ -193,3 +200,22 @@ describe('a card without its firmware is told by name (grml#160, rancher/os#2877
     ])
   })
 })
+
+test.each([
+  ['ip=dhcp root=nfs:10.0.0.1:/depot', 48, true],
+  ['ip=dhcp root=nfs:10.0.0.1:/depot', 900, false],
+  ['ip=dhcp', 48, true],
+  // The new system gets them.
+  ['ip=dhcp diskless.modules=keep', 48, false],
+])(
+  '%s with %i MiB left: the files of loaded modules are given up: %s',
+  async (commandLine, mib, discards) => {
+    const machine = fakeMachine({})
+    const over = new AbortController()
+    const running: Promise<void>[] = []
+    await machine.run(loadDrivers(machine, planOf(commandLine, mib << 20), reportOn(over.signal, running)))
+    over.abort()
+    await Promise.all(running)
+    expect(machine.modules.discards).toBe(discards)
+  },
+)
