@@ -3,19 +3,23 @@
  * Prints a table, and writes the figures as JSON. What is there already is not measured again: a run that was cut short goes
  * on. `npm run docs` then draws docs/bench.svg and puts the table into the documents.
  *
- *   npm run bench -- [--rounds 10] [--only nfs,image,packages,size,memory,phases,floor] [--json docs/bench.json]
+ *   npm run bench -- [--rounds 10] [--only nfs,image,packages,size,memory] [--of all|ours|others] [--json docs/bench.json]
  *                    [--clock instructions|tcg] [--jobs 1] [--init FILE]
+ *
+ * `--only` takes rows, too, by their id in the JSON: nfs3,memory-image. By the clock that counts instructions two jobs
+ * measure as well as one, and `--of ours` as well as all: what a guest does beside others, or on another day, takes it the
+ * same time. Not so by `--clock tcg`, and natively: nothing else may run on this machine then, and a row whose program,
+ * initrd or words changed is begun anew, all of its subjects in turn.
  *
  * Packages want a tree of Alpine's media and its keys and, to compare with, apk and an initramfs that mkinitfs made for this
  * kernel: ALPINE_MEDIA=DIR ALPINE_KEYS=DIR APK=FILE ALPINE_INITRAMFS=FILE. With `--init` nothing is built with cargo: FILE
- * is a standalone /init. Two jobs measure as well as one, by the clock that counts instructions. By `--clock tcg` nothing
- * else may run on this machine, and the rows are rows of their own.
+ * is a standalone /init.
  */
 
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { alpineContest } from './bench/alpine.ts'
+import { alpineContests } from './bench/alpine.ts'
 import { clocks } from './bench/guest.ts'
 import { imageContests } from './bench/image.ts'
 import { memoryContests } from './bench/memory.ts'
@@ -25,11 +29,11 @@ import { readResults, writeResults } from './bench/results.ts'
 import { type Contest, type Group, groups, type Row } from './bench/row.ts'
 import { runContests } from './bench/run.ts'
 import { sizeContests } from './bench/size.ts'
-import { phaseTable, table } from './bench/table.ts'
+import { partTables, table } from './bench/table.ts'
 import { Workshop } from './bench/workshop.ts'
 import { projectRoot } from './processes.ts'
 
-const makers: Readonly<Partial<Record<Group, (shop: Workshop) => Promise<Contest[]>>>> = {
+const makers: Readonly<Record<Exclude<Group, 'packages'>, (shop: Workshop) => Promise<Contest[]>>> = {
   nfs: nfsContests,
   image: imageContests,
   size: sizeContests,
@@ -43,15 +47,17 @@ const { values } = parseArgs({
     json: { type: 'string', default: join(projectRoot, 'docs/bench.json') },
     clock: { type: 'string', default: 'instructions' },
     jobs: { type: 'string', default: '1' },
+    of: { type: 'string', default: 'all' },
     init: { type: 'string' },
   },
 })
 const wanted = values.only.split(',')
-const unknown = wanted.filter((name) => ![...groups, 'phases', 'floor'].includes(name))
-if (unknown.length > 0)
-  throw new Error(`--only ${unknown.join(',')}: there are ${groups.join(', ')}, phases, floor`)
 const clock = clocks.find((name) => name === values.clock)
 if (clock === undefined) throw new Error(`--clock ${values.clock}: there are ${clocks.join(', ')}`)
+
+const sides = ['all', 'ours', 'others'] as const
+const side = sides.find((name) => name === values.of)
+if (side === undefined) throw new Error(`--of ${values.of}: there are ${sides.join(', ')}`)
 
 /** What is to be taken down at the end. */
 const closers: (() => Promise<void>)[] = []
@@ -66,6 +72,7 @@ try {
   await runContests(await makeContests(), before, {
     rounds: Number(values.rounds),
     jobs: Number(values.jobs),
+    plays: (place) => side === 'all' || (side === 'ours') === (place === 0),
     tell: (line) => console.log(line),
     keep,
   })
@@ -74,22 +81,20 @@ try {
   await shop.stop()
 }
 const rows = readResults(values.json)?.rows ?? []
-console.log(`\n${table(rows)}\n\n${phaseTable(rows)}`)
+console.log(['', table(rows), ...partTables(rows)].join('\n\n'))
 
 async function makeContests(): Promise<readonly Contest[]> {
   const contests: Contest[] = []
   for (const group of groups) {
-    const timed = group === 'nfs' || group === 'image'
-    if (group === 'packages') contests.push(...(wanted.includes(group) ? await packagesContests() : []))
-    else if (wanted.includes(group)) contests.push(...((await makers[group]?.(shop)) ?? []))
-    // Ours alone, and with the floor.
-    else if (timed && (wanted.includes('floor') || wanted.includes('phases'))) {
-      for (const contest of (await makers[group]?.(shop)) ?? []) {
-        const count = wanted.includes('floor') ? 2 : 1
-        contests.push({ ...contest, subjects: contest.subjects.slice(0, count) })
-      }
-    }
+    if (!wanted.some((name) => name.startsWith(group))) continue
+    const all = group === 'packages' ? await packagesContests() : await makers[group](shop)
+    contests.push(...all.filter(({ id }) => wanted.includes(group) || wanted.includes(id)))
   }
+  const none = wanted.filter((name) => !contests.some(({ group, id }) => group === name || id === name))
+  if (none.length > 0)
+    throw new Error(
+      `--only ${none.join(',')}: there are ${groups.join(', ')}, and rows by their id in the JSON`,
+    )
   return contests
 }
 
@@ -99,12 +104,13 @@ async function packagesContests(): Promise<readonly Contest[]> {
     const note = 'not measured: ALPINE_MEDIA= and ALPINE_KEYS= name no tree of Alpine’s packages'
     return [{ id: 'packages', group: 'packages', title: 'packages', unit: 'ms', subjects: [], note }]
   }
-  const boot = await alpineContest(shop, { media, keys, initramfs })
-  if (clock === 'tcg') return [boot]
+  const boots = await alpineContests(shop, { media, keys, initramfs })
+  // Guests alone need no engine.
+  const members = wanted.filter((name) => name.startsWith('packages'))
+  if (members.every((name) => boots.some(({ id }) => id === name))) return boots
   const bench = await packagesBench({ media, keys, apk })
   closers.push(bench.close)
-  // By this machine's own clock, all of them.
-  return [boot, ...bench.contests.map((contest) => ({ ...contest, alone: true }))]
+  return [...boots, ...bench.contests]
 }
 
 /** Without rows that only say why there is nothing, where there is something. */

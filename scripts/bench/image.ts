@@ -41,6 +41,7 @@ export async function imageContests(shop: Workshop): Promise<Contest[]> {
       group: 'image',
       title: `squashfs of 30 MB over HTTP${shop.byClock.title}`,
       unit: 's',
+      alone: shop.byClock.alone,
       goals: [{ against: 'floor', atMost: 1.3 }],
       subjects: entrants.map((entrant) => shop.timed(entrant)),
     },

@@ -1,15 +1,17 @@
-/** The smallest memory that boots, found by halving a list of sizes. */
+/** The smallest memory that boots, found on a ladder of sizes. */
 
 import { imageEntrants } from './image.ts'
 import { nfsEntrants } from './nfs.ts'
 import type { Contest, Goal, Subject } from './row.ts'
+import { least } from './search.ts'
 import { type Entrant, fingerprint, type Workshop } from './workshop.ts'
 
 /** MiB, for QEMU's -m. */
-const sizes = [64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256, 320, 384, 448, 512, 768]
+const step = 16
+const sizes = Array.from({ length: 46 }, (_, at) => 48 + at * step)
 
-/** Of this machine's time, by TCG's own clock: who lacks memory often hangs. */
-const patienceMs = 120_000
+/** Where to look first, so that fewer boots are needed: MiB seen once. */
+const usual = { ours: 96, floor: 96, peer: 256 }
 
 export async function memoryContests(shop: Workshop): Promise<Contest[]> {
   const contest = (id: string, title: string, entrants: readonly Entrant[], goals: readonly Goal[] = []) => ({
@@ -19,7 +21,8 @@ export async function memoryContests(shop: Workshop): Promise<Contest[]> {
     unit: 'MiB' as const,
     exact: true,
     goals,
-    subjects: entrants.map((entrant) => smallest(shop, entrant)),
+    subjects: entrants.map((entrant, place) => smallest(shop, entrant, place === 0)),
+    note: `in steps of ${step} MiB`,
   })
   return [
     contest('memory-nfs3', 'memory for an NFS root, version 3', await nfsEntrants(shop, '3'), [
@@ -32,10 +35,11 @@ export async function memoryContests(shop: Workshop): Promise<Contest[]> {
   ]
 }
 
-function smallest(shop: Workshop, entrant: Entrant): Subject {
+function smallest(shop: Workshop, entrant: Entrant, isOurs: boolean): Subject {
+  const { isFloor = false, name } = entrant
   const boots = async (memoryMb: number) => {
     try {
-      await shop.boot(entrant, { memoryMb, clock: 'tcg', patienceMs })
+      await shop.boot(entrant, { memoryMb, clock: 'instructions' })
       return true
     } catch {
       // Whatever it said, it did not boot.
@@ -43,15 +47,10 @@ function smallest(shop: Workshop, entrant: Entrant): Subject {
     }
   }
   const measure = async () => {
-    let [least, most] = [0, sizes.length]
-    while (least < most) {
-      const middle = Math.floor((least + most) / 2)
-      if (await boots(sizes[middle] ?? 0)) most = middle
-      else least = middle + 1
-    }
-    const value = sizes[least]
+    if (entrant.file instanceof Error) throw entrant.file
+    const value = await least(sizes, isOurs ? usual.ours : isFloor ? usual.floor : usual.peer, boots)
     if (value === undefined) throw new Error(`it does not boot with ${sizes.at(-1)} MiB either`)
     return { value }
   }
-  return { name: entrant.name, isFloor: entrant.isFloor ?? false, basis: fingerprint(entrant), measure }
+  return { name, isFloor, basis: fingerprint(entrant), measure }
 }

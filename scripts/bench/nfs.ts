@@ -42,6 +42,7 @@ export async function nfsContests(shop: Workshop): Promise<Contest[]> {
       group: 'nfs',
       title: `NFS root, version ${version}${shop.byClock.title}`,
       unit: 's',
+      alone: shop.byClock.alone,
       goals: [{ against: 'floor', atMost: 1.2 }],
       subjects: entrants.map((entrant) => shop.timed(entrant)),
     }

@@ -8,7 +8,8 @@
  */
 
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
@@ -79,20 +80,28 @@ export async function packagesBench(options: PackagesOptions): Promise<PackagesB
     namespace: link.clients,
   }
   const world = options.world ?? usualWorld
+  const basis = [digestOf(engine), world.join(' ')].join(' ')
   const subjectsOf = (course: Course): readonly Subject[] => [
     {
       name: 'diskless',
+      basis,
       measure: async () => (await measureEngine(engine, options, world, course)).figure,
     },
     ...(options.apk === undefined
       ? []
-      : [{ name: 'apk', measure: measureApk(options, options.apk, world, course) }]),
+      : [
+          {
+            name: 'apk',
+            basis: digestOf(options.apk),
+            measure: measureApk(options, options.apk, world, course),
+          },
+        ]),
   ]
   const note = options.apk === undefined ? { note: 'APK= names no real apk to compare with' } : {}
   const contest = (id: string, title: string, course: Course, atMost: number): Contest => ({
     id: `packages-${id}`,
     group: 'packages',
-    title: `${title}: ${world.join(', ')}`,
+    title: `packages ${title}, natively: ${world.join(', ')}`,
     unit: 'ms',
     alone: true,
     subjects: subjectsOf(course),
@@ -107,11 +116,14 @@ export async function packagesBench(options: PackagesOptions): Promise<PackagesB
       {
         id: 'packages-memory',
         group: 'packages',
-        title: `peak of memory above the installed size, every package of the media, over the same link`,
+        title:
+          'peak of memory, natively: every package of the media over the same link, installed size aside',
         unit: 'MiB',
+        alone: true,
         subjects: [
           {
             name: 'diskless',
+            basis,
             measure: async () => {
               const all = namesIn(join(apks, arch))
               const { peakMib } = await measureEngine(engine, options, all, far)
@@ -151,6 +163,10 @@ async function makeEngine(directory: string, given: string | undefined): Promise
   await execute(host, ['--compile', bundle, bytecode])
   await execute(host, ['--append', bytecode, engine])
   return engine
+}
+
+function digestOf(file: string): string {
+  return createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 12)
 }
 
 function namesIn(directory: string): readonly string[] {

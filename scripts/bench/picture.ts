@@ -6,7 +6,7 @@
 import type { Results } from './results.ts'
 import type { Row } from './row.ts'
 import { digits } from './statistics.ts'
-import { quantity, type Standing, standings } from './table.ts'
+import { isByUsualClock, quantity, type Standing, standings } from './table.ts'
 
 const width = 760
 const left = 150
@@ -19,7 +19,7 @@ const heading = 30
 export function drawResults({ date, machine, rows }: Results): string {
   const drawn: string[] = []
   let top = margin + 34
-  for (const row of rows) {
+  for (const row of rows.filter(isByUsualClock)) {
     const panel = drawRow(row, top)
     if (panel === undefined) continue
     drawn.push(panel.text)

@@ -44,7 +44,7 @@ export interface Contest {
   readonly note?: string
   /** Measures the same each time: one round is enough. */
   readonly exact?: boolean
-  /** By this machine's own clock: nothing else may run meanwhile. */
+  /** By this machine's own clock: nothing else may run meanwhile, and whoever is new is measured in turn with all others. */
   readonly alone?: boolean
 }
 

@@ -8,6 +8,8 @@ export interface RunOptions {
   readonly rounds: number
   /** Contests at the same time, but for those that are alone. */
   readonly jobs: number
+  /** Whether the subject at this place is measured in this run; ours is at 0. Contests that are alone are run whole. */
+  readonly plays?: (place: number) => boolean
   readonly tell: (line: string) => void
   /** Called after each measurement. */
   readonly keep: (rows: readonly Row[]) => void
@@ -17,13 +19,14 @@ export interface RunOptions {
 export async function runContests(
   contests: readonly Contest[],
   before: readonly Row[],
-  { jobs, keep, rounds, tell }: RunOptions,
+  { jobs, keep, plays = () => true, rounds, tell }: RunOptions,
 ): Promise<void> {
   const rows = new Map(before.map((row): [string, Row] => [row.id, row]))
   for (const contest of contests) rows.set(contest.id, continueRow(contest, rows.get(contest.id)))
 
   const play = async (contest: Contest, round: number) => {
-    for (const subject of contest.subjects) {
+    for (const [place, subject] of contest.subjects.entries()) {
+      if (!contest.alone && !plays(place)) continue
       const done = subjectOf(rows.get(contest.id), subject)
       if (done.figures.length + done.failures.length >= (contest.exact ? 1 : round)) continue
       const began = Date.now()
@@ -63,8 +66,11 @@ async function measure(subject: Subject, round: number): Promise<Found> {
   }
 }
 
-/** Subjects that this run leaves out keep what they have. */
-function continueRow(contest: Contest, row: Row | undefined): Row {
+/** Subjects that this run leaves out keep what they have; where all are to be measured in turn, a new one ends that. */
+function continueRow(contest: Contest, known: Row | undefined): Row {
+  const isNew = ({ basis = '', name }: Subject) =>
+    known?.subjects.some((each) => each.name === name && each.basis !== basis) ?? false
+  const row = contest.alone && contest.subjects.some(isNew) ? undefined : known
   const named = contest.subjects.map((subject) => subjectOf(row, subject))
   const others = row?.subjects.filter(({ name }) => !named.some((each) => each.name === name)) ?? []
   return { ...emptyRow(contest), subjects: [...named, ...others] }

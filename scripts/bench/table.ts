@@ -29,6 +29,11 @@ function spreadOfSubject({ figures }: RowSubject): Spread | undefined {
   return spreadOf(figures.map(({ value }) => value))
 }
 
+/** Rows by the second clock are for the whole table only. */
+export function isByUsualClock({ id }: Row): boolean {
+  return !id.endsWith('-tcg')
+}
+
 export function table(rows: readonly Row[]): string {
   const lines = [
     '| | | median | least to most | rounds | diskless takes | goal |',
@@ -71,8 +76,15 @@ export function quantity(value: number, unit: Unit): string {
   return `${digits(value)} ${unit}`
 }
 
-/** Of our own boots, the median of each part. Empty where no figure has parts. */
-export function phaseTable(rows: readonly Row[]): string {
+/** What ours consists of: the phases of boots, and the steps of what was measured natively. None where no figure has parts. */
+export function partTables(rows: readonly Row[]): readonly string[] {
+  const isBoot = ({ unit }: Row) => unit === 's'
+  const tables = [rows.filter(isBoot), rows.filter((row) => !isBoot(row))].map(partTable)
+  return tables.filter((text) => text !== '')
+}
+
+/** The median of each part. Empty where no figure has parts. */
+function partTable(rows: readonly Row[]): string {
   const columns = rows.flatMap((row) => {
     const parts = partsOf(row.subjects[0])
     return parts.size === 0 ? [] : [{ row, parts }]

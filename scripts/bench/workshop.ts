@@ -65,8 +65,10 @@ export class Workshop {
   }
 
   /** What tells rows by this clock from those by the usual one. */
-  get byClock(): { readonly id: string; readonly title: string } {
-    return this.clock === 'instructions' ? { id: '', title: '' } : { id: '-tcg', title: ', by TCG’s clock' }
+  get byClock(): { readonly id: string; readonly title: string; readonly alone: boolean } {
+    return this.clock === 'instructions'
+      ? { id: '', title: '', alone: false }
+      : { id: '-tcg', title: ', by TCG’s clock', alone: true }
   }
 
   /** Our initrd with these groups of modules, and the keys in a directory. */
@@ -86,8 +88,8 @@ export class Workshop {
   }
 
   /** In seconds, from the start of /init to that of the new system. */
-  timed(entrant: Entrant, processors = 1): Subject {
-    const { clock } = this
+  timed(entrant: Entrant, how: Partial<BootOptions> = {}): Subject {
+    const { clock = this.clock, processors = 1 } = how
     return {
       name: entrant.name,
       isFloor: entrant.isFloor ?? false,

@@ -9,6 +9,7 @@ import { drawResults } from '../../../scripts/bench/picture.ts'
 import { readResults, writeResults } from '../../../scripts/bench/results.ts'
 import type { Contest, Row } from '../../../scripts/bench/row.ts'
 import { runContests } from '../../../scripts/bench/run.ts'
+import { least } from '../../../scripts/bench/search.ts'
 import { parseSpans } from '../../../scripts/bench/spans.ts'
 import { digits, spreadOf } from '../../../scripts/bench/statistics.ts'
 import { standings, table } from '../../../scripts/bench/table.ts'
@@ -104,6 +105,58 @@ describe('the bench', () => {
     const [a, b] = kept[1]?.subjects ?? []
     expect(a?.figures).toHaveLength(3)
     expect([b?.figures.length, b?.failures]).toEqual([2, ['no']])
+  })
+
+  it('measures anew, in turn, whoever runs by this machine’s clock, when one of them is another', async () => {
+    const order: string[] = []
+    const contest = (basis: string): Contest => ({
+      id: 'x',
+      group: 'packages',
+      title: '',
+      unit: 'ms',
+      alone: true,
+      subjects: ['a', 'b'].map((name) => ({
+        name,
+        basis: name === 'a' ? basis : '',
+        measure: async (round: number) => {
+          order.push(`${name}${round}`)
+          return { value: round }
+        },
+      })),
+    })
+    let kept: readonly Row[] = []
+    const keep = (rows: readonly Row[]) => {
+      kept = rows
+    }
+    // Asked for those who are not ours: they are measured in turn with ours or not at all.
+    const options = { rounds: 1, jobs: 1, tell: () => {}, keep, plays: (place: number) => place > 0 }
+    await runContests([contest('1')], [], options)
+    await runContests([contest('1')], kept, options)
+    expect(order.splice(0)).toEqual(['a1', 'b1'])
+    await runContests([contest('2')], kept, options)
+    expect(order).toEqual(['a1', 'b1'])
+    await runContests([{ ...contest('3'), alone: false }], kept, options)
+    expect(order).toEqual(['a1', 'b1'])
+  })
+
+  it('finds the least that is enough wherever it begins to look, in few looks', async () => {
+    const sizes = Array.from({ length: 46 }, (_, at) => 48 + at * 16)
+    let looks = 0
+    const find = (guess: number, wanted: number) => {
+      looks = 0
+      return least(sizes, guess, async (size) => {
+        looks++
+        return size >= wanted
+      })
+    }
+    for (const wanted of [1, 48, 49, 96, 112, 256, 500, 768])
+      for (const guess of [0, 48, 100, 256, 768, 9999])
+        expect(await find(guess, wanted)).toBe(sizes.find((size) => size >= wanted))
+    expect(await find(256, 769)).toBeUndefined()
+    await find(96, 96)
+    expect(looks).toBe(2)
+    await find(96, 384)
+    expect(looks).toBeLessThan(11)
   })
 
   it('reads init’s timeline, and knows that peers have none', () => {
