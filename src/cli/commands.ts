@@ -29,6 +29,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     about: 'says what is in an initrd, an overlay, an index, a lock, a package, a kernel',
     load: async () => (await import('./inspect.ts')).inspectCommand,
   },
+  timeline: {
+    about: 'draws what a boot spent its time on, or two beside each other, as an SVG',
+    load: async () => (await import('./timeline.ts')).timelineCommand,
+  },
   completion: {
     about: 'prints what a shell needs to complete diskless on Tab',
     load: async () => (await import('./completion.ts')).completionCommand,
