@@ -33,6 +33,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     about: 'draws what a boot spent its time on, or two beside each other, as an SVG',
     load: async () => (await import('./timeline.ts')).timelineCommand,
   },
+  watch: {
+    about: 'shows the machines that are booting: how far they are, and why one has failed',
+    load: async () => (await import('./watch.ts')).watchCommand,
+  },
   completion: {
     about: 'prints what a shell needs to complete diskless on Tab',
     load: async () => (await import('./completion.ts')).completionCommand,

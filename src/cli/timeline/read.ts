@@ -101,6 +101,13 @@ export function timelineOf(parsed: unknown, from: string): Boot {
   }
 }
 
+/** What `readTimeline` reads again, with who it was and what it failed of. */
+export function timelineFile(boot: Boot, machine: object, failure?: object): object {
+  const { started, script, attempts, warnings, notices, spans } = boot
+  const known = { version: 1, started, script, attempts, warnings, phases: spans, notices, machine }
+  return failure === undefined ? known : { ...known, failure }
+}
+
 type Fields = Readonly<Record<string, unknown>>
 
 function fieldsOf(value: unknown): Fields {
