@@ -17,6 +17,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     about: 'resolves a world once, into a signed file that machines boot from exactly',
     load: async () => (await import('./lock.ts')).lockCommand,
   },
+  publish: {
+    about: 'lays out a directory that servers serve to machines, and the servers’ own files',
+    load: async () => (await import('./publish.ts')).publishCommand,
+  },
   overlay: {
     about: 'makes, changes, compares and packs overlays (apkovl), without being root',
     load: async () => (await import('./overlay.ts')).overlayCommand,

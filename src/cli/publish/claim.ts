@@ -1,0 +1,84 @@
+/** Whose a directory is: ours where our manifest is in it, anybody's who publishes while it is empty; and by one at a time. */
+
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { BuildError, errnoOf } from '../../../build/error.ts'
+import { formatManifest, isManifest, manifestName } from './manifest.ts'
+
+/** Holds the number of the process that publishes. */
+const lockName = '.publishing'
+
+/** Returns what gives it back. Throws a `BuildError`, and has then changed nothing. */
+export function claim(directory: string, dryRun: boolean): () => void {
+  try {
+    refuseForeign(directory)
+    if (dryRun) return () => {}
+    if (!existsSync(directory)) {
+      mkdirSync(directory, { recursive: true })
+      chmodSync(directory, 0o755)
+    }
+    const path = join(directory, lockName)
+    lock(path, directory)
+    // From here on it is ours, whatever happens to the first publication.
+    const manifest = join(directory, manifestName)
+    if (!existsSync(manifest))
+      writeFileSync(manifest, formatManifest({ files: new Map(), former: new Map() }, undefined))
+    return () => rmSync(path, { force: true })
+  } catch (cause) {
+    if (errnoOf(cause) === undefined) throw cause
+    throw new BuildError(`nothing can be published into ${directory} (${errnoOf(cause)})`, { cause })
+  }
+}
+
+function refuseForeign(directory: string): void {
+  const status = statSync(directory, { throwIfNoEntry: false })
+  if (status === undefined) return
+  if (!status.isDirectory())
+    throw new BuildError(`${directory} is no directory: nothing can be published into it`)
+  const names = readdirSync(directory).filter((name) => name !== lockName && name !== 'lost+found')
+  if (names.length === 0) return
+  const manifest = join(directory, manifestName)
+  if (existsSync(manifest) && isManifest(readFileSync(manifest, 'utf8'))) return
+  const some = names.slice(0, 3).join(', ')
+  throw new BuildError(`${directory} holds something that diskless did not publish: ${some}`, {
+    advice: ['Name an empty directory, or one that is not there yet; this one is left as it is.'],
+  })
+}
+
+function lock(path: string, directory: string): void {
+  for (let tries = 0; tries < 2; tries++) {
+    try {
+      writeFileSync(path, `${process.pid}\n`, { flag: 'wx' })
+      return
+    } catch (error) {
+      if (errnoOf(error) !== 'EEXIST') throw error
+      const owner = Number(readFileSync(path, 'utf8'))
+      if (isAlive(owner)) {
+        throw new BuildError(`another diskless (process ${owner}) is publishing into ${directory}`, {
+          advice: [`Wait for it. If that process is another program, remove ${path}.`],
+        })
+      }
+      rmSync(path, { force: true })
+    }
+  }
+  throw new BuildError(`others publish into ${directory} at the same time`, { advice: ['Try again.'] })
+}
+
+function isAlive(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0) return false
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return errnoOf(error) !== 'ESRCH'
+  }
+}
