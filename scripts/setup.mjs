@@ -18,15 +18,18 @@ const vitest = 'node_modules/vitest/vitest.mjs'
 /** What runs, and which of the tools below it needs. */
 const tasks = {
   start: { run: ['scripts/demo.ts'], needs: ['rust', 'guest'] },
-  test: { run: ['scripts/test.ts'], needs: ['rust', 'guest', 'links', 'lab', 'disks', 'trees'] },
+  test: { run: ['scripts/test.ts'], needs: ['rust', 'guest', 'links', 'lab', 'disks', 'trees', 'loaders'] },
   dev: { run: ['scripts/dev.ts'], needs: ['rust', 'guest'] },
   check: { run: ['scripts/check.ts'], needs: ['rust'] },
   docs: { run: ['scripts/docs.ts'], needs: [] },
   unit: { run: [vitest, 'run', '--project', 'unit'], needs: [] },
   engine: { run: [vitest, 'run', '--project', 'engine'], needs: [] },
   runtime: { run: ['scripts/test.ts', 'runtime'], needs: ['rust', 'links'] },
-  e2e: { run: ['scripts/test.ts', 'e2e'], needs: ['rust', 'guest', 'lab', 'disks', 'trees'] },
-  'e2e-all': { run: ['scripts/test.ts', 'e2e-all'], needs: ['rust', 'guest', 'lab', 'disks', 'trees'] },
+  e2e: { run: ['scripts/test.ts', 'e2e'], needs: ['rust', 'guest', 'lab', 'disks', 'trees', 'loaders'] },
+  'e2e-all': {
+    run: ['scripts/test.ts', 'e2e-all'],
+    needs: ['rust', 'guest', 'lab', 'disks', 'trees', 'loaders'],
+  },
   measure: { run: ['scripts/measure.ts'], needs: ['rust', 'guest', 'lab', 'disks'] },
   'measure-index': { run: ['scripts/measure-index.ts'], needs: ['rust'] },
   'measure-typescript': { run: ['scripts/measure-typescript.ts'], needs: ['rust'] },
@@ -76,6 +79,19 @@ const debian = {
     sgdisk: 'gdisk',
     openssl: 'openssl',
   },
+  // What publishing is tested with, on machines that have these boot loaders for x86.
+  loaders:
+    process.arch === 'x64'
+      ? {
+          '/usr/lib/ipxe/undionly.kpxe': 'ipxe',
+          '/usr/lib/PXELINUX/pxelinux.0': 'pxelinux',
+          '/usr/lib/syslinux/modules/bios/ldlinux.c32': 'syslinux-common',
+          'grub-mkimage': 'grub-common',
+          '/usr/lib/grub/i386-pc/normal.mod': 'grub-pc-bin',
+          '/usr/lib/grub/x86_64-efi/normal.mod': 'grub-efi-amd64-bin',
+          '/usr/share/OVMF/OVMF_CODE_4M.fd': 'ovmf',
+        }
+      : {},
   trees: { mmdebstrap: 'mmdebstrap', getfattr: 'attr', unshare: 'util-linux' },
 }
 
