@@ -41,6 +41,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     about: 'shows the machines that are booting: how far they are, and why one has failed',
     load: async () => (await import('./watch.ts')).watchCommand,
   },
+  'prepare-nfsroot': {
+    about: 'makes an installed system the shared, read-only root of many machines',
+    load: async () => (await import('./prepare-nfsroot.ts')).prepareNfsrootCommand,
+  },
   completion: {
     about: 'prints what a shell needs to complete diskless on Tab',
     load: async () => (await import('./completion.ts')).completionCommand,

@@ -10,17 +10,19 @@ import { copyTo, makeFileSystem } from '../support/disks/index.ts'
 import { describeInLab } from '../support/lab/describe.ts'
 import { Lab } from '../support/lab/index.ts'
 import type { Machine } from '../support/qemu/machine.ts'
+import { sharedTree } from '../support/shared-tree.ts'
 import { bootGuest, logIn, patience, refusal, retry, runIn } from './guest.ts'
 
 describeInLab('a file server', () => {
   const depot = mkdtempSync(join(tmpdir(), 'diskless-depot-'))
+  const site = mkdtempSync(join(tmpdir(), 'diskless-site-'))
   const home = mkdtempSync(join(tmpdir(), 'diskless-home-'))
   let tree: string
   let lab: Lab
   let guest: Machine
 
   beforeAll(async () => {
-    tree = inject('installed')
+    tree = await sharedTree(inject('demo'), join(site, 'installed'))
     cpSync(join(inject('demo'), 'apks'), join(depot, 'apks'), { recursive: true })
     writeFileSync(
       join(depot, 'box.apkovl.tar.gz'),
@@ -44,7 +46,7 @@ describeInLab('a file server', () => {
   afterEach(() => guest?.stop())
   afterAll(async () => {
     await lab?.stop()
-    for (const directory of [depot, home]) rmSync(directory, { recursive: true })
+    for (const directory of [depot, home, site]) rmSync(directory, { recursive: true })
   })
 
   const boot = (...append: string[]) =>

@@ -35,6 +35,7 @@ const slow = [
 const unneeded = ['doc', 'man', 'locale', 'info', 'zoneinfo'].map((each) => `/usr/share/${each}/*`)
 
 const out = fileURLToPath(new URL('../../out/', import.meta.url))
+const diskless = fileURLToPath(new URL('../../bin/diskless', import.meta.url))
 
 /** Made anew only when this file has changed. Resolves with its path. */
 export async function debianTree(init: Init): Promise<string> {
@@ -54,14 +55,16 @@ export async function debianTree(init: Init): Promise<string> {
     // No suite: that of the sources.
     await run('mmdebstrap', [...words, '', partial, sources], { maxBuffer: 1 << 28 })
     prepareForLogin(partial)
-    prepareForLinks(partial)
+    bePersonal(partial)
     if (init === 'systemd') prepareSystemd(partial)
     else prepareSysvinit(partial)
+    await prepareForAll(partial)
     for (const path of [directory, mark]) rmSync(path, { recursive: true, force: true })
     renameSync(partial, directory)
     writeFileSync(mark, wanted)
   } finally {
-    for (const path of [partial, sources]) rmSync(path, { recursive: true, force: true })
+    for (const path of [partial, sources, `${partial}.diskless-undo`])
+      rmSync(path, { recursive: true, force: true })
   }
   return directory
 }
@@ -89,19 +92,21 @@ function prepareForLogin(tree: string): void {
   writeFileSync(join(tree, 'etc/installed'), 'from Debian\n')
 }
 
-/** As the seed’s mkbootready does it, with dpkg's database for rpm's. A disk may hold the same. */
-function prepareForLinks(tree: string): void {
-  for (const [path, target] of [
-    ['etc/mtab', '/proc/mounts'],
-    ['etc/resolv.conf', '/var/resolv.conf'],
-  ] as const) {
-    rmSync(join(tree, path), { force: true })
-    symlinkSync(target, join(tree, path))
-  }
-  writeFileSync(join(tree, 'etc/fstab'), 'none / tmpfs defaults 0 0\n')
-  mkdirSync(join(tree, 'usr/var/lib'), { recursive: true })
-  renameSync(join(tree, 'var/lib/dpkg'), join(tree, 'usr/var/lib/dpkg'))
-  symlinkSync('/usr/var/lib/dpkg', join(tree, 'var/lib/dpkg'))
+/** As an installation on a disk leaves it, which waits for that disk, and is one machine only. */
+function bePersonal(tree: string): void {
+  writeFileSync(
+    join(tree, 'etc/fstab'),
+    'UUID=6a6b6c6d-0000-4000-8000-000000000000 / ext4 errors=remount-ro 0 1\n/dev/sda2 none swap sw 0 0\nLABEL=data /data ext4 defaults 0 2\n',
+  )
+  writeFileSync(join(tree, 'etc/resolv.conf'), 'nameserver 192.0.2.53\n')
+  rmSync(join(tree, 'etc/machine-id'), { force: true })
+  writeFileSync(join(tree, 'etc/machine-id'), '0123456789abcdef0123456789abcdef\n')
+}
+
+/** What the seed calls mkbootready. A disk may hold the same. */
+async function prepareForAll(tree: string): Promise<void> {
+  await run(process.execPath, [diskless, 'prepare-nfsroot', tree, '--links'])
+  rmSync(`${tree}.diskless-undo`)
 }
 
 function prepareSystemd(tree: string): void {
@@ -118,8 +123,6 @@ function prepareSystemd(tree: string): void {
     'etc/systemd/system/multi-user.target.wants/systemd-networkd.service',
     '/lib/systemd/system/systemd-networkd.service',
   )
-  // Each machine has its own.
-  writeFileSync(join(tree, 'etc/machine-id'), '')
   for (const unit of slow) link(`etc/systemd/system/${unit}`, '/dev/null')
 }
 

@@ -3,11 +3,11 @@
 import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { install } from '../../../build/installer.ts'
+import type { InstallAnswer } from '../../../src/init/install-wire.ts'
 import type { Apk } from './apk.ts'
 import { runApk } from './apk.ts'
 import { type Comparison, compareRoots } from './differences.ts'
-import { install } from './engine.ts'
-import type { InstallAnswer } from './wire.ts'
 
 export interface World {
   readonly name: string

@@ -1,4 +1,4 @@
-/** What engine.ts asks in-engine.ts for, and what that answers. */
+/** What a boot server asks install.ts for, and what that answers. */
 
 export interface InstallWanted {
   /** Where proc, sys and dev are mounted. */
@@ -9,8 +9,12 @@ export interface InstallWanted {
   /** Paths of the public keys by name. */
   readonly keys: Readonly<Record<string, string>>
   readonly world: readonly string[]
-  /** The overlay's listing. */
+  /** Nothing is installed where something of the world cannot be had; else that is left out. */
+  readonly whole?: boolean
+  /** The listing of an overlay that is unpacked already. */
   readonly keep: readonly string[]
+  /** Unpacked before, in place of `keep`. */
+  readonly overlay?: { readonly path: string; readonly format: 'gunzip' | 'unzstd' }
 }
 
 export interface InstallAnswer {
