@@ -6,8 +6,8 @@
 
 import { join } from 'node:path'
 import { build } from '../build/index.ts'
+import { Machine } from '../src/cli/boot/machine.ts'
 import { chainOf } from '../src/sys/index.ts'
-import { Machine } from '../test/support/qemu/machine.ts'
 import { FileServer } from '../test/support/qemu/server.ts'
 import { kernelDirectory } from './kernel.ts'
 import { projectRoot } from './processes.ts'

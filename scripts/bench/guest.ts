@@ -7,8 +7,8 @@
  * the network or a fixed sleep, its real time. By TCG's own clock the same boot took 3.4 to 5.1 s beside other work.
  */
 
+import { Machine } from '../../src/cli/boot/machine.ts'
 import type { Lab } from '../../test/support/lab/index.ts'
-import { Machine } from '../../test/support/qemu/machine.ts'
 import { parseSpans, type Spans } from './spans.ts'
 import { arrival, timelineMarks } from './target.ts'
 

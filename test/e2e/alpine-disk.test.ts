@@ -18,6 +18,7 @@ import {
 } from '../../scripts/repository/apk.ts'
 import { makeOverlay, password } from '../../scripts/repository/overlay.ts'
 import { file } from '../../scripts/repository/tar.ts'
+import type { Disk, Machine } from '../../src/cli/boot/machine.ts'
 import {
   type Alpine,
   alpineMedia,
@@ -28,7 +29,6 @@ import {
 } from '../support/alpine.ts'
 import { copyTo, makeDisk, makeFileSystem } from '../support/disks/index.ts'
 import { programPackage } from '../support/packages.ts'
-import type { Disk, Machine } from '../support/qemu/machine.ts'
 import { FileServer } from '../support/qemu/server.ts'
 import { bootGuest, logIn, onlyCard, patience, runIn } from './guest.ts'
 

@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { build } from '../../build/index.ts'
 import { kernelDirectory } from '../../scripts/kernel.ts'
 import { makeOverlay, password } from '../../scripts/repository/overlay.ts'
+import type { Machine } from '../../src/cli/boot/machine.ts'
 import {
   type Alpine,
   alpineMedia,
@@ -16,7 +17,6 @@ import {
 } from '../support/alpine.ts'
 import { describeInLab } from '../support/lab/describe.ts'
 import { Lab } from '../support/lab/index.ts'
-import type { Machine } from '../support/qemu/machine.ts'
 import { FileServer } from '../support/qemu/server.ts'
 import { bootGuest, handover, logIn, patience, runIn } from './guest.ts'
 

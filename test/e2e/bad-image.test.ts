@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, inject, it } from 'vitest'
 import { password } from '../../scripts/repository/overlay.ts'
-import type { Machine } from '../support/qemu/machine.ts'
+import type { Machine } from '../../src/cli/boot/machine.ts'
 import { type Behaviour, FileServer } from '../support/qemu/server.ts'
 import { bootGuest, describeAsRoot, logIn, patience, refusal, retry, runIn } from './guest.ts'
 

@@ -1,8 +1,8 @@
 /** Several cards, VLANs and bonds in real guests, on wires that the test holds in its hand. */
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { Machine } from '../support/qemu/machine.ts'
-import { tagged, Wire } from '../support/qemu/wire.ts'
+import type { Machine } from '../../src/cli/boot/machine.ts'
+import { tagged, Wire } from '../../src/cli/boot/wire.ts'
 import { bootGuest, handover, patience, serveBox } from './guest.ts'
 
 describe('a machine with several cards', () => {

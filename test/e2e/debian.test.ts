@@ -9,11 +9,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, inject, it } from 'vitest'
 import { password } from '../../scripts/repository/overlay.ts'
+import type { Ending, Machine } from '../../src/cli/boot/machine.ts'
+import { DeadlinePassed } from '../../src/cli/boot/transcript.ts'
 import { debianTree } from '../support/debian.ts'
 import { describeInLab } from '../support/lab/describe.ts'
 import { Lab } from '../support/lab/index.ts'
-import type { Ending, Machine } from '../support/qemu/machine.ts'
-import { DeadlinePassed } from '../support/qemu/transcript.ts'
 import { bootGuest, describeAsRoot, logIn, patience, runIn } from './guest.ts'
 
 /** What the seed's pxelinux.cfg appends, and that the root is the one that DHCP names, as only that was possible then. */

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { writeBootScript } from '../../build/ipxe.ts'
 import { password } from '../../scripts/repository/overlay.ts'
-import { Machine, usualMac } from '../support/qemu/machine.ts'
+import { Machine, usualMac } from '../../src/cli/boot/machine.ts'
 import { FileServer } from '../support/qemu/server.ts'
 import { logIn, onlyCard, patience, runIn } from './guest.ts'
 

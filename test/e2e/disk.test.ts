@@ -10,9 +10,9 @@ import { makeOverlay, password } from '../../scripts/repository/overlay.ts'
 import { file, symlink } from '../../scripts/repository/tar.ts'
 import { cachedName } from '../../src/apk/cache.ts'
 import { sha1 } from '../../src/apk/sha1.ts'
+import type { Disk, Machine } from '../../src/cli/boot/machine.ts'
 import { copyTo, makeDisk, makeFileSystem } from '../support/disks/index.ts'
 import { programPackage } from '../support/packages.ts'
-import type { Disk, Machine } from '../support/qemu/machine.ts'
 import { bootGuest, describeAsRoot, logIn, patience, refusal, runIn } from './guest.ts'
 
 describe('a disk', () => {

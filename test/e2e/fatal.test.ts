@@ -4,7 +4,7 @@
  */
 
 import { afterEach, expect, it } from 'vitest'
-import type { Machine } from '../support/qemu/machine.ts'
+import type { Machine } from '../../src/cli/boot/machine.ts'
 import { bootGuest, patience, retry, runIn } from './guest.ts'
 
 let guest: Machine | undefined

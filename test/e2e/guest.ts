@@ -2,8 +2,8 @@
 
 import { describe, inject } from 'vitest'
 import { makeOverlay } from '../../scripts/repository/overlay.ts'
-import type { GuestEvent } from '../support/qemu/events.ts'
-import { type Card, type Disk, Machine } from '../support/qemu/machine.ts'
+import type { GuestEvent } from '../../src/cli/boot/events.ts'
+import { type Card, type Disk, Machine } from '../../src/cli/boot/machine.ts'
 import { FileServer } from '../support/qemu/server.ts'
 import { patience } from '../support/qemu/session.ts'
 

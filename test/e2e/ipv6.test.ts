@@ -8,9 +8,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, inject, it } from 'vitest'
 import { makeOverlay, password } from '../../scripts/repository/overlay.ts'
+import { type Machine, usualMac } from '../../src/cli/boot/machine.ts'
 import { describeInLab } from '../support/lab/describe.ts'
 import { type Ipv6Options, Lab, type LabOptions } from '../support/lab/index.ts'
-import { type Machine, usualMac } from '../support/qemu/machine.ts'
 import { bootGuest, handover, logIn, patience, runIn } from './guest.ts'
 
 describeInLab('a network without IPv4', () => {

@@ -5,10 +5,10 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, inject, it } from 'vitest'
+import type { Machine } from '../../src/cli/boot/machine.ts'
 import { copyTo, makeDisk, makeFileSystem } from '../support/disks/index.ts'
 import { describeInLab } from '../support/lab/describe.ts'
 import { Lab } from '../support/lab/index.ts'
-import type { Machine } from '../support/qemu/machine.ts'
 import { bootGuest, patience, refusal, runIn } from './guest.ts'
 
 const busybox = createRequire(import.meta.url).resolve('busybox-static/bin/busybox')

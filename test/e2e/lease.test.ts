@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, inject, it } from 'vitest'
 import { password } from '../../scripts/repository/overlay.ts'
+import { type Machine, usualMac } from '../../src/cli/boot/machine.ts'
 import { describeInLab } from '../support/lab/describe.ts'
 import { Lab } from '../support/lab/index.ts'
-import { type Machine, usualMac } from '../support/qemu/machine.ts'
 import { bootGuest, logIn, patience, runIn } from './guest.ts'
 
 /** Until the keeper's own word has this in it. */

@@ -1,7 +1,7 @@
 /** Machines without a network: each says what is missing, and goes on when it is there. */
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { Machine } from '../support/qemu/machine.ts'
+import type { Machine } from '../../src/cli/boot/machine.ts'
 import { bootGuest, handover, refusal, retry, serveBox } from './guest.ts'
 
 describe('a machine', () => {

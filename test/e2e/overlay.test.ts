@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { makeOverlay } from '../../scripts/repository/overlay.ts'
 import { type Entry, file, symlink, writeTar } from '../../scripts/repository/tar.ts'
-import type { Machine } from '../support/qemu/machine.ts'
+import type { Machine } from '../../src/cli/boot/machine.ts'
 import { type Behaviour, FileServer } from '../support/qemu/server.ts'
 import { bootGuest, handover, patience, type Refusal, refusal, retry, runIn } from './guest.ts'
 

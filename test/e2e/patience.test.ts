@@ -5,7 +5,7 @@
 
 import { afterAll, describe, expect, inject, it } from 'vitest'
 import { makeOverlay } from '../../scripts/repository/overlay.ts'
-import type { Machine } from '../support/qemu/machine.ts'
+import type { Machine } from '../../src/cli/boot/machine.ts'
 import { type Behaviour, FileServer } from '../support/qemu/server.ts'
 import { bootGuest, patience, refusal } from './guest.ts'
 

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { generateKey, loadKey, type SigningKey, signed, unsignedIndex } from '../../scripts/repository/apk.ts'
 import { makeOverlay } from '../../scripts/repository/overlay.ts'
 import { readTar } from '../../scripts/repository/tar.ts'
-import type { Machine } from '../support/qemu/machine.ts'
+import type { Machine } from '../../src/cli/boot/machine.ts'
 import { type Behaviour, FileServer } from '../support/qemu/server.ts'
 import { bootGuest, handover, patience, type Refusal, refusal, retry, runIn } from './guest.ts'
 

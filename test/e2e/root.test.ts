@@ -1,7 +1,7 @@
 /** What the root and the command line can be wrong about: a message and the shell (or, asked for, the reboot). */
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { Machine } from '../support/qemu/machine.ts'
+import type { Machine } from '../../src/cli/boot/machine.ts'
 import { bootGuest, refusal, runIn, serveBox } from './guest.ts'
 
 describe('a boot', () => {

@@ -1,7 +1,7 @@
 /** A real server in a namespace: started until it says that it is ready, stopped, killed, started again. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { Transcript, waitUntil } from '../qemu/transcript.ts'
+import { Transcript, waitUntil } from '../../../src/cli/boot/transcript.ts'
 import { environment } from './possible.ts'
 
 export interface ServiceOptions {

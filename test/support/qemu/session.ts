@@ -1,6 +1,6 @@
 /** A shell on a guest's console: logging in, and running commands there. */
 
-import type { Machine } from './machine.ts'
+import type { Machine } from '../../../src/cli/boot/machine.ts'
 
 /** For everything that a guest may take; generous, as emulated guests share few cores with whatever else runs. */
 export const patience = 120_000

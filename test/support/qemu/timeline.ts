@@ -1,7 +1,7 @@
 /** A boot's timeline as its events told it: for boots whose /run/diskless/timeline.json nobody reads. */
 
+import type { EventLog, GuestEvent } from '../../../src/cli/boot/events.ts'
 import type { PhaseName, PhaseSpan, Timeline } from '../../../src/init/timeline.ts'
-import type { EventLog, GuestEvent } from './events.ts'
 
 const names: Readonly<Record<PhaseName, true>> = {
   machine: true,

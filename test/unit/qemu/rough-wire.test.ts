@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { rough } from '../../support/qemu/rough-wire.ts'
-import type { Passage } from '../../support/qemu/wire.ts'
+import { rough } from '../../../src/cli/boot/rough-wire.ts'
+import type { Passage } from '../../../src/cli/boot/wire.ts'
 
 const frames = Array.from({ length: 2000 }, (_, at) => Buffer.from(`frame ${at}`))
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { EventLog } from '../../support/qemu/events.ts'
-import { DeadlinePassed, Transcript } from '../../support/qemu/transcript.ts'
+import { EventLog } from '../../../src/cli/boot/events.ts'
+import { DeadlinePassed, Transcript } from '../../../src/cli/boot/transcript.ts'
 
 const long = 60_000
 

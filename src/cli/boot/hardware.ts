@@ -11,7 +11,7 @@ export interface TapNetwork {
   addTap(): Promise<string>
 }
 
-/** Where QEMU brings a card’s frames, and where the network’s own come from: test/support/qemu/wire.ts. */
+/** Where QEMU brings a card’s frames, and where the network’s own come from: wire.ts. */
 export interface FrameWire {
   /** Paths of sockets; `uplink` for the first card on the wire only. */
   readonly card: string
