@@ -76,7 +76,7 @@ export const explainCommand = defineCommand({
   ...description,
   async run({ values, positionals }, output) {
     const machine = await machineOf(values)
-    const explanation = explainCommandLine(positionals.join(' '), machine)
+    const explanation = explainCommandLine(asOneLine(positionals), machine)
     const keys = new Map([
       ...(machine.initrd?.keys ?? []),
       ...(values.keys === undefined ? [] : readKeys(values.keys)),
@@ -95,6 +95,13 @@ export const explainCommand = defineCommand({
     return fails(explanation, checks) ? 1 : 0
   },
 })
+
+/** The shell took the quotes of several words away: those with spaces get them again, as the kernel reads them. */
+export function asOneLine(words: readonly string[]): string {
+  const [only, ...more] = words
+  if (only !== undefined && more.length === 0) return only
+  return words.map((word) => (/\s/.test(word) ? `"${word}"` : word)).join(' ')
+}
 
 /** Throws a `UsageError`. */
 export async function machineOf(values: Values): Promise<MachineFacts> {

@@ -1,7 +1,9 @@
 /** `diskless inspect`: what is in a file that machines boot from. */
 
 import { basename } from 'node:path'
+import { BuildError } from '../../build/error.ts'
 import { readKeys } from '../../build/inputs.ts'
+import { chainOf } from '../sys/index.ts'
 import { defineCommand } from './define.ts'
 import { withFile } from './inspect/bytes.ts'
 import { inspectBytes } from './inspect/recognise.ts'
@@ -45,21 +47,42 @@ export const inspectCommand = defineCommand({
   ...description,
   async run({ values, positionals }, output) {
     const keys = values.keys === undefined ? new Map<string, Buffer>() : readKeys(values.keys)
-    const inspected: { readonly file: string; readonly inspection: Inspection }[] = []
-    for (const file of positionals) {
-      inspected.push({ file, inspection: await inspectFile(file, { keys, all: values.all ?? false }) })
+    const all = values.all ?? false
+    const [only, ...more] = positionals
+    if (only !== undefined && more.length === 0) {
+      const { kind, data, sheet, failed } = await inspectFile(only, { keys, all })
+      output.result({ file: only, kind, ...data }, () => printSheet(sheet, output))
+      return failed ? 1 : 0
     }
-    const data = inspected.map(({ file, inspection }) => ({
-      file,
-      kind: inspection.kind,
-      ...inspection.data,
-    }))
-    output.result(data.length === 1 ? data[0] : data, () =>
-      inspected.map(({ inspection }) => printSheet(inspection.sheet, output)).join('\n'),
+    const results: Omit<Inspection, 'kind'>[] = []
+    for (const file of positionals) results.push(await tryFile(file, { keys, all }))
+    output.result(
+      results.map(({ data }) => data),
+      () => results.map(({ sheet }) => printSheet(sheet, output)).join('\n'),
     )
-    return inspected.some(({ inspection }) => inspection.failed) ? 1 : 0
+    return results.some(({ failed }) => failed) ? 1 : 0
   },
 })
+
+/** One of several: that one cannot be read is no reason to say nothing of the others. */
+async function tryFile(
+  file: string,
+  options: Omit<InspectOptions, 'subject'>,
+): Promise<Omit<Inspection, 'kind'>> {
+  try {
+    const { kind, data, ...rest } = await inspectFile(file, options)
+    return { ...rest, data: { file, kind, ...data } }
+  } catch (error) {
+    if (!(error instanceof BuildError)) throw error
+    const [first = '', ...causes] = chainOf(error)
+    const lines = [first, ...causes]
+    return {
+      data: { file, error: first, causes, advice: error.advice },
+      sheet: { title: basename(file), sections: [{ parts: [{ kind: 'notes', tone: 'fail', lines }] }] },
+      failed: true,
+    }
+  }
+}
 
 /** Throws a BuildError for what cannot be read, or is of no kind that is known. */
 export function inspectFile(path: string, options: Omit<InspectOptions, 'subject'>): Promise<Inspection> {

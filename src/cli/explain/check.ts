@@ -30,6 +30,15 @@ export async function checkPlan(plan: BootPlan, asker: Asker): Promise<readonly 
             says: ['the machine goes through it; here the servers were asked directly'],
           },
         ]),
+    ...(plan.report === undefined
+      ? []
+      : [
+          {
+            what: `Who is told: ${redactUrl(plan.report)}`,
+            state: 'unknown' as const,
+            says: ['not asked: whoever listens there would take it for a machine that boots'],
+          },
+        ]),
     ...(network.kind === 'none' || network.ip.kind === 'static'
       ? []
       : [

@@ -5,7 +5,7 @@ import type { BootPlan, NetworkPlan } from '../../boot/plan.ts'
 import { urlsOf } from '../../boot/root-plan.ts'
 import type { Settings } from '../../boot/settings.ts'
 import { sourceHosts } from '../../network/source-hosts.ts'
-import { schemeOf } from '../../network/url.ts'
+import { redactUrl, schemeOf } from '../../network/url.ts'
 import { type Ask, listed, reasonsFor, type Step, showSeconds } from './step.ts'
 
 type Join = Extract<NetworkPlan, { kind: 'join' }>
@@ -54,6 +54,11 @@ function joinStep(plan: BootPlan, network: Join, settings: Settings): Step {
     ...(nameservers.length === 0
       ? []
       : [`Asks ${listed(nameservers)} for names, besides those of the lease.`]),
+    ...(plan.report === undefined
+      ? []
+      : [
+          `From then on posts what happens, failures and the timeline to ${redactUrl(plan.report)}; nothing waits for it.`,
+        ]),
     `Waits up to ${showSeconds(network.carrierTimeoutMs)} for a carrier${ip.kind === 'static' ? '' : `, and up to ${showSeconds(network.dhcpTimeoutMs)} for an address`}; a card whose driver comes late joins in.`,
   ]
   const given = (
@@ -70,7 +75,13 @@ function joinStep(plan: BootPlan, network: Join, settings: Settings): Step {
       'diskless.carrier_timeout',
     ]),
     after: ['machine'],
-    asks: [...asksOf(ip), ...others.flatMap(asksOf)],
+    asks: [
+      ...asksOf(ip),
+      ...others.flatMap(asksOf),
+      ...(plan.report === undefined
+        ? []
+        : [{ whom: redactUrl(plan.report), what: 'nothing: it is told of the boot' }]),
+    ],
   }
 }
 

@@ -45,6 +45,11 @@ function machineStep(plan: BootPlan, settings: Settings, { initrd }: MachineFact
         : [
             `A clock that is before ${new Date(clock.builtAt).toISOString().slice(0, 10)}, the day of the initrd, is set to it.`,
           ]),
+      ...(initrd?.init.kind === 'diskless' && initrd.init.hooks.length > 0
+        ? [
+            `The site’s hooks (${listed(initrd.init.hooks)}) run at the points that they are for: before the network, with the lease, with the root built, before the handoff; an exception in one stops the boot.`,
+          ]
+        : []),
       `Talks on ${consoles.length === 0 ? 'the kernel’s own console' : listed(consoles)}${quiet ? ', failures and warnings alone' : ''}${debug ? ', with every operation and its outcome' : ''}.`,
     ],
     because: reasonsFor(settings, [

@@ -10,6 +10,8 @@ export type InitFacts =
       /** ISO 8601; the clock is never before it. */
       readonly built: string | undefined
       readonly shell: string | undefined
+      /** The site's own, by their files and what they import. */
+      readonly hooks: readonly string[]
       /** Bytes of the native program, and of the bytecode behind it. */
       readonly host: number
       readonly bytecode: number
@@ -39,6 +41,7 @@ export function describeInit(files: ReadonlyMap<string, Placed>): InitFacts {
     return {
       kind: 'diskless',
       ...readConfig(files),
+      hooks: readHooks(files),
       host: Math.max(0, entry.size - 16 - bytecode),
       bytecode: Math.min(bytecode, entry.size),
     }
@@ -66,6 +69,21 @@ function readConfig(files: ReadonlyMap<string, Placed>) {
     }
   } catch {
     return nothing
+  }
+}
+
+function readHooks(files: ReadonlyMap<string, Placed>): readonly string[] {
+  const placed = files.get('etc/diskless/hooks.json')
+  try {
+    const places: unknown =
+      placed === undefined ? undefined : JSON.parse(contentOf(placed, 16 << 20).toString('utf8'))
+    if (typeof places !== 'object' || places === null || !('sources' in places)) return []
+    const { sources } = places
+    return Array.isArray(sources)
+      ? sources.flatMap((name) => (typeof name === 'string' ? [clean(name)] : []))
+      : []
+  } catch {
+    return []
   }
 }
 

@@ -84,11 +84,12 @@ function describeInit(init: InitFacts): readonly string[] {
     case 'other':
       return [init.name]
     case 'diskless': {
-      const { version, built, shell, host, bytecode } = init
+      const { version, built, shell, hooks, host, bytecode } = init
       const of = built === undefined ? '' : `, of ${built}`
       return [
         `diskless${version === undefined ? '' : ` ${version}`}${of}`,
         `${showBytes(host)} of native code, ${showBytes(bytecode)} of bytecode`,
+        ...(hooks.length === 0 ? [] : [`with hooks: ${hooks.join(', ')}`]),
         ...(shell === undefined ? [] : [`emergency shell: ${shells[shell] ?? shell}`]),
       ]
     }

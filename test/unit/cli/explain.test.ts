@@ -13,7 +13,7 @@ import { readBootInitrd } from '../../../src/cli/explain/boot-initrd.ts'
 import { explainCommandLine } from '../../../src/cli/explain/explanation.ts'
 import type { MachineFacts } from '../../../src/cli/explain/facts.ts'
 import { explanationSheet } from '../../../src/cli/explain/sheet.ts'
-import { explainCommand, fails, machineOf } from '../../../src/cli/explain.ts'
+import { asOneLine, explainCommand, fails, machineOf } from '../../../src/cli/explain.ts'
 import { printSheet } from '../../../src/cli/sheet.ts'
 import { key } from '../../support/scenario.ts'
 import { temporaryDirectory } from '../build/synthetic.ts'
@@ -136,6 +136,10 @@ describe('the story', () => {
     [
       'ip=dhcp rd.route=10.9.0.0/16:10.0.0.2 nameserver=10.0.0.3',
       /Adds the route 10.9.0.0\/16 by 10.0.0.2.*Asks 10.0.0.3/,
+    ],
+    [
+      'ip=dhcp diskless.report=http://u:p@boot:8080/',
+      /posts what happens.*to http:\/\/u:\*\*\*@boot:8080\/; nothing waits/,
     ],
     ['ip=off', /Leaves the network alone/],
   ])('of a network: %s', (text, says) => expect(step(text, 'network').text).toMatch(says))
@@ -394,6 +398,8 @@ describe('the command', () => {
   it('ends with 1 for what init would refuse', async () => {
     expect(await explainCommand.run(['--json', 'ip=dhcp', 'quiet'])).toBe(0)
     expect(await explainCommand.run(['--json', 'nbd=1:2'])).toBe(1)
+    expect(asOneLine(['ip=dhcp', 'init_args=a b'])).toBe('ip=dhcp "init_args=a b"')
+    expect(asOneLine(['ip=dhcp init_args="a b"'])).toBe('ip=dhcp init_args="a b"')
     await expect(explainCommand.run([])).rejects.toThrow(/WORD is missing/)
   })
 })

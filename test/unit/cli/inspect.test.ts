@@ -46,6 +46,7 @@ const tree = new Map<string, Entry>([
     'etc/diskless/config.json',
     plain(JSON.stringify({ buildTime: 1_760_000_000, version: '0.1.0', shell: { kind: 'open' } })),
   ],
+  ['etc/diskless/hooks.json', plain('{"sources":["hooks/light.ts"],"files":{}}')],
   [`etc/apk/keys/${key.name}`, plain(key.publicPem)],
   ['lib/modules/6.1.0/kernel/drivers/net/ethernet/intel/e1000.ko', plain(Buffer.alloc(3000))],
   ['lib/modules/6.1.0/kernel/drivers/net/virtio_net.ko', plain(Buffer.alloc(2000))],
@@ -79,6 +80,7 @@ describe('an initrd', () => {
         version: '0.1.0',
         built: '2025-10-09T08:53:20Z',
         shell: 'open',
+        hooks: ['hooks/light.ts'],
         host: 5000,
         bytecode: 1000,
       },
@@ -422,6 +424,7 @@ describe('diskless inspect', () => {
     writeFileSync(keys, key.publicPem)
     expect(await inspectCommand.run([path, '--quiet', '--json'])).toBe(0)
     expect(await inspectCommand.run([path, '--keys', keys, '--json'])).toBe(1)
+    expect(await inspectCommand.run([path, join(directory, 'absent'), '--json'])).toBe(1)
     await expect(inspectCommand.run([join(directory, 'absent')])).rejects.toThrow(/absent could not be read/)
     await expect(withFile(directory, () => 1)).rejects.toThrow(/is no file/)
   })
