@@ -7,10 +7,11 @@ import { proxyFor } from '../../network/proxy.ts'
 import { redactUrl } from '../../network/url.ts'
 import { bytesOf } from '../inspect/bytes.ts'
 import { imageType } from '../inspect/image.ts'
+import { showBytes } from '../sheet.ts'
 import { checkOverlay } from './check-overlay.ts'
 import { checkLock, checkRepositories } from './check-packages.ts'
 import { NoAnswer } from './http.ts'
-import { askNfs } from './nfs.ts'
+import { askNfs, askNfsPath, type NfsPath } from './nfs.ts'
 import { type Asker, type Check, obtain } from './obtain.ts'
 
 export type { Asker, Check } from './obtain.ts'
@@ -84,7 +85,7 @@ async function checkMounted(root: MountedRootPlan, asker: Asker): Promise<readon
         case 'url':
           return [await checkImage('The image', root.image.urls, asker)]
         case 'nfs':
-          return [await checkShare(root.image.share)]
+          return [await checkShare(root.image.share, root.image.path)]
         case 'path':
           return [
             {
@@ -132,26 +133,42 @@ async function checkImage(what: string, urls: readonly string[], asker: Asker): 
   }
 }
 
-async function checkShare({ server, path }: NfsShare): Promise<Check> {
+/** `image`: of a file on it; absolute. */
+async function checkShare({ server, path }: NfsShare, image?: string): Promise<Check> {
   const what = `The NFS share ${server === undefined ? '' : `${server}:`}${path}`
-  if (server === undefined)
+  if (server === undefined) {
     return { what, state: 'unknown', says: ['the lease names its server, and only the machine gets that'] }
+  }
   try {
-    const versions = await askNfs(server)
-    const says =
-      versions.length === 0
-        ? ['a server answers, but speaks neither NFS 4 nor 3 by TCP']
-        : [`it answers, and speaks NFS ${versions.join(' and ')}`]
+    const versions = await askNfs({ host: server })
+    if (versions.length === 0) {
+      return { what, state: 'fails', says: ['a server answers, but speaks neither NFS 4 nor 3 by TCP'] }
+    }
+    const whole = image === undefined ? path : `${path.replace(/\/$/, '')}${image}`
+    const found = await askNfsPath({ host: server }, whole)
+    const { state, text } = describePath(found, whole, image === undefined ? 'directory' : 'file')
+    const says = [`it answers, and speaks NFS ${versions.join(' and ')}`, text]
     return {
       what,
-      state: versions.length === 0 ? 'fails' : 'fine',
-      says: [
-        ...says,
-        'whether it exports this path to the machine is not asked: exports go by the address that asks',
-      ],
+      state,
+      says: [...says, 'exports go by the address that asks: the machine may see more, or less'],
     }
   } catch (error) {
     if (!(error instanceof NoAnswer)) throw error
     return { what, state: 'fails', says: [error.message] }
   }
+}
+
+function describePath(
+  found: NfsPath,
+  path: string,
+  wanted: 'directory' | 'file',
+): { readonly state: Check['state']; readonly text: string } {
+  if (found.kind === 'untold')
+    return { state: 'fine', text: `whether ${path} is there was not told: ${found.why}` }
+  if (found.kind === 'missing')
+    return { state: 'fails', text: `${found.at} is not there, or not for this machine` }
+  if (found.kind !== wanted) return { state: 'fails', text: `${path} is no ${wanted}` }
+  const size = found.kind === 'file' ? `, ${showBytes(found.bytes)}` : ''
+  return { state: 'fine', text: `${path} is there${size}` }
 }

@@ -17,7 +17,7 @@ import { type Asker, type Check, checkPlan } from '../../../src/cli/explain/chec
 import { explainCommandLine } from '../../../src/cli/explain/explanation.ts'
 import type { MachineFacts } from '../../../src/cli/explain/facts.ts'
 import { NoAnswer } from '../../../src/cli/explain/http.ts'
-import { askNfs } from '../../../src/cli/explain/nfs.ts'
+import { askNfs, askNfsPath } from '../../../src/cli/explain/nfs.ts'
 import { signedLock } from '../../support/lock.ts'
 import { key, makeIndex, packages, stranger, tamperedIndex } from '../../support/scenario.ts'
 
@@ -391,28 +391,59 @@ describe('NFS', () => {
         else socket.write(bytes)
       })
     })
-    return { server, port: await listen(server) }
+    return { server, at: { host: '127.0.0.1', port: await listen(server) } }
   }
-  const accepted = (call: Buffer, status: number) => {
-    const bytes = Buffer.alloc(28)
-    bytes.writeUInt32BE(0x8000_0018, 0)
-    call.copy(bytes, 4, 4, 8)
-    bytes.writeUInt32BE(1, 8)
-    bytes.writeUInt32BE(status, 24)
+  const words = (...values: readonly number[]) => {
+    const bytes = Buffer.alloc(values.length * 4)
+    for (const [n, value] of values.entries()) bytes.writeUInt32BE(value, n * 4)
     return bytes
   }
+  /** A reply to this call, accepted with a status; what follows it. */
+  const accepted = (call: Buffer, status: number, ...result: readonly number[]) =>
+    Buffer.concat([
+      words(0x8000_0018 + result.length * 4),
+      call.subarray(4, 8),
+      words(1, 0, 0, 0, status, ...result),
+    ])
 
   it('answers by its versions', async () => {
-    const { server, port } = await serve((call) => accepted(call, call.readUInt32BE(20) === 4 ? 0 : 2))
-    expect(await askNfs('127.0.0.1', port)).toEqual([4])
+    const { server, at } = await serve((call) => accepted(call, call.readUInt32BE(20) === 4 ? 0 : 2))
+    expect(await askNfs(at)).toEqual([4])
+    server.close()
+  })
+
+  // As RFC 7530 has a compound’s answer: status, tag, number of results, each operation with its status.
+  it.each([
+    ['a directory', [0, 0, 3, 24, 0, 15, 0, 9, 0, 1, 0x12, 12, 2, 0, 4096], { kind: 'directory' }],
+    [
+      'a file and its size',
+      [0, 0, 3, 24, 0, 15, 0, 9, 0, 1, 0x12, 12, 1, 1, 7],
+      { kind: 'file', bytes: 2 ** 32 + 7 },
+    ],
+    ['a device', [0, 0, 3, 24, 0, 15, 0, 9, 0, 1, 0x12, 12, 3, 0, 0], { kind: 'other' }],
+    ['nothing', [2, 0, 3, 24, 0, 15, 0, 15, 2], { kind: 'missing', at: '/srv/root' }],
+    ['nothing at all', [2, 0, 2, 24, 0, 15, 2], { kind: 'missing', at: '/srv' }],
+    [
+      'what is not told',
+      [13, 0, 2, 24, 0, 15, 13],
+      { kind: 'untold', why: expect.stringMatching(/error 13/) },
+    ],
+    ['4.1 alone', [10_021, 0, 0], { kind: 'untold', why: expect.stringMatching(/4.1 and newer/) }],
+    ['an answer that is cut', [0], { kind: 'untold', why: expect.anything() }],
+  ] as const)('says of a path: %s', async (_, result, found) => {
+    const { server, at } = await serve((call) => accepted(call, 0, ...result))
+    expect(await askNfsPath(at, '/srv/root')).toEqual(found)
     server.close()
   })
 
   it('is none, or is away', async () => {
-    const { server, port } = await serve(() => undefined)
-    await expect(askNfs('127.0.0.1', port)).rejects.toThrow(NoAnswer)
+    const { server, at } = await serve(() => undefined)
+    await expect(askNfs(at)).rejects.toThrow(NoAnswer)
     await new Promise((resolve) => server.close(resolve))
-    await expect(askNfs('127.0.0.1', port)).rejects.toThrow(/nothing listens/)
+    await expect(askNfs(at)).rejects.toThrow(/nothing listens/)
+    const other = await serve(() => Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'))
+    await expect(askNfs(other.at)).rejects.toThrow(/is no NFS server/)
+    other.server.close()
   })
 
   it('that the lease names is the machine’s to ask', async () => {
