@@ -67,7 +67,13 @@ export function moduleName(text: string): string {
 
 export function readCatalog(directory: string, cache: string): Catalog {
   const files = findModuleFiles(directory)
-  if (files.length === 0) throw new BuildError(`${directory} holds not a single kernel module`)
+  if (files.length === 0) {
+    throw new BuildError(`${directory} holds not a single kernel module`, {
+      advice: [
+        'Its package is not whole, or this kernel has everything built in: take one with modules (linux-image-amd64, linux-lts).',
+      ],
+    })
+  }
   const modules = new Map<string, Module>()
   for (const module of remembered(directory, files, cache)) modules.set(module.name, module)
   const { exact, patterns } = indexAliases(modules.values())

@@ -110,6 +110,10 @@ export function isGroup(name: string): name is GroupName {
   return Object.hasOwn(groups, name)
 }
 
+export function isAlways(name: GroupName): boolean {
+  return always.some((each) => each === name)
+}
+
 /**
  * What the kernel loads through /sbin/modprobe once a module is at work (request_module in its source): code pages
  * of a file system, the PHY of a card, the checksums of a crypto template.

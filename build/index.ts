@@ -23,7 +23,8 @@ import {
 } from './inputs.ts'
 import { writeBootScript } from './ipxe.ts'
 import { findKernel, type Kernel } from './kernel.ts'
-import { selectModules } from './modules.ts'
+import { describeDrivers, driversOf } from './machine.ts'
+import { checkModules, selectModules } from './modules.ts'
 import { readOwnJson } from './own-json.ts'
 import { cacheDirectory, packageRoot } from './paths.ts'
 import type { Report } from './report.ts'
@@ -55,6 +56,8 @@ export interface BuildOptions {
   readonly image?: string
   /** Groups (groups.ts) and modules by name. */
   readonly modules: readonly string[]
+  /** The modaliases of the machine that is to boot: what its cards and disks need is added. */
+  readonly machine?: readonly string[]
   /** Public keys of repositories: files, and directories of *.rsa.pub. */
   readonly keys?: readonly string[]
   /** Directories of firmware, besides the kernel's own. */
@@ -123,11 +126,11 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const script = writeBootScript(commandLine, rootImage)
   const kernel = await findKernel(options.kernel, options.image, options.firmware ?? [], cache)
   const catalog = readCatalog(kernel.modules, cache)
-  const selection = selectModules(catalog, [
-    ...options.modules,
-    // squashfs is always there.
-    ...(rootImage?.type === 'erofs' ? ['erofs'] : []),
-  ])
+  const machine = options.machine === undefined ? undefined : driversOf(catalog, options.machine)
+  // squashfs is always there.
+  const requests = [...options.modules, ...(rootImage?.type === 'erofs' ? ['erofs'] : [])]
+  const selection = selectModules(catalog, requests, machine?.modules)
+  checkModules(catalog, selection, kernel.version)
   const firmware = findFirmware(selection.modules, kernel.firmware)
   const keys = readKeys(options.keys ?? [])
   const modloopSignatures = readModloopSignatures(options.modloopSignatures ?? [])
@@ -172,6 +175,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
     warnings: [
       ...(keys.size === 0 ? ['no repository key is in the initrd: no signed index will be accepted'] : []),
       ...(selection.absent.length === 0 ? [] : [`not in this kernel: ${selection.absent.join(', ')}`]),
+      ...(machine === undefined ? [] : describeDrivers(machine, kernel.version)),
       ...describeMissing(firmware.missing),
       ...(modloopSignatures.size === 0 || options.modloop !== undefined
         ? []

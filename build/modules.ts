@@ -2,8 +2,9 @@
 
 import { closest } from '../src/boot/closest.ts'
 import { type Catalog, type Module, moduleName } from './catalog.ts'
+import { readerOf, readModinfo } from './elf.ts'
 import { BuildError } from './error.ts'
-import { always, groups, isGroup, requested } from './groups.ts'
+import { always, type Group, type GroupName, groups, isAlways, isGroup, requested } from './groups.ts'
 
 export interface Selection {
   /** By path. */
@@ -14,14 +15,23 @@ export interface Selection {
   readonly absent: readonly string[]
 }
 
-/** `requests`: names of groups or of modules. What is always in an initrd comes first. */
-export function selectModules(catalog: Catalog, requests: readonly string[]): Selection {
+/**
+ * `requests`: names of groups or of modules. What is always in an initrd comes first. `machine`: the drivers of one machine's
+ * devices (machine.ts).
+ */
+export function selectModules(
+  catalog: Catalog,
+  requests: readonly string[],
+  machine: readonly Module[] = [],
+): Selection {
   const reason = new Map<Module, string>()
   const absent = new Set<string>()
   for (const request of new Set([...always, ...requests])) {
     const roots = isGroup(request) ? membersOf(catalog, request, absent) : named(catalog, request)
+    if (isGroup(request) && !isAlways(request)) refuseEmpty(catalog, request, roots)
     for (const module of roots) include(catalog, module, request, reason)
   }
+  for (const module of machine) include(catalog, module, 'this machine', reason)
   const modules = [...reason.keys()].sort((a, b) => (a.path < b.path ? -1 : 1))
   return { modules, reason, absent: [...absent] }
 }
@@ -35,6 +45,17 @@ function membersOf(catalog: Catalog, name: keyof typeof groups, absent: Set<stri
   })
   const byRule = group.where === undefined ? [] : [...catalog.modules.values()].filter(group.where)
   return [...byName, ...byRule]
+}
+
+/** A group of which the kernel has nothing was asked for in vain: it is the wrong kernel. */
+function refuseEmpty(catalog: Catalog, name: GroupName, roots: readonly Module[]): void {
+  const { about, names = [] }: Group = groups[name]
+  if (roots.length > 0 || names.some((member) => catalog.builtin.has(moduleName(member)))) return
+  throw new BuildError(`the group ${name} matches nothing in ${catalog.directory}: ${about}`, {
+    advice: [
+      `This kernel has no such drivers. Leave ${name} out of --modules, or take a kernel for more machines (linux-lts, linux-image-amd64).`,
+    ],
+  })
 }
 
 function named(catalog: Catalog, request: string): readonly Module[] {
@@ -68,6 +89,21 @@ function include(catalog: Catalog, module: Module, request: string, reason: Map<
   for (const name of [...module.before, ...module.after, ...(requested[module.name] ?? [])]) {
     for (const wanted of catalog.resolve(name)) include(catalog, wanted, request, reason)
   }
+}
+
+/** Modules of another build load into no kernel: the machine would be without a single driver. */
+export function checkModules(catalog: Catalog, { modules }: Selection, version: string): void {
+  const [first] = modules
+  if (first === undefined) return
+  const magic = readModinfo(readerOf(catalog.read(first))).find(([key]) => key === 'vermagic')?.[1]
+  const built = magic?.split(' ')[0]
+  if (built === undefined || built === version) return
+  throw new BuildError(
+    `the modules in ${catalog.directory} are of Linux ${built}, and the kernel is ${version}`,
+    {
+      advice: ['Kernel and modules must come from the same build: unpack the kernel package again.'],
+    },
+  )
 }
 
 /** The text tables of modules.dep(5) and depmod(8), of the chosen modules only; by file name. */

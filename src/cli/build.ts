@@ -1,5 +1,6 @@
 /** `diskless build`: makes vmlinuz, initrd and boot.ipxe. */
 
+import { readFileSync } from 'node:fs'
 import {
   type BuildOptions,
   type BuildResult,
@@ -8,6 +9,10 @@ import {
   printReport,
   type RootImage,
 } from '../../build/index.ts'
+import { readInput } from '../../build/inputs.ts'
+import { modaliasCommand, parseModaliases } from '../../build/machine.ts'
+import { cacheDirectory } from '../../build/paths.ts'
+import { findKernelSource } from './build/kernel-source.ts'
 import { UsageError } from './command.ts'
 import { defineCommand } from './define.ts'
 import { readOptions } from './options.ts'
@@ -21,7 +26,7 @@ const description = {
       type: 'string',
       value: 'SOURCE',
       about:
-        'a modules directory (/lib/modules/VERSION), a tree with lib/modules and boot, a linux-image-*.deb, an Alpine linux-*.apk or an Alpine modloop',
+        "a modules directory (/lib/modules/VERSION), a tree with lib/modules and boot, a linux-image-*.deb, an Alpine linux-*.apk or an Alpine modloop; or fetched and verified: alpine:linux-lts@URL (a repository; a directory, too) by --keys, debian:linux-image-amd64 by this system's apt; or 'running', this system's own",
       complete: 'file',
     },
     vmlinuz: {
@@ -35,7 +40,13 @@ const description = {
       multiple: true,
       value: 'LIST',
       about:
-        'groups and modules, separated by commas [virtio,common-ethernet]\ngroups: ethernet, common-ethernet, usb-ethernet, vlan-bond, virtio, nfs, storage (keyboards, screens, loop, squashfs and overlay are always there)',
+        'groups and modules, separated by commas [virtio,common-ethernet; none with --from-machine]\ngroups: ethernet, common-ethernet, usb-ethernet, vlan-bond, virtio, nfs, storage (keyboards, screens, loop, squashfs and overlay are always there)',
+    },
+    'from-machine': {
+      type: 'string',
+      value: 'FILE|-',
+      about: `only the drivers that one machine needs: the list (or - for standard input) that this prints on it: ${modaliasCommand}`,
+      complete: 'file',
     },
     firmware: {
       type: 'string',
@@ -129,7 +140,15 @@ const description = {
   examples: [
     {
       about: "of this machine's own kernel, for what Alpine's repositories serve",
-      command: 'diskless build --kernel /lib/modules/$(uname -r) --keys /etc/apk/keys --out /srv/boot',
+      command: 'diskless build --kernel running --keys /etc/apk/keys --out /srv/boot',
+    },
+    {
+      about: "of Alpine's kernel, from a mirror, for the cards of one kind of machine",
+      command: `ssh root@kiosk '${modaliasCommand}' | diskless build --kernel alpine:linux-lts@https://MIRROR/alpine/v3.21/main --keys /etc/apk/keys --from-machine - --out /srv/boot`,
+    },
+    {
+      about: "with a site's own steps (docs/guide/hooks.md)",
+      command: 'diskless build --kernel running --hook hooks/name.ts --out /srv/boot',
     },
     {
       about: 'for machines whose root is on NFS',
@@ -148,7 +167,11 @@ type Values = ReturnType<typeof readOptions<typeof description.options>>['values
 export const buildCommand = defineCommand({
   ...description,
   async run({ values }, output) {
-    const result = await build({ ...requestOf(values), tell: output.tell })
+    const request = requestOf(values)
+    const { cache = cacheDirectory, keys = [] } = request
+    const source = { source: request.kernel, keys, cache, tell: output.tell }
+    const kernel = await findKernelSource(source)
+    const result = await build({ ...request, kernel, tell: output.tell })
     output.result(result, () => describe(result))
     return 0
   },
@@ -170,8 +193,9 @@ function requestOf(values: Values): BuildOptions {
     throw new UsageError('--image-beside needs --image: which image?', help)
   }
   const placed = values['image-beside'] ? 'beside' : 'appended'
-  const modules = (values.modules ?? ['virtio,common-ethernet']).flatMap((list) =>
-    list.split(',').filter(Boolean),
+  const fromMachine = values['from-machine']
+  const modules = (values.modules ?? (fromMachine === undefined ? ['virtio,common-ethernet'] : [])).flatMap(
+    (list) => list.split(',').filter(Boolean),
   )
   return {
     kernel: values.kernel,
@@ -186,6 +210,7 @@ function requestOf(values: Values): BuildOptions {
     files: (values.file ?? []).map(splitFile),
     shell: passwordFile === undefined ? (values['no-shell'] ? 'none' : 'open') : { passwordFile },
     profile: values.dev ? 'dev' : 'release',
+    ...(fromMachine === undefined ? {} : { machine: readMachine(fromMachine) }),
     ...(values.vmlinuz === undefined ? {} : { image: values.vmlinuz }),
     ...(values.image === undefined ? {} : { rootImage: { ...splitImage(values.image), placed } }),
     ...(values.modloop === undefined ? {} : { modloop: values.modloop }),
@@ -194,6 +219,11 @@ function requestOf(values: Values): BuildOptions {
     ...clientIdentityOf(values['client-cert'], values['client-key']),
     ...(values.cache === undefined ? {} : { cache: values.cache }),
   }
+}
+
+function readMachine(file: string): readonly string[] {
+  const text = file === '-' ? readFileSync(0) : readInput(file)
+  return parseModaliases(text.toString('utf8'), file === '-' ? 'standard input' : file)
 }
 
 function clientIdentityOf(certificate: string | undefined, key: string | undefined) {

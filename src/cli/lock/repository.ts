@@ -23,11 +23,13 @@ export interface RepositoryPlace {
   readonly urls: readonly string[]
 }
 
+export type WantedPackage = Pick<SelectedPackage, 'name' | 'version' | 'stanza'>
+
 export interface OpenRepository {
   readonly place: RepositoryPlace
   readonly stanzas: readonly string[]
   /** The whole file of a package. */
-  read(pkg: SelectedPackage): Promise<Buffer>
+  read(pkg: WantedPackage): Promise<Buffer>
 }
 
 /**
@@ -92,7 +94,7 @@ export async function openRepository(
   const stanzas = readSignedIndex(bytes, keys, what)
     .split(/\n{2,}/)
     .filter((stanza) => stanza.trim() !== '')
-  const placeOf = (base: string, { name, version, stanza }: SelectedPackage) =>
+  const placeOf = (base: string, { name, version, stanza }: WantedPackage) =>
     packageUrl(base, field(stanza, 'A') ?? arch, name, version)
   return {
     place,

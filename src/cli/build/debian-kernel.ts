@@ -1,0 +1,89 @@
+/**
+ * Debian's kernel package through this system's own apt, which verifies it: Release by the archive's keys, the list of
+ * packages by Release, the package by the list. apt refuses what it cannot verify.
+ */
+
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { readAr, readTar } from '../../../build/archive.ts'
+import { decompress, splitCompression } from '../../../build/compression.ts'
+import { BuildError, errnoOf } from '../../../build/error.ts'
+
+export interface DebianWish {
+  /** `linux-image-amd64`, or a kernel's own package. */
+  readonly name: string
+  readonly cache: string
+  readonly tell: (line: string) => void
+  /** For tests: the program to ask. */
+  readonly apt?: string
+}
+
+/** Resolves with the package's path in the cache. Rejects with a `BuildError`. */
+export async function fetchDebianKernel({ name, cache, tell, apt = 'apt-get' }: DebianWish): Promise<string> {
+  if (!/^[a-z\d][a-z\d+.-]+$/.test(name)) throw new BuildError(`'${name}' can be no package's name`)
+  const first = download(name, cache, tell, apt)
+  // The metapackage depends on the kernel of the day.
+  const kernel = /\blinux-image-\d[^\s,(|]*/.exec(dependsOf(first))?.[0]
+  if (kernel === undefined || kernel === name) return first
+  return download(kernel, cache, tell, apt)
+}
+
+function download(name: string, cache: string, tell: (line: string) => void, apt: string): string {
+  const place = join(cache, 'kernels')
+  mkdirSync(place, { recursive: true })
+  const scratch = mkdtempSync(join(place, 'apt-'))
+  try {
+    tell(`Asking apt for ${name}`)
+    const words = [
+      '-o',
+      'APT::Get::AllowUnauthenticated=false',
+      '-o',
+      'APT::Sandbox::User=root',
+      'download',
+      name,
+    ]
+    const { error, status, stderr } = spawnSync(apt, words, {
+      cwd: scratch,
+      encoding: 'utf8',
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    if (error !== undefined) {
+      throw new BuildError(
+        errnoOf(error) === 'ENOENT' ? `there is no ${apt} here to fetch ${name}` : `${apt} could not be run`,
+        {
+          cause: error,
+          advice: ['Fetch the package on a Debian (apt-get download), and name it: --kernel FILE.deb'],
+        },
+      )
+    }
+    const file = readdirSync(scratch).find((each) => each.endsWith('.deb'))
+    if (status !== 0 || file === undefined) {
+      throw new BuildError(`apt did not bring ${name}`, {
+        cause: new Error(stderr.trim() || `it ended with ${status}, and there is no file`),
+        advice: [
+          'Bring its lists up to date: apt-get update. A mirror that is not signed is refused: see apt-secure(8).',
+        ],
+      })
+    }
+    const path = join(place, basename(file))
+    if (existsSync(path) && readFileSync(path).equals(readFileSync(join(scratch, file)))) return path
+    renameSync(join(scratch, file), path)
+    return path
+  } finally {
+    rmSync(scratch, { recursive: true, force: true })
+  }
+}
+
+/** deb-control(5). */
+function dependsOf(path: string): string {
+  for (const [name, content] of readAr(readFileSync(path), path)) {
+    const { plain, compression } = splitCompression(name)
+    if (plain !== 'control.tar') continue
+    for (const member of readTar(decompress(content, compression, path), path)) {
+      if (member.kind !== 'file' || member.name !== 'control') continue
+      return /^Depends:(.*(?:\n[ \t].*)*)/im.exec(member.bytes.toString('utf8'))?.[1] ?? ''
+    }
+  }
+  throw new BuildError(`${path} has no control file: not a Debian package`)
+}
