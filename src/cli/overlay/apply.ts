@@ -158,7 +158,10 @@ function placeFile(
           advice: ['Its files are 0755 where they can be run, else 0644.'],
         })
       }
-      if (!contents.has(to)) put(contents, to, makeDirectory({ ...owner, mode: 0o755, mtime }), subject)
+      // Of root, it is a package's or made by whoever unpacks it: a mode here would count against the package's.
+      const isMade = owner.uid + owner.gid > 0 || readdirSync(from).length === 0
+      if (isMade && !contents.has(to))
+        put(contents, to, makeDirectory({ ...owner, mode: 0o755, mtime }), subject)
       placeChildren(from, to)
     } else if (found.isFile()) {
       put(

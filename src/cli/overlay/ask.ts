@@ -12,10 +12,10 @@ export async function askPassword(prompt: string, advice: string): Promise<strin
       advice: [advice],
     })
   }
-  stderr.write(prompt)
-  // readline edits the line and sees Ctrl-C; what it would echo goes nowhere.
+  // readline edits the line and sees Ctrl-C; what it would echo goes nowhere. The prompt once the terminal's own echo is off.
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
   const reader = createInterface({ input: stdin, output: nowhere, terminal: true })
+  stderr.write(prompt)
   try {
     return await new Promise<string>((resolve, reject) => {
       reader.on('SIGINT', () => reject(new BuildError('no password was given')))

@@ -52,7 +52,7 @@ export function compareOverlays(first: Contents, second: Contents): OverlayDiffe
   }
 }
 
-/** lbu leaves out directories that a package brings: whoever unpacks it finds or makes them. */
+/** Directories that are left out, as lbu leaves them out: whoever unpacks it finds or makes them. */
 function withImplied(contents: Contents): Contents {
   const whole = new Map(contents)
   for (const [path, { mtime }] of contents) {

@@ -58,7 +58,7 @@ export function unpackTo(directory: string, contents: Contents, subject: string)
 
 /**
  * What is in the files and where symlinks lead, as the directory has it; who owns them and their modes, as the manifest says.
- * What the manifest does not know is root's, with the directory's own mode. Without a manifest, so is everything.
+ * What the manifest does not know is root's, with its mode in the directory. Without a manifest, so is everything.
  */
 export function packFrom(directory: string, manifest: string | undefined): Map<string, Entry> {
   if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) {
@@ -91,8 +91,11 @@ function readTree(directory: string, below: string, reading: Reading): void {
     const path = below === '' ? name : `${below}/${name}`
     if (path === manifestName) continue
     const entry = readPath(join(directory, path), path, reading)
-    reading.contents.set(path, entry)
-    if (entry.kind === 'directory') readTree(directory, path, reading)
+    const isDirectory = entry.kind === 'directory'
+    // One that only leads to others has the mode that a package gives it: this one's is an accident.
+    const leads = isDirectory && !reading.listed.has(path) && readdirSync(join(directory, path)).length > 0
+    if (!leads || path === 'etc') reading.contents.set(path, entry)
+    if (isDirectory) readTree(directory, path, reading)
   }
 }
 

@@ -63,14 +63,17 @@ export function insidePath(raw: string, subject: string): string {
   return parts.join('/')
 }
 
-/** With the directories above it, where they are missing, of root and 0755. Throws where one of them is no directory. */
+/**
+ * Without the directories above it, as lbu packs: packages bring them with modes of their own, or whoever unpacks it makes
+ * them. Throws where one of them is there and no directory.
+ */
 export function put(contents: Map<string, Entry>, path: string, entry: Entry, subject: string): void {
   for (let slash = path.indexOf('/'); slash !== -1; slash = path.indexOf('/', slash + 1)) {
     const parent = path.slice(0, slash)
     const present = contents.get(parent)
-    if (present === undefined) {
+    if (present === undefined && parent === 'etc') {
       contents.set(parent, makeDirectory({ ...root, mode: 0o755, mtime: entry.mtime }))
-    } else if (present.kind !== 'directory') {
+    } else if (present !== undefined && present.kind !== 'directory') {
       throw new BuildError(`${subject}: /${path} cannot lie in /${parent}, which is a ${present.kind} there`)
     }
   }

@@ -105,6 +105,8 @@ describe('diskless overlay new', () => {
     expect(made.get('etc/shadow')).toMatchObject({ mode: 0o640, uid: 0, gid: 42 })
     expect(made.get('home/ada/.ssh')).toMatchObject({ mode: 0o700, uid: 1000, gid: 1000, user: 'ada' })
     expect(made.get('home/ada/.ssh/authorized_keys')).toMatchObject({ mode: 0o600, uid: 1000 })
+    // Their modes are the packages' that bring them.
+    for (const path of ['etc/apk', 'etc/network', 'srv', 'home']) expect(made.has(path)).toBe(false)
     expect(made.get('srv/note')).toMatchObject({ mode: 0o640, uid: 1000, gid: 42, group: 'shadow' })
     // What lbu would leave out of the machine's next commit.
     expect(textIn(out, 'etc/apk/protected_paths.d/lbu.list')).toBe(
@@ -386,6 +388,7 @@ describe('diskless overlay unpack and pack', () => {
     writeFileSync(join(tree, 'etc/with space'), 'mine\n', { mode: 0o600 })
     symlinkSync('motd', join(tree, 'etc/link'))
     rmSync(join(tree, 'etc/hostname'))
+    mkdirSync(join(tree, 'var/empty'), { recursive: true })
     await overlay('pack', tree, out, '--force')
     const made = contentsOf(out)
     expect(made.get('dev/tty9')).toMatchObject({ kind: 'character', major: 4, minor: 9, mode: 0o620, gid: 5 })
@@ -393,6 +396,7 @@ describe('diskless overlay unpack and pack', () => {
     expect(made.get('etc/with space')).toMatchObject({ uid: 0, gid: 0, mode: 0o600 })
     expect(made.get('etc/link')).toMatchObject({ kind: 'symlink', target: 'motd', uid: 0 })
     expect(made.has('etc/hostname')).toBe(false)
+    expect([made.has('var'), made.has('var/empty')]).toEqual([false, true])
     expect(made.get('home/ada')).toEqual(bare.get('home/ada'))
     rmSync(tree, { recursive: true })
     expect((await overlay('unpack', out, tree)).stderr).toMatch(/dev\/tty9 is in the manifest only/)
