@@ -1,14 +1,20 @@
 /** Overlays that must not be used: each ends in a message and the shell, and a good one boots from there. */
 
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { makeOverlay } from '../../scripts/repository/overlay.ts'
+import { password, passwordHash } from '../../scripts/repository/overlay.ts'
 import { type Entry, file, symlink, writeTar } from '../../scripts/repository/tar.ts'
 import type { Machine } from '../../src/cli/boot/machine.ts'
 import { type Behaviour, FileServer } from '../support/qemu/server.ts'
-import { bootGuest, handover, patience, type Refusal, refusal, retry, runIn } from './guest.ts'
+import { bootGuest, handover, logIn, patience, type Refusal, refusal, retry, runIn } from './guest.ts'
 
 const overlayPath = /apkovl/
+const diskless = fileURLToPath(new URL('../../bin/diskless', import.meta.url))
 
 function archive(...entries: readonly Entry[]): Behaviour {
   return { kind: 'bytes', bytes: gzipSync(writeTar([file('etc/hostname', 'evil\n'), ...entries])) }
@@ -22,6 +28,7 @@ function* tooMuch(): Generator<Buffer> {
 }
 
 describe('an overlay', () => {
+  const scratch = mkdtempSync(join(tmpdir(), 'diskless-overlay-'))
   let server: FileServer
   let guest: Machine
 
@@ -46,6 +53,7 @@ describe('an overlay', () => {
   afterAll(async () => {
     await guest?.stop()
     await server?.close()
+    rmSync(scratch, { recursive: true })
   })
 
   async function refuse(behaviour: Behaviour): Promise<Refusal> {
@@ -99,12 +107,23 @@ describe('an overlay', () => {
     expect((await runIn(guest, 'ls -d /evil /*/evil /run/diskless/evil 2>/dev/null')).output).toBe('')
   })
 
-  it('that is good boots from there', async () => {
+  it('that `diskless overlay new` made boots from there, with its users and their owners', async () => {
+    const place = join(scratch, 'box.apkovl.tar.gz')
+    const secret = join(scratch, 'password')
+    writeFileSync(secret, `${passwordHash}\n`)
+    const words = ['--hostname', 'box', '--no-default-services', '--service', 'sysinit:devfs,boot:hostname']
+    const users = ['--user', 'ada:1234:wheel', '--password-file', secret, '--password-file', `${secret}=ada`]
+    const files = ['--file', `${secret}=/srv/secret:0640:ada:wheel`]
+    execFileSync(process.execPath, [diskless, 'overlay', 'new', place, ...words, ...users, ...files])
     server.behaveWell()
-    const good = makeOverlay({ hostname: 'box', world: [], runlevels: {} })
-    server.behave(overlayPath, { kind: 'bytes', bytes: good })
+    server.behave(overlayPath, { kind: 'bytes', bytes: readFileSync(place) })
     retry(guest)
     await handover(guest)
-    await guest.console.waitFor(/ login: $/, patience)
+    await logIn(guest, password, patience)
+    const look =
+      'hostname; id -u ada; ls -lnd /home/ada /srv/secret /etc/shadow | cut -c1-10; su ada -c "cat /srv/secret"'
+    expect((await runIn(guest, look)).output).toBe(
+      `box\n1234\n-rw-r-----\ndrwxr-xr-x\n-rw-r-----\n${passwordHash}\n`,
+    )
   })
 })
