@@ -2,7 +2,7 @@
 
 import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { BuildError } from './error.ts'
+import { BuildError, errnoOf } from './error.ts'
 import { unpackKernel } from './unpack-kernel.ts'
 
 export interface Kernel {
@@ -120,7 +120,7 @@ function checkImage(image: string, version: string): void {
 
 /** What an x86 image says its version is (Documentation/arch/x86/boot.rst, kernel_version); undefined for others. */
 export function imageVersion(image: string): string | undefined {
-  const file = openSync(image, 'r')
+  const file = openImage(image)
   try {
     const start = Buffer.alloc(0x8200)
     const length = readSync(file, start, 0, start.length, 0)
@@ -131,5 +131,21 @@ export function imageVersion(image: string): string | undefined {
     return start.toString('latin1', offset, end === -1 ? length : end).split(' ')[0]
   } finally {
     closeSync(file)
+  }
+}
+
+function openImage(image: string): number {
+  try {
+    return openSync(image, 'r')
+  } catch (cause) {
+    const why = errnoOf(cause)
+    throw new BuildError(`the kernel ${image} could not be read (${why ?? 'unknown'})`, {
+      cause,
+      // Ubuntu's are root's alone.
+      advice:
+        why === 'EACCES'
+          ? [`Run this as root, or copy it: sudo install -m 644 ${image} . and --vmlinuz FILE`]
+          : [],
+    })
   }
 }
