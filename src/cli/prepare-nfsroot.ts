@@ -136,6 +136,12 @@ async function installInto(directory: string, values: Given, output: Output): Pr
   if (values.world === undefined && values.apkovl === undefined) {
     throw new UsageError('--world or --apkovl is missing: which packages?')
   }
+  const journalPath = resolve(values.journal ?? `${resolve(directory)}.diskless-undo`)
+  if (existsSync(journalPath)) {
+    throw new BuildError(`${journalPath} is of a tree that was at ${directory} before`, {
+      advice: ['Remove it, if that tree is gone: with it, nothing of the new one could be undone.'],
+    })
+  }
   const { order, messages } = await installTree(
     {
       directory,

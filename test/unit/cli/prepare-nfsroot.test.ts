@@ -300,6 +300,11 @@ describe('diskless prepare-nfsroot', () => {
     expect((await prepare('--journal', join(root, 'x'))).failure).toMatch(/whoever mounts that could read it/)
     expect((await prepare('--world', 'x')).failure).toMatch(/--world goes with --install/)
     expect((await prepare('--install', '--world', 'x')).failure).toMatch(/is there, and not empty/)
+    writeFileSync(join(scratch, 'none.diskless-undo'), '')
+    expect((await on(join(scratch, 'none'), '--install', '--world', 'x')).failure).toMatch(
+      /none\.diskless-undo is of a tree that was at .*none before/,
+    )
+    rmSync(join(scratch, 'none.diskless-undo'))
     symlinkSync('b', join(root, 'etc/a'))
     symlinkSync('a', join(root, 'etc/b'))
     rmSync(join(root, 'etc/fstab'))
