@@ -11,6 +11,7 @@ import { inspectInitrd } from './initrd.ts'
 import { initrdSheet } from './initrd-sheet.ts'
 import { inspectKernel } from './kernel.ts'
 import { inspectLock } from './lock.ts'
+import { inspectManifest, manifestSheet } from './manifest.ts'
 import { inspectOverlay } from './overlay.ts'
 import { encryptedSheet, overlaySheet } from './overlay-sheet.ts'
 import { inspectIndex, inspectPackage } from './packages.ts'
@@ -31,6 +32,7 @@ export function inspectBytes(bytes: Bytes, options: InspectOptions): Inspection 
   const start = bytes.slice(0, 4096)
   const text = start.toString('latin1')
   if (text.startsWith('diskless lock ')) return lock(bytes, options)
+  if (text.startsWith('diskless manifest ')) return manifest(bytes, options)
   if (text.startsWith('ADB')) return adb(bytes, options)
   if (text.startsWith('Salted__')) return encrypted(bytes, options)
   const image = inspectImage(bytes, subject)
@@ -140,6 +142,17 @@ function lock(bytes: Bytes, options: InspectOptions): Inspection {
     kind: 'lock',
     data: { ...facts },
     sheet: lockSheet(facts, options),
+    failed: distrusted(facts, options),
+  }
+}
+
+function manifest(bytes: Bytes, options: InspectOptions): Inspection {
+  const facts = inspectManifest(wholeOf(bytes, options.subject).toString('utf8'), options)
+  // A directory may be published without a signature; a key that is given is a wish for one.
+  return {
+    kind: 'manifest',
+    data: { ...facts },
+    sheet: manifestSheet(facts, options),
     failed: distrusted(facts, options),
   }
 }

@@ -19,6 +19,7 @@ export const kinds = {
   lock: 'a lock of diskless lock',
   kernel: 'a kernel: vmlinuz',
   image: 'a squashfs or erofs image, a modloop among them',
+  manifest: 'the manifest of diskless publish',
 } as const
 
 export type Kind = keyof typeof kinds

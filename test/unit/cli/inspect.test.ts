@@ -15,6 +15,7 @@ import { inspectBytes } from '../../../src/cli/inspect/recognise.ts'
 import type { Inspection } from '../../../src/cli/inspect/report.ts'
 import { unpack } from '../../../src/cli/inspect/segments.ts'
 import { inspectCommand } from '../../../src/cli/inspect.ts'
+import { formatManifest } from '../../../src/cli/publish/manifest.ts'
 import { printSheet } from '../../../src/cli/sheet.ts'
 import { damaged, inputs } from '../../support/fuzz.ts'
 import { inOrder, signedLock } from '../../support/lock.ts'
@@ -363,6 +364,25 @@ describe('a lock', () => {
   })
 })
 
+describe('a manifest', () => {
+  const files = new Map([['vmlinuz', { sha256: 'a'.repeat(64), size: 7_000_000 }]])
+  const former = new Map([['old', { sha256: 'b'.repeat(64), size: 1 }]])
+  const signed = formatManifest({ files, former }, { name: key.name, key: key.privateKey })
+
+  it('is what was published, and by whom', () => {
+    const inspection = look(Buffer.from(signed), given)
+    expect(inspection).toMatchObject({
+      kind: 'manifest',
+      failed: false,
+      data: { files: [{ path: 'vmlinuz', bytes: 7_000_000 }], former: 1, signatures: [{ state: 'good' }] },
+    })
+    expect(shown(inspection)).toMatch(/7\.0 MB {2}vmlinuz {2}SHA-256 aaaa/)
+    expect(look(Buffer.from(signed.replace('7000000', '7000001')), given).failed).toBe(true)
+    expect(look(Buffer.from(formatManifest({ files, former }, undefined)))).toMatchObject({ failed: false })
+    expect(refusal(Buffer.from(signed.slice(0, 60))).message).toMatch(/damaged/)
+  })
+})
+
 describe('a kernel and an image', () => {
   it('say what they are', () => {
     expect(look(kernelImage('6.1.0-test')).data).toMatchObject({ architecture: 'x86', version: '6.1.0-test' })
@@ -394,6 +414,12 @@ describe('anything else', () => {
       index: makeIndex(),
       package: packageOf({ name: 'tool', entries: [file('usr/bin/tool', 'x')] }).bytes,
       lock: Buffer.from(signedLock()),
+      manifest: Buffer.from(
+        formatManifest(
+          { files: new Map([['a', { sha256: 'a'.repeat(64), size: 1 }]]), former: new Map() },
+          { name: key.name, key: key.privateKey },
+        ),
+      ),
       kernel: kernelImage('6.1.0'),
       image: squashfs(),
     }
