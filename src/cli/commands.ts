@@ -26,7 +26,7 @@ export const commands: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./overlay.ts')).overlayCommand,
   },
   explain: {
-    about: 'says what a machine will do with a kernel command line, and whether it will succeed',
+    about: 'says what a machine will do with a kernel command line, and whether it works',
     load: async () => (await import('./explain.ts')).explainCommand,
   },
   inspect: {

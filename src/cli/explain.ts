@@ -16,7 +16,7 @@ import { printSheet } from './sheet.ts'
 
 const description = {
   name: 'explain',
-  about: 'says what a machine will do with a kernel command line, and whether it will succeed',
+  about: 'says what a machine will do with a kernel command line, and whether it works',
   forms: ["'COMMAND LINE' [OPTIONS]"],
   positionals: { name: 'WORD', least: 1, most: 512 },
   options: {

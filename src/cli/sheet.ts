@@ -14,6 +14,8 @@ export interface Column {
   readonly title: string
   /** Numbers: at their right end. */
   readonly right?: true
+  /** The last one: what is too long goes on below, and is not cut. */
+  readonly wraps?: true
 }
 
 /** A text, or one in a colour. */
@@ -112,9 +114,9 @@ function tableLines(
   const widths = columns.map(({ title }, n) =>
     Math.max(widthOf(title), ...rows.map((row) => widthOf(row[n] ?? ''))),
   )
-  // What is too wide for the line, the widest column gives; nothing that is copied from a line is cut otherwise.
+  // What is too wide for the line, the widest column gives.
   const over = widths.reduce((sum, width) => sum + width + 2, 0) - pen.width
-  const widest = widths.indexOf(Math.max(...widths))
+  const widest = columns.at(-1)?.wraps ? columns.length - 1 : widths.indexOf(Math.max(...widths))
   if (over > 0) widths[widest] = Math.max(12, (widths[widest] ?? 0) - over)
   const line = (cells: readonly string[]) =>
     cells
@@ -125,10 +127,16 @@ function tableLines(
       })
       .join('  ')
       .trimEnd()
+  const lines = (cells: readonly string[]) => {
+    if (columns.at(-1)?.wraps === undefined) return [line(cells)]
+    const [first = '', ...more] = wrap(cells.at(-1) ?? '', widths.at(-1) ?? 0)
+    const before = cells.slice(0, -1)
+    return [line([...before, first]), ...more.map((text) => line([...before.map(() => ''), text]))]
+  }
   const titles = columns.some(({ title }) => title !== '')
     ? [pen.style('dim', line(columns.map(({ title }) => title)))]
     : []
-  return [...titles, ...rows.map(line), ...(more === undefined ? [] : [pen.style('dim', more)])]
+  return [...titles, ...rows.flatMap(lines), ...(more === undefined ? [] : [pen.style('dim', more)])]
 }
 
 function pad(text: string, width: number): string {

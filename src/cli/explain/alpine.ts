@@ -26,7 +26,7 @@ export const readings: Readonly<Record<Exclude<ParameterName, Ours>, AlpineReadi
     if (['dhcp', 'off', 'none'].includes(value)) return undefined
     if (['on', 'any', 'auto6', 'dhcp6', 'either6'].includes(value) || value === '')
       return `ip=${value} is taken for an address of that name: no network comes up, and nobody says so.`
-    if (words.length === 2 || words.length === 3)
+    if (/^[^:]+:(?:dhcp|on|any|auto6|dhcp6|either6|off|none)(?::|$)/.test(value))
       return 'dracut’s form is not known: the first word is taken for an address.'
     if (value.includes('[')) return 'IPv6 is not known: the address is cut at its first colon.'
     return words[1] || words[4] || words[9]
@@ -43,7 +43,7 @@ export const readings: Readonly<Record<Exclude<ParameterName, Ours>, AlpineReadi
   'rd.route': 'unread',
   nameserver: 'unread',
   http_proxy: 'same',
-  https_proxy: 'same',
+  https_proxy: () => 'Only apk obeys it: busybox’ wget goes by http_proxy, for https too.',
   no_proxy: () => 'busybox’ wget does not know no_proxy: only apk obeys it.',
   apkovl: (value) => {
     const twice = /\{(MAC|UUID)\}.*\{\1\}/.test(value)
@@ -68,7 +68,7 @@ export const readings: Readonly<Record<Exclude<ParameterName, Ours>, AlpineReadi
   pkgs: (value) => (value.includes(' ') ? 'The command line is split at spaces, quoted or not.' : undefined),
   keep_apk_new: () => 'The package’s file is kept beside the overlay’s, as NAME.apk-new.',
   rootflags: (_, settings) =>
-    /^(?:\/dev\/(?!ram|nfs)|UUID=|LABEL=|PARTUUID=)/.test(settings.text('root') ?? '')
+    isOnDisk(settings)
       ? 'They stand in place of ro: the disk is mounted writable unless they say otherwise.'
       : undefined,
   root_size: 'same',
@@ -113,7 +113,8 @@ export const readings: Readonly<Record<Exclude<ParameterName, Ours>, AlpineReadi
   rootdelay: 'unread',
   rootwait: 'unread',
   ro: 'unread',
-  rw: () => 'Passed over: the root is mounted read-only unless rootflags= says rw.',
+  rw: (_, settings) =>
+    isOnDisk(settings) ? 'Passed over: the root is mounted read-only unless rootflags= says rw.' : undefined,
   overlaytmpfs: 'same',
   loop: 'unread',
   looptype: 'unread',
@@ -154,6 +155,26 @@ export interface Difference {
   readonly kind: 'parameter' | 'always'
 }
 
+function isOnDisk(settings: Settings): boolean {
+  return /^(?:\/dev\/(?!ram|nfs)|UUID=|LABEL=|PARTUUID=)/.test(settings.text('root') ?? '')
+}
+
+/** Read in its diskless mode alone: with any root= it mounts that, and starts it or a recovery shell. */
+const disklessOnly: readonly ParameterName[] = [
+  ...([
+    'ip',
+    'BOOTIF',
+    'apkovl',
+    'ovl_dev',
+    'alpine_dev',
+    'alpine_repo',
+    'pkgs',
+    'ssh_key',
+    'root_size',
+  ] as const),
+  ...(['bootstrap_usr_merged', 'keep_apk_new', 'autodetect_serial', 'usbdelay', 'ds', 'tinycloud'] as const),
+]
+
 /** For the parameters that are given; those that differ, in the order of the table. */
 export function parameterDifferences(
   settings: Settings,
@@ -161,6 +182,9 @@ export function parameterDifferences(
 ): readonly Difference[] {
   return given.flatMap((name): Difference[] => {
     const value = settings.text(name) ?? ''
+    if (settings.all('root').length > 0 && disklessOnly.includes(name)) {
+      return [{ about: name, alpine: 'Passes over it, as with any root=.', kind: 'parameter' }]
+    }
     const reading = isOurs(name) ? 'unread' : readings[name]
     if (reading === 'same') return []
     const alpine = reading === 'unread' ? 'Passes over it.' : reading(value, settings)
@@ -227,7 +251,9 @@ export const general: readonly General[] = [
   },
 ]
 
-export function generalDifferences(plan: BootPlan): readonly Difference[] {
+/** All of them are of its diskless mode. */
+export function generalDifferences(plan: BootPlan, settings: Settings): readonly Difference[] {
+  if (settings.all('root').length > 0) return []
   return general.flatMap(({ about, alpine, when }) =>
     when(plan) ? [{ about, alpine, kind: 'always' as const }] : [],
   )

@@ -37,7 +37,7 @@ export function explainCommandLine(text: string, machine: MachineFacts): Explana
       steps: tellStory(plan, settings, machine),
       onFailure: tellFailure(plan, settings),
       findings: findingsOf(plan, settings, machine),
-      alpine: [...differences, ...generalDifferences(plan)],
+      alpine: [...differences, ...generalDifferences(plan, settings)],
     }
   } catch (error) {
     if (!(error instanceof BootError)) throw error

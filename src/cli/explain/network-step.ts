@@ -142,8 +142,9 @@ function clockStep({ machine, root }: BootPlan, network: Join): Step {
     phase: 'clock',
     says: [
       asksNobody
-        ? `Leaves the clock as it runs; one that stands before ${known} is set by the date that the boot’s own servers tell.`
-        : `Sets the clock by the time servers of the lease, where it names any; one that stands before ${known} otherwise by the date that the boot’s own servers tell.`,
+        ? 'Leaves the clock as it runs.'
+        : 'Sets the clock by the time servers that the lease names, where it names any.',
+      `One that is before ${known} (an empty battery) is set by the date that the boot’s own servers tell, where no time server does.`,
       secure
         ? 'Certificates are judged after that.'
         : 'Nothing waits for it, as no certificate has to be judged, unless the clock stands.',

@@ -23,11 +23,8 @@ export function explanationSheet(
       {
         title: 'It stops before anything is done',
         parts: [
-          {
-            kind: 'notes',
-            tone: 'bad',
-            lines: refused === undefined ? [] : [refused.why, ...refused.advice],
-          },
+          { kind: 'notes', tone: 'fail', lines: refused === undefined ? [] : [refused.why] },
+          { kind: 'notes', tone: 'plain', lines: refused?.advice ?? [] },
         ],
       },
       { title: 'What happens', parts: [stepFacts(onFailure === undefined ? steps : [...steps, onFailure])] },
@@ -99,7 +96,7 @@ function wordTable(words: readonly WordFacts[], { style }: Pick<Output, 'style'>
       state === 'refused' ? 'red' : state === 'unknown' ? 'yellow' : state === 'obeyed' ? 'green' : 'dim'
     return [style(colour, signs[state]), shown, note]
   })
-  return { kind: 'table', columns: [{ title: '' }, { title: '' }, { title: '' }], rows }
+  return { kind: 'table', columns: [{ title: '' }, { title: '' }, { title: '', wraps: true }], rows }
 }
 
 function stepFacts(steps: readonly Step[]): Part {
