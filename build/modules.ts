@@ -1,5 +1,6 @@
 /** Chooses kernel modules, follows what they need, and writes depmod's tables for exactly these. */
 
+import { basename } from 'node:path'
 import { closest } from '../src/boot/closest.ts'
 import { type Catalog, type Module, moduleName } from './catalog.ts'
 import { readerOf, readModinfo } from './elf.ts'
@@ -51,11 +52,14 @@ function membersOf(catalog: Catalog, name: keyof typeof groups, absent: Set<stri
 function refuseEmpty(catalog: Catalog, name: GroupName, roots: readonly Module[]): void {
   const { about, names = [] }: Group = groups[name]
   if (roots.length > 0 || names.some((member) => catalog.builtin.has(moduleName(member)))) return
-  throw new BuildError(`the group ${name} matches nothing in ${catalog.directory}: ${about}`, {
-    advice: [
-      `This kernel has no such drivers. Leave ${name} out of --modules, or take a kernel for more machines (linux-lts, linux-image-amd64).`,
-    ],
-  })
+  throw new BuildError(
+    `the group ${name} matches nothing in Linux ${basename(catalog.directory)}: ${about}`,
+    {
+      advice: [
+        `This kernel has no such drivers. Leave ${name} out of --modules, or take a kernel for more machines (linux-lts, linux-image-amd64).`,
+      ],
+    },
+  )
 }
 
 function named(catalog: Catalog, request: string): readonly Module[] {

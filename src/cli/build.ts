@@ -12,6 +12,7 @@ import {
 import { readInput } from '../../build/inputs.ts'
 import { modaliasCommand, parseModaliases } from '../../build/machine.ts'
 import { cacheDirectory } from '../../build/paths.ts'
+import { usualKeyring } from './build/debian-mirror.ts'
 import { findKernelSource } from './build/kernel-source.ts'
 import { UsageError } from './command.ts'
 import { defineCommand } from './define.ts'
@@ -26,7 +27,7 @@ const description = {
       type: 'string',
       value: 'SOURCE',
       about:
-        "a modules directory (/lib/modules/VERSION), a tree with lib/modules and boot, a linux-image-*.deb, an Alpine linux-*.apk or an Alpine modloop; or fetched and verified: alpine:linux-lts@URL (a repository; a directory, too) by --keys, debian:linux-image-amd64 by this system's apt; or 'running', this system's own",
+        "a modules directory (/lib/modules/VERSION), a tree with lib/modules and boot, a linux-image-*.deb, an Alpine linux-*.apk or an Alpine modloop; or fetched and verified: alpine:linux-lts@URL (a repository; a directory, too) by --keys, debian:linux-image-amd64 by this system's apt, debian:linux-image-amd64@URL (a release of a mirror, .../dists/bookworm) by --keyring; or 'running', this system's own",
       complete: 'file',
     },
     vmlinuz: {
@@ -60,6 +61,11 @@ const description = {
       value: 'PLACE',
       about: 'public keys of repositories: a file, or a directory of *.rsa.pub',
       complete: 'file',
+    },
+    keyring: {
+      type: 'string',
+      value: 'FILE',
+      about: `who signs a Debian mirror, OpenPGP [${usualKeyring}]`,
     },
     'overlay-key': {
       type: 'string',
@@ -169,8 +175,8 @@ export const buildCommand = defineCommand({
   async run({ values }, output) {
     const request = requestOf(values)
     const { cache = cacheDirectory, keys = [] } = request
-    const source = { source: request.kernel, keys, cache, tell: output.tell }
-    const kernel = await findKernelSource(source)
+    const { keyring } = values
+    const kernel = await findKernelSource({ source: request.kernel, keys, keyring, cache, tell: output.tell })
     const result = await build({ ...request, kernel, tell: output.tell })
     output.result(result, () => describe(result))
     return 0

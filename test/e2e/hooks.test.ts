@@ -34,7 +34,7 @@ it('a name, a wiped disk and a light; and one that throws is told with its line,
     kernel: await kernelDirectory(),
     modules: ['virtio', 'ext4', 'input-leds', 'ledtrig-timer'],
     keys: [join(inject('demo'), 'keys')],
-    hooks: [...examples, join(scratch, 'asks.ts')],
+    hooks: [join(scratch, 'asks.ts'), ...examples],
     level: 3,
     out: join(scratch, 'boot'),
   })

@@ -1,6 +1,6 @@
 /**
  * A status light: blinking slowly while the network is waited for, quickly while the system is built, steady when it
- * takes over. Needs the driver of the light, here a keyboard's Caps Lock (--modules input-leds).
+ * takes over. Needs the driver of the light, here a keyboard's Caps Lock (--modules input-leds,ledtrig-timer).
  */
 import { defineHook, hasCode, type Sys } from 'diskless'
 
@@ -29,6 +29,7 @@ async function show(
     return
   }
   try {
+    await sys.modules.load('ledtrig-timer')
     await set('trigger', 'timer')
     await set('delay_on', String(how.onMs))
     await set('delay_off', String(how.offMs))

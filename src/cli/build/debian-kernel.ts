@@ -1,14 +1,24 @@
 /**
- * Debian's kernel package through this system's own apt, which verifies it: Release by the archive's keys, the list of
- * packages by Release, the package by the list. apt refuses what it cannot verify.
+ * Debian's kernel package: through this system's own apt, which verifies it and refuses what it cannot verify; or from a
+ * mirror (debian-mirror.ts).
  */
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { basename, join } from 'node:path'
 import { readAr, readTar } from '../../../build/archive.ts'
 import { decompress, splitCompression } from '../../../build/compression.ts'
 import { BuildError, errnoOf } from '../../../build/error.ts'
+import { type DebianMirror, openMirror } from './debian-mirror.ts'
 
 export interface DebianWish {
   /** `linux-image-amd64`, or a kernel's own package. */
@@ -23,10 +33,30 @@ export interface DebianWish {
 export async function fetchDebianKernel({ name, cache, tell, apt = 'apt-get' }: DebianWish): Promise<string> {
   if (!/^[a-z\d][a-z\d+.-]+$/.test(name)) throw new BuildError(`'${name}' can be no package's name`)
   const first = download(name, cache, tell, apt)
-  // The metapackage depends on the kernel of the day.
-  const kernel = /\blinux-image-\d[^\s,(|]*/.exec(dependsOf(first))?.[0]
+  const kernel = kernelOf(dependsOf(first))
   if (kernel === undefined || kernel === name) return first
   return download(kernel, cache, tell, apt)
+}
+
+/** The same from a mirror. */
+export async function fetchFromMirror(name: string, mirror: DebianMirror, cache: string): Promise<string> {
+  const find = await openMirror(mirror)
+  const wanted = find(name)
+  const named = kernelOf(wanted.depends)
+  const kernel = named === undefined || named === name ? wanted : find(named)
+  const directory = join(cache, 'kernels')
+  mirror.tell(`Fetching ${kernel.name} ${kernel.version}`)
+  const bytes = await kernel.read()
+  const path = join(directory, `${kernel.name}_${kernel.version.replace(/[^\w.+~-]/g, '%')}_amd64.deb`)
+  mkdirSync(directory, { recursive: true })
+  writeFileSync(`${path}.${process.pid}`, bytes)
+  renameSync(`${path}.${process.pid}`, path)
+  return path
+}
+
+/** The metapackage depends on the kernel of the day. */
+function kernelOf(depends: string): string | undefined {
+  return /\blinux-image-\d[^\s,(|]*/.exec(depends)?.[0]
 }
 
 function download(name: string, cache: string, tell: (line: string) => void, apt: string): string {

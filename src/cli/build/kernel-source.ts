@@ -6,20 +6,29 @@ import { BuildError } from '../../../build/error.ts'
 import { readKeys } from '../../../build/inputs.ts'
 import { UsageError } from '../command.ts'
 import { fetchAlpineKernel } from './alpine-kernel.ts'
-import { fetchDebianKernel } from './debian-kernel.ts'
+import { fetchDebianKernel, fetchFromMirror } from './debian-kernel.ts'
+import { usualKeyring } from './debian-mirror.ts'
 
 export interface KernelWish {
   /** As `--kernel` names it. */
   readonly source: string
   /** `--keys`. */
   readonly keys: readonly string[]
+  /** `--keyring`: OpenPGP, for Debian's mirrors. */
+  readonly keyring?: string | undefined
   /** The directory where fetched packages are kept. */
   readonly cache: string
   readonly tell: (line: string) => void
 }
 
 /** Resolves with a path that `build` takes. Rejects with a `BuildError` or a `UsageError`. */
-export async function findKernelSource({ source, keys, cache, tell }: KernelWish): Promise<string> {
+export async function findKernelSource({
+  source,
+  keys,
+  cache,
+  keyring = usualKeyring,
+  tell,
+}: KernelWish): Promise<string> {
   const [, kind, name = '', place] = /^(alpine|debian):([^@]*)(?:@(.+))?$/.exec(source) ?? []
   if (source === 'running') return runningKernel()
   if (kind === 'alpine') {
@@ -29,13 +38,9 @@ export async function findKernelSource({ source, keys, cache, tell }: KernelWish
     return fetchAlpineKernel({ name: name || 'linux-lts', place, keys: readKeys(keys), cache, tell })
   }
   if (kind === 'debian') {
-    if (place !== undefined) {
-      throw new UsageError(
-        `--kernel ${source}: Debian's mirrors are those of this system's apt`,
-        'Write it as debian:linux-image-amd64; on another system fetch the .deb there, and name it: --kernel FILE.deb',
-      )
-    }
-    return fetchDebianKernel({ name: name || 'linux-image-amd64', cache, tell })
+    const wanted = name || 'linux-image-amd64'
+    if (place === undefined) return fetchDebianKernel({ name: wanted, cache, tell })
+    return fetchFromMirror(wanted, { release: place.replace(/\/+$/, ''), keyring, tell }, cache)
   }
   return source
 }

@@ -1,5 +1,7 @@
 /** Where a kernel comes from: fetched from a repository on loopback, by apt, of this system; verified, and refused. */
 
+import { execFileSync, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -28,11 +30,11 @@ const linux = (pkgver: string, kernel = version) =>
 const indexOf = (packages: readonly Package[], by = key) =>
   signed(unsignedIndex(indexText(packages), 'test'), by, 'RSA256')
 
-/** A mirror with these files below /main/x86_64; what it was asked for. */
-async function mirror(files: Readonly<Record<string, Buffer>>) {
+/** A mirror with these files; what it was asked for. */
+async function mirror(files: Readonly<Record<string, Buffer>>, below = '/main/x86_64/') {
   const asked: string[] = []
   const server = createServer((request, response) => {
-    const name = (request.url ?? '').replace('/main/x86_64/', '')
+    const name = (request.url ?? '').replace(below, '')
     asked.push(name)
     const bytes = files[name]
     response.writeHead(bytes === undefined ? 404 : 200).end(bytes)
@@ -40,7 +42,7 @@ async function mirror(files: Readonly<Record<string, Buffer>>) {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   onTestFinished(() => void server.close())
   const { port } = server.address() as AddressInfo
-  return { url: `http://127.0.0.1:${port}/main`, asked }
+  return { url: `http://127.0.0.1:${port}/${below.split('/')[1]}`, asked }
 }
 
 function workplace() {
@@ -172,9 +174,88 @@ describe('a kernel of Debian’s', () => {
     await expect(fetchDebianKernel(nowhere)).rejects.toMatchObject({
       message: 'there is no /none/apt-get here to fetch linux-image-amd64',
     })
-    await expect(workplace().find('debian:linux-image-amd64@http://x')).rejects.toThrow(
-      'this system’s apt'.replace('’', "'"),
+  })
+})
+
+const withGpg = spawnSync('gpg', ['--version']).status === 0 && spawnSync('gpgv', ['--version']).status === 0
+
+describe.skipIf(!withGpg)(`a kernel of a Debian mirror${withGpg ? '' : ' (needs gpg and gpgv)'}`, () => {
+  const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
+
+  /** An archive with a metapackage and its kernel, signed by a key of its own. */
+  function archive(header = '') {
+    const root = temporaryDirectory()
+    const gpg = (words: string[], input = '') =>
+      execFileSync('gpg', ['--homedir', root, '--batch', '--quiet', '--no-tty', ...words], {
+        input,
+        stdio: ['pipe', 'pipe', 'ignore'],
+      })
+    onTestFinished(() => void spawnSync('gpgconf', ['--homedir', root, '--kill', 'gpg-agent']))
+    chmodSync(root, 0o700)
+    gpg(['--passphrase', '', '--quick-generate-key', 'archive@example.org', 'ed25519', 'sign', 'never'])
+    const keyring = join(root, 'archive.gpg')
+    writeFileSync(keyring, gpg(['--export']))
+    const deb = ar({
+      'debian-binary': Buffer.from('2.0\n'),
+      'data.tar.gz': gzipSync(tar({ 'boot/vmlinuz': 'x' })),
+    })
+    const paragraph = (name: string, depends: string) =>
+      `Package: ${name}\nVersion: 6.1.27-1\nDepends: ${depends}\nFilename: pool/${name}.deb\nSHA256: ${sha256(deb)}\n`
+    const list = gzipSync(
+      `${paragraph('linux-image-amd64', 'linux-image-6.1.0-9-amd64 (= 6.1.27-1)')}\n${paragraph('linux-image-6.1.0-9-amd64', 'kmod')}`,
     )
+    const digest = ` ${sha256(list)} ${list.length} main/binary-amd64/Packages.gz`
+    const release = `Origin: Test\n${header}MD5Sum:\n 00 1 main/x\nSHA256:\n${digest}\n`
+    const files: Record<string, Buffer> = {
+      'dists/test/InRelease': gpg(['--clear-sign'], release),
+      'dists/test/main/binary-amd64/Packages.gz': list,
+      'pool/linux-image-6.1.0-9-amd64.deb': deb,
+    }
+    return { files, keyring }
+  }
+
+  async function fetchFrom(
+    files: Readonly<Record<string, Buffer>>,
+    keyring: string,
+    name = 'linux-image-amd64',
+  ) {
+    const { url } = await mirror(files, '/debian/')
+    const cache = temporaryDirectory()
+    const source = `debian:${name}@${url}/dists/test`
+    return findKernelSource({ source, keys: [], keyring, cache, tell: () => {} })
+  }
+
+  it('is verified from the signature down to the package', async () => {
+    const { files, keyring } = archive()
+    expect(await fetchFrom(files, keyring)).toMatch(
+      /kernels\/linux-image-6\.1\.0-9-amd64_6\.1\.27-1_amd64\.deb$/,
+    )
+    await expect(fetchFrom(files, keyring, 'linux-image-amd46')).rejects.toMatchObject({
+      advice: ["Did you mean 'linux-image-amd64'?", 'Its kernels: linux-image-amd64.'],
+    })
+  })
+
+  it('is refused: unsigned, by a stranger, expired, or anything changed', async () => {
+    const { files, keyring } = archive()
+    const plain = Buffer.from('Origin: Test\nSHA256:\n')
+    await expect(fetchFrom({ ...files, 'dists/test/InRelease': plain }, keyring)).rejects.toThrow(
+      /is not signed by/,
+    )
+    await expect(fetchFrom(files, archive().keyring)).rejects.toThrow(/is not signed by a key of/)
+    await expect(fetchFrom(files, '/none/keyring.gpg')).rejects.toThrow(
+      'there is no keyring /none/keyring.gpg',
+    )
+    const old = archive('Valid-Until: Sat, 01 Jan 2022 00:00:00 UTC\n')
+    await expect(fetchFrom(old.files, old.keyring)).rejects.toThrow(/was valid until 2022-01-01/)
+    const list = 'dists/test/main/binary-amd64/Packages.gz'
+    await expect(fetchFrom({ ...files, [list]: gzipSync('Package: x\n') }, keyring)).rejects.toThrow(
+      /SHA-256 is another/,
+    )
+    const deb = 'pool/linux-image-6.1.0-9-amd64.deb'
+    await expect(fetchFrom({ ...files, [deb]: Buffer.from('!<arch>\n') }, keyring)).rejects.toThrow(
+      /SHA-256 is another/,
+    )
+    await expect(fetchFrom({}, keyring)).rejects.toThrow(/could not be fetched: .*404/)
   })
 })
 
