@@ -33,6 +33,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     about: 'says what is in an initrd, an overlay, an index, a lock, a package, a kernel',
     load: async () => (await import('./inspect.ts')).inspectCommand,
   },
+  boot: {
+    about: 'boots what was built or published in QEMU, on this terminal',
+    load: async () => (await import('./boot.ts')).bootCommand,
+  },
   timeline: {
     about: 'draws what a boot spent its time on, or two beside each other, as an SVG',
     load: async () => (await import('./timeline.ts')).timelineCommand,

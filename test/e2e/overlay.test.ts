@@ -9,8 +9,9 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { password, passwordHash } from '../../scripts/repository/overlay.ts'
 import { type Entry, file, symlink, writeTar } from '../../scripts/repository/tar.ts'
-import type { Machine } from '../../src/cli/boot/machine.ts'
+import { type Machine, usualMac } from '../../src/cli/boot/machine.ts'
 import { type Behaviour, FileServer } from '../support/qemu/server.ts'
+import { hearReports, type Reports } from '../support/reports.ts'
 import { bootGuest, handover, logIn, patience, type Refusal, refusal, retry, runIn } from './guest.ts'
 
 const overlayPath = /apkovl/
@@ -30,10 +31,12 @@ function* tooMuch(): Generator<Buffer> {
 describe('an overlay', () => {
   const scratch = mkdtempSync(join(tmpdir(), 'diskless-overlay-'))
   let server: FileServer
+  let reports: Reports
   let guest: Machine
 
   beforeAll(async () => {
     server = await FileServer.start(inject('demo'))
+    reports = await hearReports()
     guest = await bootGuest({
       memoryMb: 256,
       append: [
@@ -41,6 +44,7 @@ describe('an overlay', () => {
         'ip=dhcp',
         `apkovl=${server.url}/box.apkovl.tar.gz`,
         `alpine_repo=${server.url}/apks`,
+        `diskless.report=${reports.url}`,
       ],
     })
     // The demo has none of that name.
@@ -54,6 +58,7 @@ describe('an overlay', () => {
     await guest?.stop()
     await server?.close()
     rmSync(scratch, { recursive: true })
+    await reports?.close()
   })
 
   async function refuse(behaviour: Behaviour): Promise<Refusal> {
@@ -64,6 +69,13 @@ describe('an overlay', () => {
     expect(refused.phase, refused.text).toBe('overlay')
     return refused
   }
+
+  it('that is not there is told to who watches, with its cause', async () => {
+    const { failure, sender } = await reports.until(({ state }) => state === 'failed', patience)
+    expect(failure?.phase).toBe('overlay')
+    expect(failure?.chain.join('\n')).toMatch(/could not be fetched[\s\S]*404/)
+    expect(sender).toMatchObject({ mac: usualMac, address: '10.0.2.15' })
+  })
 
   it('that is not there', async () => {
     expect((await refuse({ kind: 'status', status: 404 })).text).toMatch(/404/)
@@ -125,5 +137,8 @@ describe('an overlay', () => {
     expect((await runIn(guest, look)).output).toBe(
       `box\n1234\n-rw-r-----\ndrwxr-xr-x\n-rw-r-----\n${passwordHash}\n`,
     )
+    const { attempt, bytes } = await reports.until(({ state }) => state === 'up', patience)
+    expect(attempt).toBeGreaterThan(1)
+    expect(bytes.get('packages')).toBeGreaterThan(1e6)
   })
 })

@@ -50,7 +50,7 @@ export type Start =
   /** The kernel from the command line of QEMU: saves the firmware's part. */
   | { readonly by: 'kernel'; readonly kernel: string; readonly initrd: string; readonly append: string }
   /** From power-on: the card's iPXE fetches `boot.ipxe` from this directory over QEMU's TFTP. */
-  | { readonly by: 'ipxe'; readonly directory: string }
+  | { readonly by: 'ipxe'; readonly directory: string; readonly script?: string }
   /** From power-on: the card's iPXE does what the lab's DHCP server says. */
   | { readonly by: 'network' }
 
@@ -68,6 +68,17 @@ export interface Hardware {
   readonly clock?: string
   /** A VGA card, and with it virtual terminals and a keyboard that somebody has (`press`). */
   readonly screen?: boolean
+  /** How instructions are run; `tcg` unless told: /dev/kvm may open and then hang. */
+  readonly accelerator?: 'tcg' | 'kvm'
+  readonly cpus?: number
+  /** UEFI: its code, and its variables, which the guest writes to. The BIOS unless told. */
+  readonly firmware?: { readonly code: string; readonly variables: string }
+  /** More serial lines, as QEMU’s `-serial` has them: `file:…`, `pty`. */
+  readonly serialLines?: readonly string[]
+  /** A reboot of the guest is one, and not the end. */
+  readonly reboots?: boolean
+  /** This host’s loopback in QEMU’s own network, and so the server of what is published: 10.0.2.2 unless told. */
+  readonly serverAddress?: string
   /** Nothing but cards and disks: without the port for init's events. */
   readonly bare?: boolean
   /** More of QEMU's arguments, as they are. */
@@ -76,29 +87,32 @@ export interface Hardware {
 
 /** The program and its arguments. `directory` holds the sockets `qmp` and `events`, which QEMU connects to. */
 export async function qemuCommand(hardware: Hardware, directory: string): Promise<string[]> {
-  const { bare = false, cards, clock, disks = [], memoryFile, memoryMb } = hardware
+  const { accelerator = 'tcg', bare = false, cards, clock, cpus = 1, disks = [], firmware } = hardware
+  const { memoryFile, memoryMb, reboots = false, serialLines = [] } = hardware
   const { qemu = [], screen = false, start, terminal = false } = hardware
   const labs = new Set(cards.flatMap(labOf))
   if (labs.size > 1) throw new Error('a guest can be in one lab only')
   const inside = [...labs].flatMap((lab) => ['ip', 'netns', 'exec', lab.namespace])
   const network = await Promise.all(
-    cards.map(async (card, at) => ['-netdev', await netdev(card, at, start), '-device', device(card, at)]),
+    cards.map(async (card, at) => ['-netdev', await netdev(card, at, hardware), '-device', device(card, at)]),
   )
   const wires = new Set(cards.flatMap((card) => (card.kind === 'wire' ? [card.wire] : [])))
   return [
     ...inside,
-    ...['qemu-system-x86_64', '-accel', 'tcg', '-m', String(memoryMb)],
+    ...['qemu-system-x86_64', '-accel', accelerator, '-m', String(memoryMb), '-smp', String(cpus)],
     ...(memoryFile === undefined ? [] : memoryArguments(memoryFile, memoryMb)),
     ...['-display', 'none', '-vga', screen ? 'std' : 'none', '-no-user-config'],
     // Stopped until `cont`, so that a cable can be pulled before the firmware looks; a reboot ends QEMU.
     ...(clock === undefined ? [] : ['-rtc', `base=${clock}`]),
-    ...['-S', '-no-reboot', '-parallel', 'none'],
+    ...['-S', ...(reboots ? [] : ['-no-reboot']), '-parallel', 'none'],
+    ...(firmware === undefined ? [] : firmwareArguments(firmware)),
     ...['-chardev', `stdio,id=console,${terminal ? 'mux=on,' : ''}signal=off`],
     ...['-serial', 'chardev:console', '-monitor', terminal ? 'chardev:console' : 'none'],
+    ...serialLines.flatMap((line) => ['-serial', line]),
     ...['-qmp', `unix:${join(directory, 'qmp')}`],
     ...(bare ? [] : eventPort(directory)),
     ...network.flat(),
-    ...(await Promise.all([...wires].map(uplink))).flat(),
+    ...(await Promise.all([...wires].map((wire, at) => uplink(wire, at, hardware)))).flat(),
     ...(cards.length === 0 ? ['-nic', 'none'] : []),
     ...diskArguments(disks),
     ...(start.by === 'kernel'
@@ -113,6 +127,19 @@ function eventPort(directory: string): string[] {
     ...['-chardev', `socket,id=events,path=${join(directory, 'events')}`],
     ...['-device', 'virtio-serial-pci', '-device', 'virtserialport,chardev=events,name=diskless.events'],
   ]
+}
+
+function firmwareArguments({ code, variables }: NonNullable<Hardware['firmware']>): string[] {
+  const flash = (unit: number, file: string) => [`if=pflash,format=raw,unit=${unit}`, `file=${escaped(file)}`]
+  return [
+    ...['-drive', [...flash(0, code), 'readonly=on'].join(',')],
+    ...['-drive', flash(1, variables).join(',')],
+  ]
+}
+
+/** QEMU’s own quoting of a value among options. */
+function escaped(value: string): string {
+  return value.replaceAll(',', ',,')
 }
 
 function memoryArguments(file: string, megabytes: number): string[] {
@@ -130,8 +157,9 @@ function tap(id: string, name: string): string {
 }
 
 /** The network behind a wire: a hub of the two, in which no card is. */
-async function uplink(wire: FrameWire, at: number): Promise<string[]> {
-  const far = wire.lab === undefined ? `user,id=far${at}` : tap(`far${at}`, await wire.lab.addTap())
+async function uplink(wire: FrameWire, at: number, hardware: Hardware): Promise<string[]> {
+  const far =
+    wire.lab === undefined ? userNetwork(`far${at}`, at, hardware) : tap(`far${at}`, await wire.lab.addTap())
   const ends = [far, `stream,id=near${at},server=off,addr.type=unix,addr.path=${wire.uplink}`]
   const ports = ['far', 'near'].map(
     (end) => `hubport,id=${end}port${at},hubid=${100 + at},netdev=${end}${at}`,
@@ -139,13 +167,23 @@ async function uplink(wire: FrameWire, at: number): Promise<string[]> {
   return [...ends, ...ports].flatMap((each) => ['-netdev', each])
 }
 
-async function netdev(card: Card, at: number, start: Start): Promise<string> {
+async function netdev(card: Card, at: number, hardware: Hardware): Promise<string> {
   if (card.kind === 'silent') return `hubport,id=net${at},hubid=${at}`
   if (card.kind === 'wire') return `stream,id=net${at},server=off,addr.type=unix,addr.path=${card.wire.card}`
   if (card.kind === 'cut off') return `user,id=net${at},restrict=on`
   if (card.kind === 'tap') return tap(`net${at}`, await card.lab.addTap())
-  const boot = start.by === 'ipxe' && at === 0 ? `,tftp=${start.directory},bootfile=boot.ipxe` : ''
-  return `user,id=net${at}${boot}`
+  return userNetwork(`net${at}`, at, hardware)
+}
+
+/** QEMU’s own network. The first one offers what is published, to a firmware that boots from the network. */
+function userNetwork(id: string, at: number, { serverAddress, start }: Hardware): string {
+  const boot =
+    start.by === 'ipxe' && at === 0
+      ? `,tftp=${escaped(start.directory)},bootfile=${start.script ?? 'boot.ipxe'}`
+      : ''
+  const net = serverAddress?.replace(/\d+$/, '0/24')
+  const server = net === undefined ? '' : `,net=${net},host=${serverAddress}`
+  return `user,id=${id}${server}${boot}`
 }
 
 function device(card: Card, at: number): string {

@@ -21,7 +21,12 @@ export interface MachineOptions extends Hardware {
   readonly onConsole?: (text: string) => void
   /** `console` stays empty then. */
   readonly terminal?: boolean
+  /** What starts QEMU, and sees to it that it does not outlive this process however that ends. */
+  readonly launcher?: readonly string[]
 }
+
+/** The kernel kills the guest when this process is gone, killed included. */
+export const usualLauncher = ['setpriv', '--pdeathsig', 'KILL'] as const
 
 /** `reset`: the guest rebooted. */
 export type Ending = 'poweroff' | 'reset' | 'killed' | 'panic' | 'failed'
@@ -61,9 +66,9 @@ export class Machine {
     const directory = mkdtempSync(join(tmpdir(), 'diskless-qemu-'))
     const control = await listen(join(directory, 'qmp'))
     const events = await listen(join(directory, 'events'))
-    // However this process ends, killed included, the kernel then kills the guest.
-    const command = ['--pdeathsig', 'KILL', ...(await qemuCommand(options, directory))]
-    const child = spawn('setpriv', command, {
+    const { launcher = usualLauncher } = options
+    const [program = '', ...command] = [...launcher, ...(await qemuCommand(options, directory))]
+    const child = spawn(program, command, {
       stdio: options.terminal === true ? 'inherit' : ['pipe', 'pipe', 'pipe'],
     })
     const clean = () => {
