@@ -106,8 +106,10 @@ export function prepareHooks(
       const timeoutMs = hook.timeoutMs ?? defaultTimeoutMs
       return async (plan: BootPlan, report: Report, knows: (context: HookContext) => C) => {
         report.detail(`${name}, ${points[point]}`)
-        // Should it never let go of the engine, this is what is known.
-        await bare.supervisor.note(`the hook ${name} (${points[point]})`)
+        // Not awaited: should the hook never let go of the engine, this is the last that is known.
+        bare.supervisor
+          .note(`the hook ${name} (${points[point]})`)
+          .catch((error: unknown) => report.note(`the supervisor was not told: ${String(error)}`))
         try {
           await bounded(bare, { name, timeoutMs }, report, async (signal) =>
             run(knows(contextOf(plan, name, report, signal))),

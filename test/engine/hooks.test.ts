@@ -103,3 +103,25 @@ export default defineHook({})
   })
   expect(console).toContain('the hook top.ts failed (when it was loaded) at top.ts:4')
 })
+
+test('one that never lets go of the engine is ended, and the supervisor was told which it is', async () => {
+  const place = join(directory, 'spin')
+  mkdirSync(place)
+  const text = `import { defineHook } from 'diskless'
+
+export default defineHook({
+  beforeNetwork() {
+    for (;;) {}
+  },
+})
+`
+  writeFileSync(join(place, 'spin.ts'), text)
+  const hooks = findHooks([join(place, 'spin.ts')])
+  const bundle = await bundleInit(join(place, 'bundle'), undefined, hooks)
+  const machine = fakeMachine(networkBoot())
+  const engine = await startEngine(readFileSync(bundle, 'utf8'), machine)
+  await expect(machine.run(Promise.race([machine.supervisor.ended, engine.failed]))).rejects.toThrow(
+    /interrupted\s+at beforeNetwork/,
+  )
+  expect(machine.supervisor.notes).toContain('the hook spin.ts (before the network)')
+})

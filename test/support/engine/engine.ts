@@ -26,6 +26,9 @@ const { default: variant }: { default: QuickJSSyncVariant } = createRequire(impo
   '@jitl/quickjs-ng-wasmfile-release-sync',
 )
 
+/** Milliseconds that JavaScript may run without a pause. */
+const turnMs = 3000
+
 /** Starts a module on this machine, as the host starts init's. */
 export async function startEngine(source: string, sys: Sys): Promise<Engine> {
   // A wasm module of its own: init never ends, so nothing in it could be taken down one by one.
@@ -40,7 +43,11 @@ export async function startEngine(source: string, sys: Sys): Promise<Engine> {
   failed.catch(() => undefined)
 
   const host = context.newObject()
+  // As the host does it, only sooner: what does not let go of the engine is ended.
+  let turn = Date.now()
+  runtime.setInterruptHandler(() => Date.now() - turn > turnMs)
   const jobs = () => {
+    turn = Date.now()
     const result = runtime.executePendingJobs()
     if (result.error) fail(errorFrom(context, result.error))
     result.dispose()
