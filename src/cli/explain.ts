@@ -1,6 +1,6 @@
 /** `diskless explain`: what a machine will do with a kernel command line, before it does it. */
 
-import { readKeys } from '../../build/inputs.ts'
+import { readInput, readKeys } from '../../build/inputs.ts'
 import { readAuthorities } from '../../build/tls.ts'
 import { parseBytes } from '../boot/bytes.ts'
 import { parseBootInterface } from '../boot/ip-parameter.ts'
@@ -40,6 +40,11 @@ const description = {
     check: {
       type: 'boolean',
       about: 'ask the servers, from here: is it there, how large, signed by whom, does the world resolve',
+    },
+    apkovl: {
+      type: 'string',
+      value: 'FILE',
+      about: 'for --check: the overlay that a medium is going to have, where apkovl= names no URL',
     },
     keys: {
       type: 'string',
@@ -87,7 +92,13 @@ export const explainCommand = defineCommand({
       const progress = output.progress('asking the servers', 'things')
       let asked = 0
       const tell = () => progress.update(++asked)
-      checks = await checkPlan(explanation.plan, { machine, keys, ca, tell }).finally(() => progress.end())
+      const overlay =
+        values.apkovl === undefined
+          ? {}
+          : { overlay: { name: values.apkovl, bytes: readInput(values.apkovl) } }
+      checks = await checkPlan(explanation.plan, { machine, keys, ca, tell, ...overlay }).finally(() =>
+        progress.end(),
+      )
     }
     output.result(dataOf(explanation, machine, checks), () =>
       printSheet(explanationSheet(explanation, checks, machine, output), output),

@@ -67,7 +67,7 @@ export const inspectCommand = defineCommand({
 /** One of several: that one cannot be read is no reason to say nothing of the others. */
 async function tryFile(
   file: string,
-  options: Omit<InspectOptions, 'subject'>,
+  options: Omit<InspectOptions, 'subject' | 'path'>,
 ): Promise<Omit<Inspection, 'kind'>> {
   try {
     const { kind, data, ...rest } = await inspectFile(file, options)
@@ -85,6 +85,9 @@ async function tryFile(
 }
 
 /** Throws a BuildError for what cannot be read, or is of no kind that is known. */
-export function inspectFile(path: string, options: Omit<InspectOptions, 'subject'>): Promise<Inspection> {
-  return withFile(path, (bytes) => inspectBytes(bytes, { ...options, subject: basename(path) }))
+export function inspectFile(
+  path: string,
+  options: Omit<InspectOptions, 'subject' | 'path'>,
+): Promise<Inspection> {
+  return withFile(path, (bytes) => inspectBytes(bytes, { ...options, path, subject: basename(path) }))
 }

@@ -27,15 +27,24 @@ export async function checkOverlay(
   asker: Asker,
 ): Promise<{ readonly checks: readonly Check[]; readonly contents?: OverlayContents }> {
   const what = 'The overlay'
-  const unknown = (why: string) => ({ checks: [{ what, state: 'unknown' as const, says: [why] }] })
-  switch (plan.kind) {
-    case 'search':
-      return unknown('looked for on the media of the machine, which only the machine knows')
-    case 'path':
-    case 'device':
-      return unknown('it is in the initrd or on a medium, which only the machine knows')
-    case 'url':
-      return checkUrl(what, plan, asker)
+  if (plan.kind === 'url') return checkUrl(what, plan, asker)
+  const { overlay } = asker
+  if (overlay !== undefined) {
+    const read = readContents(overlay.name, overlay.bytes)
+    return 'contents' in read
+      ? { checks: [{ what, state: 'fine', says: [overlay.name, ...read.says] }], contents: read.contents }
+      : { checks: [{ what, state: read.state, says: [overlay.name, read.why] }] }
+  }
+  const where =
+    plan.kind === 'search' ? 'looked for on the media of the machine' : 'in the initrd or on a medium'
+  return {
+    checks: [
+      {
+        what,
+        state: 'unknown',
+        says: [`${where}, which only the machine knows: --apkovl says which one it will be`],
+      },
+    ],
   }
 }
 

@@ -5,7 +5,7 @@ import type { BootPlan } from '../../boot/plan.ts'
 import { isUrl, type MountedRootPlan, type RamRootPlan, urlsOf } from '../../boot/root-plan.ts'
 import { proxyFor } from '../../network/proxy.ts'
 import { redactUrl } from '../../network/url.ts'
-import { bytesOf } from '../inspect/bytes.ts'
+import { bytesOf, clean } from '../inspect/bytes.ts'
 import { imageType } from '../inspect/image.ts'
 import { showBytes } from '../sheet.ts'
 import { checkOverlay } from './check-overlay.ts'
@@ -17,6 +17,12 @@ import { type Asker, type Check, obtain } from './obtain.ts'
 export type { Asker, Check } from './obtain.ts'
 
 export async function checkPlan(plan: BootPlan, asker: Asker): Promise<readonly Check[]> {
+  const checks = await ask(plan, asker)
+  // Servers, certificates and indexes say what they like.
+  return checks.map(({ what, state, says }) => ({ what: clean(what), state, says: says.map(clean) }))
+}
+
+async function ask(plan: BootPlan, asker: Asker): Promise<readonly Check[]> {
   const { root, network, proxies } = plan
   const checks = root.kind === 'ram' ? await checkRam(root, asker) : await checkMounted(root, asker)
   const proxied = urlsOf(root).flatMap((url) => proxyFor(url, proxies) ?? [])

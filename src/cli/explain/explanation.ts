@@ -4,6 +4,7 @@ import { parseCommandLine } from '../../boot/command-line.ts'
 import { type BootPlan, makePlan } from '../../boot/plan.ts'
 import { readSettings } from '../../boot/settings.ts'
 import { BootError, chainOf } from '../../sys/index.ts'
+import { clean } from '../inspect/bytes.ts'
 import { type Difference, generalDifferences, parameterDifferences } from './alpine.ts'
 import { identityOf, type MachineFacts } from './facts.ts'
 import { type Finding, findingsOf } from './findings.ts'
@@ -24,7 +25,8 @@ export interface Explanation {
 }
 
 export function explainCommandLine(text: string, machine: MachineFacts): Explanation {
-  const line = parseCommandLine(text)
+  // A line's end, as in /proc/cmdline, is a space; what a terminal would obey is not shown to one.
+  const line = parseCommandLine(clean(text.replace(/\s/g, ' ')))
   const settings = readSettings(line)
   const words = factsOfWords(line, settings)
   const differences = parameterDifferences(settings, givenParameters(line))

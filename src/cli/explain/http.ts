@@ -140,6 +140,8 @@ const reasons: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'nobody answers',
   ECONNRESET: 'it broke the connection',
   CERT_HAS_EXPIRED: 'its certificate has expired',
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+    'it asks for a certificate of the machine’s, which is not shown from here',
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
 }
 

@@ -19,6 +19,8 @@ export interface Asker {
   readonly ca: Buffer | undefined
   /** PEM, by name: who may sign. */
   readonly keys: ReadonlyMap<string, Buffer>
+  /** The overlay that a medium of the machine's is going to have. */
+  readonly overlay?: { readonly name: string; readonly bytes: Buffer }
   /** Before each question. */
   readonly tell: () => void
 }

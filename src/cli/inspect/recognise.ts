@@ -19,6 +19,7 @@ import { type Inspection, type InspectOptions, type Kind, kinds } from './report
 import { foreignPacking, packingOf, unpack } from './segments.ts'
 import { adbSheet, imageSheet, indexSheet, kernelSheet, lockSheet, packageSheet } from './sheets.ts'
 import { isDistrusted, type SignatureFacts } from './signatures.ts'
+import { readTop } from './squashfs.ts'
 
 /** What is read as a whole: an index, a package, an overlay. */
 const mostWhole = 1 << 30
@@ -36,8 +37,15 @@ export function inspectBytes(bytes: Bytes, options: InspectOptions): Inspection 
   if (text.startsWith('ADB')) return adb(bytes, options)
   if (text.startsWith('Salted__')) return encrypted(bytes, options)
   const image = inspectImage(bytes, subject)
-  if (image !== undefined)
-    return { kind: 'image', data: { ...image }, sheet: imageSheet(image, options), failed: false }
+  if (image !== undefined) {
+    const top = image.type === 'squashfs' && options.path !== undefined ? readTop(options.path) : undefined
+    return {
+      kind: 'image',
+      data: { ...image, ...top },
+      sheet: imageSheet(image, top, options),
+      failed: false,
+    }
+  }
   const kernel = inspectKernel(bytes)
   if (kernel !== undefined) {
     return { kind: 'kernel', data: { ...kernel }, sheet: kernelSheet(kernel, options), failed: false }

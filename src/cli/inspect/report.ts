@@ -27,6 +27,8 @@ export type Kind = keyof typeof kinds
 export interface InspectOptions {
   /** For messages: the file’s name. */
   readonly subject: string
+  /** Where it is, for programs that look into it; undefined: it is in memory. */
+  readonly path?: string
   /** Public keys, PEM, by name; none: signatures are only told. */
   readonly keys: ReadonlyMap<string, Buffer>
   /** Every name, where else the largest few are listed. */

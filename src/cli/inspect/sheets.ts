@@ -9,6 +9,7 @@ import type { LockFacts } from './lock.ts'
 import type { Counts, IndexFacts, PackageFacts } from './packages.ts'
 import type { InspectOptions } from './report.ts'
 import { showSignatures } from './signatures.ts'
+import type { TopOfImage } from './squashfs.ts'
 
 const fewPackages = 10
 
@@ -244,7 +245,11 @@ export function kernelSheet(facts: KernelFacts, { subject }: InspectOptions): Sh
   }
 }
 
-export function imageSheet(facts: ImageFacts, { subject }: InspectOptions): Sheet {
+export function imageSheet(
+  facts: ImageFacts,
+  top: TopOfImage | undefined,
+  { subject }: InspectOptions,
+): Sheet {
   const { type, size, length, compression, blockSize, inodes, made } = facts
   return {
     title: `${subject}: a ${type} image, ${showBytes(size)}`,
@@ -259,8 +264,21 @@ export function imageSheet(facts: ImageFacts, { subject }: InspectOptions): Shee
               ['holds', showCount(inodes, 'file, directory or link', 'files, directories and links')],
               ['made', made],
               ['used', `${length} of ${size} bytes`],
-              ['boots with', `root=live:URL, or in an initrd: diskless build --image ${subject}`],
-              ['as a modloop', 'modloop=URL; diskless build --modloop makes init accept this one alone'],
+              ...(top === undefined ? [] : [['at its root', top.names.join(' ') || 'nothing'] as const]),
+              ...(top !== undefined && top.kernels.length > 0
+                ? [
+                    ['kernel', top.kernels.join(', ')] as const,
+                    [
+                      'a modloop',
+                      'modloop=URL; diskless build --modloop makes init accept this one alone',
+                    ] as const,
+                  ]
+                : [
+                    [
+                      'boots with',
+                      'root=live:URL, or from inside an initrd: diskless build --image',
+                    ] as const,
+                  ]),
             ],
           },
         ],

@@ -123,6 +123,19 @@ describe('a boot that works', () => {
     expect(of(await check(line, { machine }), /overlay/).state).toBe('fine')
   })
 
+  it('goes by the overlay that a medium is going to have', async () => {
+    const line = `apkovl=sda1 alpine_repo=${http}/apks`
+    expect(of(await check(line), /overlay/)).toMatchObject({
+      state: 'unknown',
+      text: expect.stringMatching(/--apkovl says which/),
+    })
+    expect(of(await check(line), /world/).text).toMatch(/what the overlay adds to it is not known/)
+    const checks = await check(line, { overlay: { name: 'x.apkovl.tar.gz', bytes: overlay } })
+    expect(of(checks, /world: alpine-base and busybox/).state).toBe('fine')
+    const broken = { name: 'x.apkovl.tar.gz', bytes: overlay.subarray(0, 100) }
+    expect(of(await check(line, { overlay: broken }), /overlay/).state).toBe('fails')
+  })
+
   it('goes by the overlay’s own repositories and keys', async () => {
     site.set(
       '/o.apkovl.tar.gz',

@@ -15,6 +15,7 @@ import type { MachineFacts } from '../../../src/cli/explain/facts.ts'
 import { explanationSheet } from '../../../src/cli/explain/sheet.ts'
 import { asOneLine, explainCommand, fails, machineOf } from '../../../src/cli/explain.ts'
 import { printSheet } from '../../../src/cli/sheet.ts'
+import { randomNumbers } from '../../support/random.ts'
 import { key } from '../../support/scenario.ts'
 import { temporaryDirectory } from '../build/synthetic.ts'
 
@@ -254,6 +255,57 @@ describe('the words of the command line', () => {
       state: 'fails',
       text: expect.stringMatching(/ftp:\/\/ is refused/),
     })
+  })
+})
+
+describe('any command line', () => {
+  it('is explained or refused in words', () => {
+    const chance = randomNumbers(7)
+    const pick = <T>(from: readonly T[], other: T): T => from[Math.floor(chance() * from.length)] ?? other
+    const names = [...parameterRows().map(([name]) => name), 'apkvol', 'nomodeset', 's', 'initrd', '', '"']
+    const values = [
+      ...[
+        '',
+        'yes',
+        'no',
+        'dhcp',
+        '/x',
+        '/dev/sda1',
+        'LABEL=a',
+        'http://a/x',
+        'https://u:p@[::1]:8/{MAC}',
+        'nfs:a:/b',
+      ],
+      ...[
+        'live:nfs:a:/b/c',
+        'a:b:c:d:e:f:g',
+        'eth0:dhcp',
+        '10.0.0.5::10.0.0.1:24::eth0',
+        '"a b"',
+        '|',
+        ',,',
+        '-1',
+        '9e9',
+      ],
+      ...[
+        'bond0:eth0,eth1',
+        'vlan5:eth0',
+        '10.0.0.0/8:10.0.0.1',
+        'http://',
+        'tftp://a/b|http://c/d',
+        '\u001b[2J',
+      ],
+    ]
+    for (let n = 0; n < 3000; n++) {
+      const words = Array.from(
+        { length: 1 + Math.floor(chance() * 6) },
+        () => `${pick(names, 'ip')}=${pick(values, '')}`,
+      )
+      const text = words.join(' ')
+      const { refused, steps } = explain(text)
+      expect([text, refused === undefined ? steps.length > 3 : refused.why.length > 5]).toEqual([text, true])
+      if (n % 10 === 0) expect(shown(text)).not.toContain('\u001b')
+    }
   })
 })
 
