@@ -10,6 +10,7 @@ import type { Settings } from '../../boot/settings.ts'
 import { wantsMedia } from '../../media/media.ts'
 import { redactUrl } from '../../network/url.ts'
 import { filledIn, type MachineFacts } from './facts.ts'
+import { modulesSteps } from './modules-steps.ts'
 import { askShare } from './root-steps.ts'
 import { type Ask, listed, reasonsFor, type Step } from './step.ts'
 
@@ -41,7 +42,7 @@ export function ramSteps(plan: RamBootPlan, settings: Settings, machine: Machine
     overlayStep(told),
     root.lock === undefined ? indexStep(told) : lockStep(told, root.lock),
     packagesStep(told),
-    ...modulesSteps(told),
+    ...modulesSteps(plan, settings, told.online),
     ...(root.cache === undefined ? [] : [commitStep()]),
   ]
 }
@@ -260,51 +261,5 @@ function packagesStep({ plan, because, given, online }: Told): Step {
       ...repositories.map((url) => ask(url, 'packages')),
       ...(sshKey !== undefined && isUrl(sshKey) ? [ask(sshKey, 'the SSH key')] : []),
     ],
-  }
-}
-
-function modulesSteps({ plan, because, online }: Told): readonly Step[] {
-  const { modules } = plan.root
-  switch (modules.kind) {
-    case 'keep':
-      return [
-        {
-          phase: 'modules',
-          says: [
-            'Copies the initrd’s kernel modules into the new system, and takes its modloop service out of the runlevel.',
-          ],
-          because: because('diskless.modules'),
-          after: ['packages'],
-          asks: [],
-        },
-      ]
-    case 'none':
-      return []
-    case 'fetched-modloop':
-      return [
-        {
-          phase: 'modloop',
-          says: [
-            `Fetches the modloop ${modules.urls.map(redactUrl).join(' or, failing that, ')} beside the packages, and puts it where the new system’s service finds it.`,
-            'It must have modules of this kernel; if the builder took in its digest, it must be that one.',
-          ],
-          because: because('modloop'),
-          after: ['root', ...online],
-          asks: modules.urls.map((url) => ask(url, 'the modloop')),
-        },
-      ]
-    case 'modloop':
-      if (!wantsMedia(plan.root)) return []
-      return [
-        {
-          phase: 'modloop',
-          says: [
-            `Looks at the modloop ${modules.path === undefined ? 'that a medium has' : modules.path}: it must have modules of this kernel.`,
-          ],
-          because: because('modloop'),
-          after: ['root', 'media'],
-          asks: [],
-        },
-      ]
   }
 }
