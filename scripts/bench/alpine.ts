@@ -9,10 +9,10 @@ import { Lab } from '../../test/support/lab/index.ts'
 import { makeOverlay } from '../repository/overlay.ts'
 import { file } from '../repository/tar.ts'
 import type { BootOptions } from './guest.ts'
-import { usualWorld } from './packages.ts'
 import type { Contest, Figure, Subject } from './row.ts'
 import { arrivalScript } from './target.ts'
 import type { Entrant, Workshop } from './workshop.ts'
+import { usualWorld } from './world.ts'
 
 const peer = 'Alpine’s own init'
 const waitless = `${peer}, less its wait`
@@ -46,7 +46,7 @@ export async function alpineContests(shop: Workshop, options: AlpineOptions): Pr
   const contest = (id: string, title: string, how: Partial<BootOptions>): Contest => ({
     id: `packages-alpine${id}`,
     group: 'packages',
-    title: `Alpine’s media over HTTP, ${title}: ${usualWorld.join(', ')}`,
+    title: `Alpine’s media over HTTP, ${title}`,
     unit: 's',
     subjects: [
       shop.timed(ours, how),

@@ -8,8 +8,8 @@ import type { Row } from './row.ts'
 import { digits } from './statistics.ts'
 import { isByUsualClock, quantity, type Standing, standings } from './table.ts'
 
-const width = 760
-const left = 150
+const width = 800
+const left = 215
 const right = 250
 const margin = 16
 const bar = 14

@@ -57,7 +57,7 @@ describe('the bench', () => {
 
   it('draws a bar for whoever has figures, and escapes what is text', () => {
     const picture = drawResults({ version: 1, date: '2026-11-21', machine: 'here', rows: [row] })
-    expect(picture.match(/<rect x="150"/g)).toHaveLength(2)
+    expect(picture.match(/<rect x="215"/g)).toHaveLength(2)
     expect(picture).toContain('A race of &lt;two&gt;')
     expect(picture).not.toContain('>peer<')
   })
