@@ -18,7 +18,7 @@ const description = {
   name: 'explain',
   about: 'says what a machine will do with a kernel command line, and whether it works',
   forms: ["'COMMAND LINE' [OPTIONS]"],
-  positionals: { name: 'WORD', least: 1, most: 512 },
+  positionals: { name: "'COMMAND LINE'", least: 1, most: 512 },
   options: {
     mac: { type: 'string', value: 'MAC', about: 'the machine’s hardware address: what {MAC} is in a URL' },
     uuid: { type: 'string', value: 'UUID', about: 'its SMBIOS UUID: what {UUID} is' },

@@ -1,11 +1,13 @@
 /** The network phase and what hangs on it, the clock: which cards, which addresses, how long. */
 
 import type { LinkConfiguration } from '../../boot/ip-parameter.ts'
+import { isHostAddress } from '../../boot/ipv4.ts'
+import { mirrorsIn } from '../../boot/mirrors.ts'
 import type { BootPlan, NetworkPlan } from '../../boot/plan.ts'
 import { urlsOf } from '../../boot/root-plan.ts'
 import type { Settings } from '../../boot/settings.ts'
 import { sourceHosts } from '../../network/source-hosts.ts'
-import { redactUrl, schemeOf } from '../../network/url.ts'
+import { hostOf, redactUrl, schemeOf } from '../../network/url.ts'
 import { type Ask, listed, reasonsFor, type Step, showSeconds } from './step.ts'
 
 type Join = Extract<NetworkPlan, { kind: 'join' }>
@@ -77,6 +79,7 @@ function joinStep(plan: BootPlan, network: Join, settings: Settings): Step {
     after: ['machine'],
     asks: [
       ...asksOf(ip),
+      ...resolversFor(plan),
       ...others.flatMap(asksOf),
       ...(plan.report === undefined
         ? []
@@ -129,6 +132,27 @@ function asksOf(ip: LinkConfiguration): readonly Ask[] {
     case 'static':
       return []
   }
+}
+
+/** Names of servers, which somebody has to know. */
+function resolversFor({ root, report, network }: BootPlan): readonly Ask[] {
+  const urls = [...urlsOf(root), ...(report === undefined ? [] : [report])].flatMap(mirrorsIn)
+  const shares = [
+    root.kind === 'nfs' ? root.share : undefined,
+    root.kind === 'image' && root.image.kind === 'nfs' ? root.image.share : undefined,
+    root.kind === 'ram' && root.medium?.kind === 'nfs' ? root.medium.share : undefined,
+  ]
+  const hosts = [
+    ...urls.flatMap((url) => hostOf(url) ?? []),
+    ...shares.flatMap((share) => (typeof share === 'object' ? (share.server ?? []) : [])),
+  ]
+  const names = [...new Set(hosts)].filter((host) => !isHostAddress(host) && !host.includes(':'))
+  if (names.length === 0) return []
+  const whom =
+    network.kind === 'join' && network.ip.kind === 'static'
+      ? 'resolvers of ip= and nameserver='
+      : 'resolvers of the lease'
+  return [{ whom, what: `the ${names.length === 1 ? 'address' : 'addresses'} of ${listed(names)}` }]
 }
 
 function clockStep({ machine, root }: BootPlan, network: Join): Step {

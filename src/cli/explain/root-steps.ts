@@ -115,7 +115,7 @@ function diskStep(root: DiskRootPlan, settings: Settings): Omit<Step, 'after'> {
   return {
     phase: 'root',
     says: [
-      `Waits for ${showDeviceName(device)}${waitMs === undefined ? ', for ever' : `, up to ${showSeconds(waitMs)} after the buses are quiet`}.`,
+      `Waits for ${showDeviceName(device)}${waitMs === undefined ? ', for ever' : `, up to ${showSeconds(waitMs)}`}.`,
       `Mounts it as ${fsType ?? 'the file system that it holds'}, ${options.join(',')}${overlay ? ', with a tmpfs above it: what is written is gone at the next boot' : ''}.`,
     ],
     because: reasonsFor(settings, [

@@ -64,11 +64,11 @@ export function readInitrd(
   return { segments, files }
 }
 
+/** What the kernel looks for before it unpacks anything, and dracut's mark of such an archive. */
+const microcodePath = /^(?:\.?|early_cpio|kernel(?:\/(?:x86|arm64|firmware)(?:\/.*)?)?)$/
+
 function isMicrocode(entries: readonly CpioEntry[]): boolean {
-  return (
-    entries.length > 0 &&
-    entries.every(({ name }) => /^kernel(?:$|\/(?:x86|arm64)(?:$|\/)|\/firmware)/.test(name))
-  )
+  return entries.length > 0 && entries.every(({ name }) => microcodePath.test(name))
 }
 
 const moduleFile = /^(?:usr\/)?lib\/modules\/([^/]+)\/(.+)\/([^/]+)\.ko(?:\.(?:gz|xz|zst))?$/

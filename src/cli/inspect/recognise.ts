@@ -6,11 +6,11 @@ import { BuildError } from '../../../build/error.ts'
 import { membersLazily } from '../lock/apk-file.ts'
 import { inspectAdb } from './adb.ts'
 import { adbSheet, imageSheet, kernelSheet } from './boot-sheets.ts'
-import type { Bytes } from './bytes.ts'
+import { type Bytes, bytesOf } from './bytes.ts'
 import { inspectImage } from './image.ts'
 import { inspectInitrd } from './initrd.ts'
 import { initrdSheet } from './initrd-sheet.ts'
-import { inspectKernel } from './kernel.ts'
+import { inspectKernel, type KernelFacts } from './kernel.ts'
 import { inspectLock } from './lock.ts'
 import { inspectManifest, manifestSheet } from './manifest.ts'
 import { inspectOverlay } from './overlay.ts'
@@ -48,9 +48,7 @@ export function inspectBytes(bytes: Bytes, options: InspectOptions): Inspection 
     }
   }
   const kernel = inspectKernel(bytes)
-  if (kernel !== undefined) {
-    return { kind: 'kernel', data: { ...kernel }, sheet: kernelSheet(kernel, options), failed: false }
-  }
+  if (kernel !== undefined) return kernelOf(kernel, options)
   const packing = packingOf(start)
   if (packing === 'none' || packing === 'xz' || beginsWithZeros(bytes)) return initrd(bytes, options)
   if (packing === undefined && foreignPacking(start) !== undefined) return initrd(bytes, options)
@@ -58,9 +56,17 @@ export function inspectBytes(bytes: Bytes, options: InspectOptions): Inspection 
   const inside = peek(bytes, packing, subject)
   if (packingOf(inside) === 'none') return initrd(bytes, options)
   if (inside.toString('latin1', 257, 262) === 'ustar') return tarball(bytes, packing, options)
+  if (inspectKernel(bytesOf(inside)) !== undefined) {
+    const unpacked = inspectKernel(bytesOf(unpack[packing](bytes, 0, subject).content))
+    if (unpacked !== undefined) return kernelOf({ ...unpacked, size: bytes.size }, options)
+  }
   // So little that it may be cut short: that is told rather than that it is nothing.
   if (inside.length < 512) unpack[packing](bytes, 0, subject)
   throw unknown(subject, start, ` (${packing} data of something else)`)
+}
+
+function kernelOf(facts: KernelFacts, options: InspectOptions): Inspection {
+  return { kind: 'kernel', data: { ...facts }, sheet: kernelSheet(facts, options), failed: false }
 }
 
 /** Padding before the first archive: the kernel passes over it. */

@@ -88,6 +88,6 @@ describe('the command', () => {
     expect(await explainCommand.run(['--json', 'nbd=1:2'])).toBe(1)
     expect(asOneLine(['ip=dhcp', 'init_args=a b'])).toBe('ip=dhcp "init_args=a b"')
     expect(asOneLine(['ip=dhcp init_args="a b"'])).toBe('ip=dhcp init_args="a b"')
-    await expect(explainCommand.run([])).rejects.toThrow(/WORD is missing/)
+    await expect(explainCommand.run([])).rejects.toThrow(/'COMMAND LINE' is missing/)
   })
 })

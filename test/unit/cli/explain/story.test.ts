@@ -140,6 +140,17 @@ describe('the story', () => {
     ['diskless.idle=0', /it stays until somebody leaves it/],
   ])('of a failure: %s', (text, says) => expect(step(text, 'on failure').text).toMatch(says))
 
+  it('tells who has to know the names of servers', () => {
+    const asks = (text: string) => step(text, 'network').asks.map(({ whom, what }) => `${whom}: ${what}`)
+    expect(asks('apkovl=http://boot.lan/x|http://10.0.0.1/x alpine_repo=http://mirror/x')).toContain(
+      'resolvers of the lease: the addresses of boot.lan and mirror',
+    )
+    expect(asks('root=nfs:10.0.0.1:/x').join()).not.toMatch(/resolvers of/)
+    expect(asks('root=nfs:files:/x ip=10.0.0.5::10.0.0.1:24').join()).toMatch(
+      /nameserver=: the address of files/,
+    )
+  })
+
   it('fills in what is known of the machine, and says what is not', () => {
     const text = 'apkovl=http://a/{MAC}/{UUID}.tar.gz'
     expect(step(text, 'overlay', { mac: '52:54:00:12:34:56' }).text).toContain(

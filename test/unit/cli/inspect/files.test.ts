@@ -206,6 +206,10 @@ describe('a manifest', () => {
 describe('a kernel and an image', () => {
   it('say what they are', () => {
     expect(look(kernelImage('6.1.0-test')).data).toMatchObject({ architecture: 'x86', version: '6.1.0-test' })
+    const arm = Buffer.alloc(4096)
+    arm.write('ARMd', 0x38, 'latin1')
+    arm.write('Linux version 6.6.1-arm64 (x@y)', 0x400, 'latin1')
+    expect(look(gzipSync(arm)).data).toMatchObject({ architecture: 'arm64', version: '6.6.1-arm64' })
     expect(look(squashfs()).data).toMatchObject({ type: 'squashfs', compression: 'zstd', inodes: 42 })
     expect(refusal(squashfs().subarray(0, 4096)).message).toMatch(
       /it has 4096 bytes, and its first block says 8000/,

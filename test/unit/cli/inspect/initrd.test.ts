@@ -65,6 +65,18 @@ describe('an initrd', () => {
     expect(data.moduleNames).toHaveLength(3)
   })
 
+  it('of dracut begins with microcode and a mark', () => {
+    const early = writeCpio(
+      new Map([
+        ['early_cpio', plain('1\n')],
+        ['kernel/x86/microcode/AuthenticAMD.bin', plain('code')],
+      ]),
+    )
+    const { data } = look(Buffer.concat([padded(early), zstdCompressSync(archive)]))
+    expect(data.segments).toMatchObject([{ holds: 'microcode' }, { holds: 'files' }])
+    expect(data.files).toBe(8)
+  })
+
   it('of Alpine, of dracut and of nobody known', () => {
     const initrd = (files: Readonly<Record<string, string>>) =>
       look(gzipSync(writeCpio(new Map(Object.entries(files).map(([name, text]) => [name, plain(text)])))))
