@@ -31,11 +31,19 @@ export interface BuildConfig
     | 'certificates'
     | 'clientIdentity'
     | 'files'
+    | 'hooks'
     | 'shell'
     | 'profile'
   > {
-  /** A modules directory, a tree, a linux-image-*.deb, an Alpine linux-*.apk or a modloop. */
+  /**
+   * A modules directory, a tree, a linux-image-*.deb, an Alpine linux-*.apk or a modloop; `running`, this system's own;
+   * `alpine:linux-lts@URL` or `debian:linux-image-amd64`, fetched and verified.
+   */
   readonly kernel: string
+  /** OpenPGP keys of a Debian mirror. */
+  readonly keyring?: string
+  /** A file of modaliases, as `diskless build --from-machine` takes it: what that machine needs is added. */
+  readonly fromMachine?: string
   /** The kernel image, where it is neither inside nor beside `kernel`. */
   readonly vmlinuz?: string
   /** Groups and modules: `virtio`, `common-ethernet`, `nfs`, `storage` … [virtio and common-ethernet] */

@@ -2,6 +2,7 @@
 
 import { resolve } from 'node:path'
 import type { OptionTable, Values } from '../options.ts'
+import { isNoFile } from './boot-source.ts'
 
 export const publishOptions = {
   config: {
@@ -17,7 +18,8 @@ export const publishOptions = {
   kernel: {
     type: 'string',
     value: 'SOURCE',
-    about: 'builds the initrd as well, of this kernel: as diskless build --kernel',
+    about:
+      'builds the initrd as well, of this kernel: as diskless build --kernel (running: this system’s own)',
     complete: 'file',
   },
   modules: { type: 'string', value: 'LIST', about: 'for --kernel: as diskless build --modules' },
@@ -124,7 +126,7 @@ export function mergeFlags(
     interface: values.interface,
   })
   const build = given({
-    kernel: path(values.kernel),
+    kernel: values.kernel !== undefined && isNoFile(values.kernel) ? values.kernel : path(values.kernel),
     modules: values.modules?.split(','),
     keys: values.keys?.map(path),
   })

@@ -1,17 +1,20 @@
 /** From what is wished to the files of the directory: digests first, then the texts that name them. */
 
 import { existsSync, statSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { BuildError } from '../../../build/error.ts'
 import { build } from '../../../build/index.ts'
 import { readInput } from '../../../build/inputs.ts'
-import { inspectImage } from '../../../build/root-image.ts'
-import { parseLock, splitLock } from '../../apk/lock.ts'
+import { parseModaliases } from '../../../build/machine.ts'
+import { cacheDirectory } from '../../../build/paths.ts'
+import { findKernelSource } from '../build/kernel-source.ts'
+import type { BootSource } from './boot-source.ts'
 import { findLoaders } from './loaders.ts'
-import { list, type Placed, placeByDigest, placeFile, placeText, placeTree } from './placed.ts'
+import { type Placed, placeByDigest, placeText } from './placed.ts'
 import type { Site, SiteMachine } from './site.ts'
+import { gatherSources, type Made, placeOverlay } from './sources.ts'
 import { textsOf } from './texts.ts'
-import { allLoaders, type MachineWishes, type Place, type Wishes } from './wishes.ts'
+import { allLoaders, type MachineWishes, type Wishes } from './wishes.ts'
 import { join as joinWords, names } from './words.ts'
 
 export interface Gathered {
@@ -84,7 +87,7 @@ interface BootPair {
 }
 
 async function bootFiles({ boot }: Wishes, { workshop, tell }: GatherOptions): Promise<BootPair> {
-  const made = boot.kind === 'build' ? await build({ ...boot.options, out: workshop, tell }) : undefined
+  const warnings = boot.kind === 'build' ? await buildBoot(boot, workshop, tell) : []
   const from = boot.kind === 'build' ? workshop : boot.path
   for (const name of ['vmlinuz', 'initrd']) {
     if (existsSync(join(from, name))) continue
@@ -97,36 +100,25 @@ async function bootFiles({ boot }: Wishes, { workshop, tell }: GatherOptions): P
   return {
     kernel: await placeByDigest(join(from, 'vmlinuz'), 'the kernel'),
     initrd: await placeByDigest(join(from, 'initrd'), 'the initrd'),
-    notes: made?.warnings ?? [],
+    notes: warnings,
   }
 }
 
-/** Words of the command line that come of another key than commandLine, by the parameter that they are about. */
-type Made = ReadonlyMap<string, readonly string[]>
-
-interface Sources {
-  readonly placed: readonly Placed[]
-  readonly made: Made
+/** Resolves with what a person should know. */
+async function buildBoot(
+  { kernel, keyring, fromMachine, options }: Extract<BootSource, { kind: 'build' }>,
+  out: string,
+  tell: (line: string) => void,
+): Promise<readonly string[]> {
+  const keys = options.keys ?? []
+  const source = await findKernelSource({ source: kernel, keys, keyring, cache: cacheDirectory, tell })
+  const machine =
+    fromMachine === undefined
+      ? {}
+      : { machine: parseModaliases(readInput(fromMachine).toString('utf8'), fromMachine) }
+  const { warnings } = await build({ ...options, ...machine, kernel: source, out, tell })
+  return warnings
 }
-
-async function gatherSources(wishes: Wishes): Promise<Sources> {
-  const { url } = wishes
-  const parts = await Promise.all([
-    wishes.overlay === undefined ? nothing : placeOverlay(wishes.overlay, url),
-    placeRepositories(wishes),
-    wishes.modloop === undefined ? nothing : placeModloop(wishes.modloop, url),
-    wishes.image === undefined ? nothing : placeImage(wishes.image, url),
-    wishes.lock === undefined ? nothing : placeLock(wishes.lock, wishes.repositories, url),
-  ])
-  const root: Sources =
-    wishes.nfsRoot === undefined ? nothing : { placed: [], made: nfsWords(wishes.nfsRoot, wishes) }
-  return {
-    placed: parts.flatMap(({ placed }) => placed),
-    made: new Map([...parts, root].flatMap(({ made }) => [...made])),
-  }
-}
-
-const nothing: Sources = { placed: [], made: new Map() }
 
 /** The common words, what comes of other keys, and the machine's own: what it says itself is not said for it. */
 function wordsOf(
@@ -138,132 +130,6 @@ function wordsOf(
   const said = machine?.words ?? []
   const made = [...new Map([...common, ...own])].flatMap(([name, each]) => (names(said, name) ? [] : each))
   return joinWords(words, [...made, ...said])
-}
-
-async function placeOverlay(place: Place, url: string | undefined): Promise<Sources> {
-  if (place.kind === 'url') return { placed: [], made: new Map([['apkovl', [`apkovl=${place.url}`]]]) }
-  const template = basename(place.path)
-  if (template.includes('{')) return placeOverlays(dirname(place.path), template, url)
-  const placed = await placeByDigest(place.path, 'the overlay')
-  const words = [`apkovl=${below(url, placed.path, 'an overlay')}`, `diskless.apkovl_sha256=${placed.sha256}`]
-  return { placed: [placed], made: new Map([['apkovl', words]]) }
-}
-
-/** One a machine: the client fills its own MAC in, so that these keep their names. */
-async function placeOverlays(directory: string, template: string, url: string | undefined): Promise<Sources> {
-  const [before, after, ...more] = template.split('{MAC}')
-  if (before === undefined || after === undefined || more.length > 0 || /[{}]/.test(before + after)) {
-    throw new BuildError(
-      `the overlay ${join(directory, template)} is to have {MAC} in it once, and no other {}`,
-    )
-  }
-  const files = list(directory, 'the directory of overlays').filter((name) => {
-    const mac = name.slice(before.length, name.length - after.length)
-    return name === `${before}${mac}${after}` && /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(mac)
-  })
-  if (files.length === 0) {
-    throw new BuildError(`${directory} has no overlay like ${template}`, {
-      advice: [
-        `For a machine it is called ${template.replace('{MAC}', '52:54:00:12:34:56')}: lower case, colons.`,
-      ],
-    })
-  }
-  const placed = await Promise.all(
-    files.map((name) => placeFile(`overlays/${name}`, join(directory, name), 'the overlay')),
-  )
-  return {
-    placed,
-    made: new Map([['apkovl', [`apkovl=${below(url, `overlays/${template}`, 'an overlay')}`]]]),
-  }
-}
-
-async function placeRepositories({ repositories, url }: Wishes): Promise<Sources> {
-  if (repositories.length === 0) return nothing
-  const placed: Placed[] = []
-  const urls: string[] = []
-  const seen = new Set<string>()
-  for (const repository of repositories) {
-    if (repository.kind === 'url') urls.push(repository.url)
-    else {
-      const name = basename(repository.path)
-      if (seen.has(name)) throw new BuildError(`two repositories are called ${name}: rename one of them`)
-      seen.add(name)
-      const files = await placeTree(`repositories/${name}`, repository.path, 'the repository')
-      if (!files.some(({ path }) => path.endsWith('/APKINDEX.tar.gz'))) {
-        throw new BuildError(`${repository.path} is no repository of packages: it has no APKINDEX.tar.gz`, {
-          advice: [
-            'Name the directory that the architecture’s lies in: apks, with apks/x86_64/APKINDEX.tar.gz.',
-          ],
-        })
-      }
-      placed.push(...files)
-      urls.push(below(url, `repositories/${name}`, 'a repository'))
-    }
-  }
-  return { placed, made: new Map([['alpine_repo', [`alpine_repo=${urls.join(',')}`]]]) }
-}
-
-async function placeModloop(place: Place, url: string | undefined): Promise<Sources> {
-  if (place.kind === 'url') return { placed: [], made: new Map([['modloop', [`modloop=${place.url}`]]]) }
-  inspectImage(place.path)
-  const placed = await placeByDigest(place.path, 'the modloop')
-  return {
-    placed: [placed],
-    made: new Map([['modloop', [`modloop=${below(url, placed.path, 'a modloop')}`]]]),
-  }
-}
-
-async function placeImage(place: Place, url: string | undefined): Promise<Sources> {
-  if (place.kind === 'url') return { placed: [], made: new Map([['root', [`root=live:${place.url}`]]]) }
-  inspectImage(place.path)
-  const placed = await placeByDigest(place.path, 'the image')
-  const words = [`root=live:${below(url, placed.path, 'an image')}`, `diskless.image_sha256=${placed.sha256}`]
-  return { placed: [placed], made: new Map([['root', words]]) }
-}
-
-/** Beside the repositories, as the lock may name them relative to itself. */
-async function placeLock(
-  path: string,
-  repositories: readonly Place[],
-  url: string | undefined,
-): Promise<Sources> {
-  const { text } = splitLock(readInput(path).toString('utf8'), path)
-  const published = repositories.flatMap((place) => (place.kind === 'path' ? [basename(place.path)] : []))
-  for (const { urls } of parseLock(text, path).repositories) {
-    for (const each of urls) {
-      if (/^[a-z][a-z\d+.-]*:\/\//i.test(each)) continue
-      const name = each.replace(/^\.\//, '').replace(/\/$/, '')
-      if (published.includes(name)) continue
-      throw new BuildError(
-        `${path} names the repository ${each} beside itself, which is not published there`,
-        {
-          advice: [
-            `Name the directory of it in the configuration: repositories: ['…/${basename(name)}'].`,
-            'Or lock with a URL for clients: diskless lock --repo DIR=URL.',
-          ],
-        },
-      )
-    }
-  }
-  const placed = await placeFile(`repositories/${basename(path)}`, path, 'the lock')
-  const word = `diskless.lock=${below(url, placed.path, 'a lock')}`
-  return { placed: [placed], made: new Map([['diskless.lock', [word]]]) }
-}
-
-/** Without a network the server is the lease's. */
-function nfsWords(path: string, { network }: Wishes): Made {
-  const server = network === undefined ? '' : `${network.server}:`
-  return new Map([['root', ['root=/dev/nfs', `nfsroot=${server}${path}`]]])
-}
-
-function below(url: string | undefined, path: string, what: string): string {
-  if (url !== undefined) return `${url}${path}`
-  throw new BuildError(`${what} is to be published, and nothing says where clients will find it`, {
-    advice: [
-      "Add url: 'http://SERVER/' to the configuration, or --url: where the published directory is by HTTP.",
-      "network: { server: '10.0.0.1/24' } (--server) says it as well.",
-    ],
-  })
 }
 
 /** Two keys may name one file. */

@@ -1,8 +1,8 @@
 /** What is to be published, read from a configuration: parsed once, paths absolute. */
 
 import { isAbsolute, resolve } from 'node:path'
-import type { BuildOptions } from '../../../build/index.ts'
 import { parseBootInterface } from '../../boot/ip-parameter.ts'
+import { type BootSource, readBoot } from './boot-source.ts'
 import { Fields } from './fields.ts'
 import { isIn, readNetwork } from './network.ts'
 import type { Loader, MacAddress, Network } from './site.ts'
@@ -26,10 +26,6 @@ export interface Wishes {
   readonly machines: readonly MachineWishes[]
   readonly sign: string | undefined
 }
-
-export type BootSource =
-  | { readonly kind: 'directory'; readonly path: string }
-  | { readonly kind: 'build'; readonly options: Omit<BuildOptions, 'out' | 'tell'> }
 
 /** `path`: to be published, absolute. `url`: it is there already. */
 export type Place =
@@ -93,67 +89,8 @@ export function readWishes(
   return { wishes, problems }
 }
 
-type At = (path: string) => string
-
-function readBoot(top: Fields, at: At): BootSource {
-  const build = top.object('build')
-  if (build !== undefined && top.has('boot')) top.wrong('boot', 'and build exclude each other')
-  if (build === undefined) {
-    const why = 'a directory with vmlinuz and initrd, or build: which kernel?'
-    return { kind: 'directory', path: at(top.needed('boot', why)) }
-  }
-  const paths = (key: string) => (build.texts(key) ?? []).map(at)
-  const vmlinuz = build.text('vmlinuz')
-  const modloop = build.text('modloop')
-  const certificates = build.text('certificates')
-  const identity = build.object('clientIdentity')
-  const profile = build.choice('profile', ['release', 'dev'])
-  const options = {
-    kernel: at(build.needed('kernel', 'of which kernel is the initrd?')),
-    modules: build.texts('modules') ?? ['virtio', 'common-ethernet'],
-    keys: paths('keys'),
-    firmware: paths('firmware'),
-    overlayKeys: paths('overlayKeys'),
-    keymaps: paths('keymaps'),
-    modloopSignatures: paths('modloopSignatures'),
-    files: build.objects('files').map((file) => {
-      const source = at(file.needed('source', 'which file?'))
-      const destination = file.needed('destination', 'where in the initrd?')
-      file.finish()
-      return { source, destination }
-    }),
-    ...shellOf(build, at),
-    ...(profile === undefined ? {} : { profile }),
-    ...(vmlinuz === undefined ? {} : { image: at(vmlinuz) }),
-    ...(modloop === undefined ? {} : { modloop: at(modloop) }),
-    ...(certificates === undefined
-      ? {}
-      : { certificates: certificates === 'public' ? certificates : at(certificates) }),
-    ...(identity === undefined
-      ? {}
-      : {
-          clientIdentity: {
-            certificate: at(identity.needed('certificate', 'whose?')),
-            key: at(identity.needed('key', 'of which certificate?')),
-          },
-        }),
-  }
-  identity?.finish()
-  build.finish()
-  return { kind: 'build', options }
-}
-
-/** `open`, `none`, or an object with the file of a password. */
-function shellOf(build: Fields, at: At): Pick<BuildOptions, 'shell'> {
-  if (!build.isObject('shell')) {
-    const shell = build.choice('shell', ['open', 'none'])
-    return shell === undefined ? {} : { shell }
-  }
-  const fields = build.object('shell')
-  const passwordFile = at(fields?.needed('passwordFile', 'the file whose first line opens the shell') ?? '')
-  fields?.finish()
-  return { shell: { passwordFile } }
-}
+/** A path of the configuration as an absolute one. */
+export type At = (path: string) => string
 
 function readPlace(fields: Fields, key: string, at: At): Place | undefined {
   const text = fields.text(key)
