@@ -3,7 +3,7 @@
 import type { BootPlan } from '../../boot/plan.ts'
 import { type RootPlan, urlsOf } from '../../boot/root-plan.ts'
 import type { Settings } from '../../boot/settings.ts'
-import { redactUrl, schemeOf, sourceOf } from '../../network/url.ts'
+import { hostOf, redactUrl, schemeOf, sourceOf } from '../../network/url.ts'
 import { BootError } from '../../sys/index.ts'
 import { filledIn, type MachineFacts, missingIn } from './facts.ts'
 
@@ -19,6 +19,7 @@ export function findingsOf(plan: BootPlan, settings: Settings, machine: MachineF
     ...placeholders(plan, machine),
     ...schemes(plan.root),
     ...networkOff(plan),
+    ...itself(plan.root),
     ...(settings.all('console').length === 0
       ? [doubt('no console= is given: the kernel chooses one, on many servers a screen that nobody sees')]
       : []),
@@ -56,6 +57,15 @@ function schemes(root: RootPlan): readonly Finding[] {
       return [fails(error.message)]
     }
   })
+}
+
+function itself(root: RootPlan): readonly Finding[] {
+  const hosts = new Set(urlsOf(root).flatMap((url) => hostOf(url) ?? []))
+  return [...hosts]
+    .filter((host) => /^(?:127\.|localhost$|::1$)/.test(host))
+    .map((host) =>
+      doubt(`${host} is the machine itself when it boots: name the server by the address that it has there`),
+    )
 }
 
 function networkOff({ network, root }: BootPlan): readonly Finding[] {

@@ -1,7 +1,7 @@
 /** The network phase and what hangs on it, the clock: which cards, which addresses, how long. */
 
 import type { LinkConfiguration } from '../../boot/ip-parameter.ts'
-import { isHostAddress } from '../../boot/ipv4.ts'
+import { parseIpv4 } from '../../boot/ipv4.ts'
 import { mirrorsIn } from '../../boot/mirrors.ts'
 import type { BootPlan, NetworkPlan } from '../../boot/plan.ts'
 import { urlsOf } from '../../boot/root-plan.ts'
@@ -146,7 +146,7 @@ function resolversFor({ root, report, network }: BootPlan): readonly Ask[] {
     ...urls.flatMap((url) => hostOf(url) ?? []),
     ...shares.flatMap((share) => (typeof share === 'object' ? (share.server ?? []) : [])),
   ]
-  const names = [...new Set(hosts)].filter((host) => !isHostAddress(host) && !host.includes(':'))
+  const names = [...new Set(hosts)].filter((host) => parseIpv4(host) === undefined && !host.includes(':'))
   if (names.length === 0) return []
   const whom =
     network.kind === 'join' && network.ip.kind === 'static'

@@ -145,6 +145,8 @@ describe('the story', () => {
     expect(asks('apkovl=http://boot.lan/x|http://10.0.0.1/x alpine_repo=http://mirror/x')).toContain(
       'resolvers of the lease: the addresses of boot.lan and mirror',
     )
+    expect(asks('apkovl=http://127.0.0.1/x').join()).not.toMatch(/resolvers of/)
+    expect(explain('apkovl=http://127.0.0.1/x').findings[0]?.text).toMatch(/127.0.0.1 is the machine itself/)
     expect(asks('root=nfs:10.0.0.1:/x').join()).not.toMatch(/resolvers of/)
     expect(asks('root=nfs:files:/x ip=10.0.0.5::10.0.0.1:24').join()).toMatch(
       /nameserver=: the address of files/,
