@@ -103,6 +103,11 @@ export function openReporter(sys: Pick<Sys, 'clock' | 'files' | 'pipelines'>): R
     return kept.slice(0, fits === -1 ? kept.length : Math.max(fits, 1))
   }
 
+  function forget(batch: readonly Kept[]): void {
+    const numbers = new Set(batch.map(({ number }) => number))
+    kept = kept.filter(({ number }) => !numbers.has(number))
+  }
+
   async function post({ url, plan, machine, secrets }: Target, batch: readonly Kept[]): Promise<void> {
     const head = {
       event: 'machine',
@@ -138,8 +143,7 @@ export function openReporter(sys: Pick<Sys, 'clock' | 'files' | 'pipelines'>): R
       const batch = takeBatch()
       try {
         await post(target, batch)
-        const numbers = new Set(batch.map(({ number }) => number))
-        kept = kept.filter(({ number }) => !numbers.has(number))
+        forget(batch)
         waitMs = firstWaitMs
         if (kept.length > 0) continue
         for (const resolve of whenEmpty) resolve()
@@ -151,6 +155,11 @@ export function openReporter(sys: Pick<Sys, 'clock' | 'files' | 'pipelines'>): R
           target.say(`nobody hears of this boot (diskless.report=${redactUrl(target.url)}): ${why}`)
         }
         toldOfTrouble = true
+        // What is refused for good would be refused again, and nothing after it would arrive.
+        if (isRefusal(error)) {
+          forget(batch)
+          lost += batch.length
+        }
         // Not all of a fleet at the same instant.
         await pause(waitMs * (0.75 + sys.clock.random() / 2), hurry.signal)
         waitMs = Math.min(waitMs * 2, longestWaitMs)
@@ -229,6 +238,12 @@ export function openReporter(sys: Pick<Sys, 'clock' | 'files' | 'pipelines'>): R
       }
     },
   }
+}
+
+/** RFC 9110, 15.5: the request is at fault, whenever it comes. */
+function isRefusal(error: unknown): boolean {
+  if (!hasCode(error, 'HTTP') || error.status === undefined) return false
+  return error.status >= 400 && error.status < 500 && ![408, 425, 429].includes(error.status)
 }
 
 function versionOf(config: string | undefined): string | undefined {

@@ -159,6 +159,25 @@ describe('a boot that nobody hears', () => {
     expect(sent.flat().at(-1)).toMatchObject({ event: 'handoff' })
   })
 
+  it('drops what is refused for good, counts it, and goes on with the rest', async () => {
+    const { sent, console } = await bootOn(
+      reportingBoot(({ attempt }) => (attempt === 1 ? { status: 413 } : {}), {
+        servers: servers({
+          [reportUrl]: ({ attempt }) => (attempt === 1 ? { status: 413 } : {}),
+          [overlayUrl]: ({ attempt }) => (attempt < 4 ? { status: 503 } : { body: overlay }),
+        }),
+      }),
+    )
+    const [refused = [], ...others] = sent
+    const dropped = refused.flatMap(({ number }) => number ?? [])
+    const again = others.flat().flatMap(({ number }) => number ?? [])
+    expect(dropped.length).toBeGreaterThan(0)
+    expect(again.filter((number) => dropped.includes(number))).toEqual([])
+    expect(others.map(([head]) => head?.lost)).toEqual(others.map(() => dropped.length))
+    expect(others.flat().at(-1)).toMatchObject({ event: 'handoff' })
+    expect(console.match(/nobody hears/g)).toHaveLength(1)
+  })
+
   it('keeps so much and no more, and counts the rest', async () => {
     const machine = fakeMachine({ servers: { [reportUrl]: {} } })
     const reporter = openReporter(machine)
