@@ -136,7 +136,8 @@ export function prepareHooks(
       ...context,
       root: sysroot,
       network,
-      write: (path, text) => noteCaller(sites, () => writeIn(bare, sysroot, path.replace(/^\/+/, ''), text)),
+      write: (path, text) =>
+        noteCaller(sites, () => writeIn(bare, sysroot, `./${path.replace(/^\/+/, '')}`, text)),
       read: (path) => noteCaller(sites, () => readIn(bare, path)),
     })
   }

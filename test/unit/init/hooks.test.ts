@@ -128,6 +128,7 @@ describe('hooks', () => {
           async rootBuilt({ write, read }) {
             await write('/etc/hostname', `kiosk-${(await read('/etc/hostname'))?.trim()}\n`)
             await write('/srv/note', 'inside\n')
+            await write('/at-the-top', 'too\n')
             expect(await read('/none')).toBeUndefined()
           },
         },
@@ -143,6 +144,7 @@ describe('hooks', () => {
     expect(await machine.files.readText('/sysroot/etc/hostname')).toBe('kiosk-guest\n')
     expect(await machine.files.readText('/sysroot/etc/note')).toBe('inside\n')
     expect(await machine.files.status('/etc/note')).toBeUndefined()
+    expect(await machine.files.readText('/sysroot/at-the-top')).toBe('too\n')
   })
 
   it('that throw stop the boot, with their name and their point; a retry runs what has not ended well', async () => {
