@@ -11,7 +11,14 @@ const step = 16
 const sizes = Array.from({ length: 46 }, (_, at) => 48 + at * step)
 
 /** Where to look first, so that fewer boots are needed: MiB seen once. */
-const usual = { ours: 96, floor: 96, peer: 256 }
+const usual: Readonly<Record<string, number>> = {
+  diskless: 112,
+  floor: 96,
+  'initramfs-tools': 208,
+  'dracut, lean': 256,
+  'live-boot': 384,
+  'dracut livenet': 384,
+}
 
 export async function memoryContests(shop: Workshop): Promise<Contest[]> {
   const contest = (id: string, title: string, entrants: readonly Entrant[], goals: readonly Goal[] = []) => ({
@@ -21,7 +28,7 @@ export async function memoryContests(shop: Workshop): Promise<Contest[]> {
     unit: 'MiB' as const,
     exact: true,
     goals,
-    subjects: entrants.map((entrant, place) => smallest(shop, entrant, place === 0)),
+    subjects: entrants.map((entrant) => smallest(shop, entrant)),
     note: `in steps of ${step} MiB`,
   })
   return [
@@ -35,7 +42,7 @@ export async function memoryContests(shop: Workshop): Promise<Contest[]> {
   ]
 }
 
-function smallest(shop: Workshop, entrant: Entrant, isOurs: boolean): Subject {
+function smallest(shop: Workshop, entrant: Entrant): Subject {
   const { isFloor = false, name } = entrant
   const boots = async (memoryMb: number) => {
     try {
@@ -48,7 +55,7 @@ function smallest(shop: Workshop, entrant: Entrant, isOurs: boolean): Subject {
   }
   const measure = async () => {
     if (entrant.file instanceof Error) throw entrant.file
-    const value = await least(sizes, isOurs ? usual.ours : isFloor ? usual.floor : usual.peer, boots)
+    const value = await least(sizes, usual[name] ?? 0, boots)
     if (value === undefined) throw new Error(`it does not boot with ${sizes.at(-1)} MiB either`)
     return { value }
   }
