@@ -1,5 +1,6 @@
 /** Every file that is a text made of the site, by its path in the directory. Pure. */
 
+import { commandLines } from './command-lines.ts'
 import { dnsmasqProxy, dnsmasqServer } from './dnsmasq.ts'
 import { nfsExports } from './exports.ts'
 import { grubFiles } from './grub.ts'
@@ -27,6 +28,7 @@ function serverFiles(site: Site): ReadonlyMap<string, string> {
   return new Map([
     ['servers/nginx.conf', nginxConfiguration(site)],
     ['servers/exports', nfsExports(site)],
+    ...commandLines(site),
     // Without the network's addresses they would be of use to nobody.
     ...(network === undefined
       ? []

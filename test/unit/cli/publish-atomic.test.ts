@@ -104,7 +104,11 @@ describe('publishing again', () => {
     expect(kept).toEqual(
       [initrd, 'machines/52-54-00-12-34-57.ipxe', 'repositories/apks/x86_64/first-1.apk'].sort(),
     )
-    expect(removed).toEqual(['grub/grub.cfg-01-52-54-00-12-34-57', 'pxelinux.cfg/01-52-54-00-12-34-57'])
+    expect(removed).toEqual([
+      'grub/grub.cfg-01-52-54-00-12-34-57',
+      'pxelinux.cfg/01-52-54-00-12-34-57',
+      'servers/command-line-52-54-00-12-34-57',
+    ])
     expect(written).not.toContain(first.find(({ path }) => path.endsWith('/vmlinuz'))?.path)
     expect(everything()).toContain(initrd)
     const third = second.filter(({ path }) => !path.startsWith('overlays/'))

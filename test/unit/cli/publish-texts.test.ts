@@ -162,7 +162,8 @@ describe('DHCP', () => {
     const names = [...textsOf({ ...site, network: undefined }).keys()].filter((path) =>
       path.startsWith('servers/'),
     )
-    expect(names.sort()).toEqual(['servers/exports', 'servers/nginx.conf'])
+    const ofServers = names.filter((name) => !name.startsWith('servers/command-line'))
+    expect(ofServers.sort()).toEqual(['servers/exports', 'servers/nginx.conf'])
   })
 })
 
@@ -219,5 +220,12 @@ describe.each(checkers)('$file', ({ file, program, words }) => {
     writeFileSync(path, written)
     const { status, stderr } = spawnSync(program, words(path), { encoding: 'utf8', env: environment })
     expect(status, stderr).toBe(0)
+  })
+})
+
+describe('the command lines for explain', () => {
+  it('are what the loaders hand over, of each machine', () => {
+    expect(text('servers/command-line')).toMatch(/^ip=dhcp .*\n$/)
+    expect(text('pxelinux.cfg/default')).toContain(`append ${text('servers/command-line').trim()}\n`)
   })
 })
