@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -17,12 +18,15 @@ import { formatManifest, isManifest, manifestName } from './manifest.ts'
 /** Holds the number of the process that publishes. */
 const lockName = '.publishing'
 
+const nothingYet = formatManifest({ files: new Map(), former: new Map() }, undefined)
+
 /** Returns what gives it back. Throws a `BuildError`, and has then changed nothing. */
 export function claim(directory: string, dryRun: boolean): () => void {
   try {
     refuseForeign(directory)
     if (dryRun) return () => {}
-    if (!existsSync(directory)) {
+    const fresh = !existsSync(directory)
+    if (fresh) {
       mkdirSync(directory, { recursive: true })
       chmodSync(directory, 0o755)
     }
@@ -30,9 +34,14 @@ export function claim(directory: string, dryRun: boolean): () => void {
     lock(path, directory)
     // From here on it is ours, whatever happens to the first publication.
     const manifest = join(directory, manifestName)
-    if (!existsSync(manifest))
-      writeFileSync(manifest, formatManifest({ files: new Map(), former: new Map() }, undefined))
-    return () => rmSync(path, { force: true })
+    if (!existsSync(manifest)) writeFileSync(manifest, nothingYet)
+    return () => {
+      rmSync(path, { force: true })
+      // A first publication that did not begin leaves no trace.
+      if (readdirSync(directory).length > 1 || readFileSync(manifest, 'utf8') !== nothingYet) return
+      rmSync(manifest)
+      if (fresh) rmdirSync(directory)
+    }
   } catch (cause) {
     if (errnoOf(cause) === undefined) throw cause
     throw new BuildError(`nothing can be published into ${directory} (${errnoOf(cause)})`, { cause })

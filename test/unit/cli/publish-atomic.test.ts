@@ -187,4 +187,6 @@ it('refuses a source that changes while it is published, and what is larger than
   await expect(refusal).rejects.toThrow(/has room for [\d.]+ MB, and 1152921504606\.8 MB are to be written/)
   await expect(refusal).rejects.toBeInstanceOf(BuildError)
   expect(problemsOf(directory)).toEqual([])
+  await expect(publishInto(join(top, 'new'), [huge])).rejects.toThrow(/has room for/)
+  expect(existsSync(join(top, 'new'))).toBe(false)
 })
