@@ -67,7 +67,7 @@ it('a name, a wiped disk and a light; and one that throws is told with its line,
     await runIn(guest, 'touch /run/somebody-was-here')
     retry(guest)
     await logIn(guest, password)
-    const { output } = await runIn(guest, `hostname; cat ${light}/trigger ${light}/brightness`)
+    const { output } = await runIn(guest, `cat /etc/hostname ${light}/trigger ${light}/brightness`)
     expect(output).toMatch(/^kiosk-czc-123-4567\n.*\[none\][\s\S]*\n1\n?$/)
     const spans = await runIn(guest, 'grep -c \'"hook"\' /run/diskless/timeline.json')
     expect(Number(spans.output)).toBeGreaterThanOrEqual(9)
