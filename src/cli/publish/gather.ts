@@ -3,7 +3,6 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { BuildError } from '../../../build/error.ts'
-import { build } from '../../../build/index.ts'
 import { readInput } from '../../../build/inputs.ts'
 import { parseModaliases } from '../../../build/machine.ts'
 import { cacheDirectory } from '../../../build/paths.ts'
@@ -116,6 +115,8 @@ async function buildBoot(
     fromMachine === undefined
       ? {}
       : { machine: parseModaliases(readInput(fromMachine).toString('utf8'), fromMachine) }
+  // Only now: who publishes what is built needs no bundler.
+  const { build } = await import('../../../build/index.ts')
   const { warnings } = await build({ ...options, ...machine, kernel: source, out, tell })
   return warnings
 }
