@@ -17,7 +17,10 @@ export interface EventPort {
 }
 
 /** Everybody who hears of the boot. */
-export type BootEvents = EventPort & Pick<Reporter, 'progress' | 'flush'>
+export interface BootEvents extends EventPort, Pick<Reporter, 'progress'> {
+  /** A last word: whoever has the machine in its hands hears of it when who watches has, or after so long. */
+  last(event: BootEvent, withinMs: number): Promise<void>
+}
 
 /** The port and the reporter. How far a download is goes to the latter alone: who has the machine sees its screen. */
 export function tellEverybody(port: EventPort, { send, progress, flush }: Reporter): BootEvents {
@@ -26,9 +29,13 @@ export function tellEverybody(port: EventPort, { send, progress, flush }: Report
       port.send(event)
       send(event)
     },
+    async last(event, withinMs) {
+      send(event)
+      await flush(withinMs)
+      port.send(event)
+    },
     open: () => port.open(),
     progress,
-    flush,
   }
 }
 

@@ -23,13 +23,17 @@ export interface Recovery {
   readonly plan: BootPlan | undefined
 }
 
+/** Who watches is to hear of it first, within reason. */
+const lastWordMs = 3000
+
 export async function recover(recovery: Recovery, error: unknown): Promise<string> {
   const { sys, screen, story, events } = recovery
   await story.settled()
   const { phase, error: first } = story.failure ?? { phase: 'handoff', error }
   const { chain, advice } = explain(first)
   screen.important(describe(phase, chain, advice, recovery.plan?.debug ? first : undefined))
-  events.send({ event: 'failed', at: sys.clock.now(), phase, chain, advice, timeline: story.timeline() })
+  const timeline = story.timeline()
+  await events.last({ event: 'failed', at: sys.clock.now(), phase, chain, advice, timeline }, lastWordMs)
   await sys.files.sync()
   const failure = recovery.plan?.onFailure ?? (await failurePlanOfCommandLine(sys))
   switch (failure.action) {
@@ -67,12 +71,9 @@ async function failurePlanOfCommandLine(sys: Sys): Promise<FailurePlan> {
   return planFailure(readSettings(parseCommandLine(text)))
 }
 
-/** Who watches is to hear of it first, within reason. */
-const lastWordMs = 3000
-
-async function rebootAfter({ sys, screen, events }: Recovery, { delayMs }: FailurePlan): Promise<never> {
+async function rebootAfter({ sys, screen }: Recovery, { delayMs }: FailurePlan): Promise<never> {
   screen.important(`Rebooting in ${duration(delayMs)}.`)
-  await Promise.all([sys.clock.sleep(delayMs), events.flush(lastWordMs)])
+  await sys.clock.sleep(delayMs)
   return sys.supervisor.reboot('reboot')
 }
 

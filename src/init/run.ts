@@ -19,8 +19,9 @@ export async function run(sys: Sys, hooks: readonly InstalledHook[] = []): Promi
   for (;;) {
     try {
       const handoff = await boot()
-      events.send({ event: 'handoff', at: sys.clock.now(), init: handoff.init, timeline: story.timeline() })
-      await Promise.all([writeTimeline(sys, story), events.flush(lastWordMs)])
+      const timeline = story.timeline()
+      const event = { event: 'handoff', at: sys.clock.now(), init: handoff.init, timeline }
+      await Promise.all([writeTimeline(sys, story), events.last(event, lastWordMs)])
       return await handOver(sys, handoff)
     } catch (error) {
       const plan = story.failure?.phase === 'machine' ? undefined : await machine()
