@@ -92,15 +92,13 @@ export default defineConfig({
   async function switchOn(options: { readonly efi?: boolean } = {}): Promise<Machine> {
     const variables = join(scratch, 'vars.fd')
     if (options.efi) copyFileSync('/usr/share/OVMF/OVMF_VARS_4M.fd', variables)
+    const model = options.efi ? { model: 'virtio-net-pci,romfile=' } : {}
     const pflash = (file: string, more = '') => ['-drive', `if=pflash,format=raw,file=${file}${more}`]
     guest = await Machine.start({
       start: { by: 'network' },
       memoryMb: 768,
-      // EFI firmware boots by its own PXE client: without the card's iPXE.
-      cards: [
-        { kind: 'tap', lab, ...(options.efi ? { model: 'virtio-net-pci,romfile=' } : {}) },
-        ...onlyCard,
-      ],
+      // EFI firmware boots by its own PXE client: without the iPXE that QEMU's cards have.
+      cards: [{ kind: 'tap', lab, ...model }, ...onlyCard.map((card) => ({ ...card, ...model }))],
       qemu: options.efi ? [...pflash(firmware, ',readonly=on'), ...pflash(variables)] : [],
     })
     return guest
@@ -194,9 +192,10 @@ export default defineConfig({
     const service = await serve('dnsmasq-proxy.conf')
     const began = performance.now()
     const machine = await switchOn({ efi: true })
-    const line = await bootsFrom(machine, 'iPXE in EFI firmware, by proxy DHCP', began)
+    const line = await bootsFrom(machine, 'iPXE, fetched by EFI firmware, by proxy DHCP', began)
     expect(line).toContain(bootif)
     expect(lab.log('second-dhcp')).toMatch(/sending ACK to 10\.77\.0\.2\d\d/i)
     expect(service.log).toMatch(/PXE\(br0\) 52:54:00:12:34:56 proxy/)
+    expect(service.log).toMatch(/sent .*ipxe\/snponly\.efi to/)
   })
 })
