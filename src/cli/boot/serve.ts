@@ -1,7 +1,7 @@
 /** A directory by HTTP on the loopback, which guests see as their server: files, and nothing else. */
 import { once } from 'node:events'
 import { createReadStream, realpathSync, statSync } from 'node:fs'
-import { createServer, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { join, sep } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { SwitchOnError } from './error.ts'
@@ -15,7 +15,7 @@ export interface Served {
 export async function serve(directory: string, port: number): Promise<Served> {
   const root = realpathSync(directory)
   const server = createServer((request, response) => {
-    answer(root, request.url ?? '/', request.method === 'HEAD', response).catch(() => response.destroy())
+    answer(root, request, response).catch(() => response.destroy())
   })
   server.listen(port, '127.0.0.1')
   try {
@@ -46,15 +46,23 @@ export async function serve(directory: string, port: number): Promise<Served> {
   }
 }
 
-async function answer(root: string, url: string, headOnly: boolean, response: ServerResponse): Promise<void> {
+/** The rest of a file is given to whom a connection broke (RFC 9110, 14.2), as bad wires break them. */
+async function answer(root: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { headers, method, url = '/' } = request
   const file = fileOf(root, url)
   if (file === undefined) {
     response.writeHead(404, { 'content-length': 0 }).end()
     return
   }
-  response.writeHead(200, { 'content-length': file.size, 'last-modified': file.changed.toUTCString() })
-  if (headOnly) response.end()
-  else await pipeline(createReadStream(file.path), response)
+  const { path, size, changed } = file
+  const etag = `"${changed.getTime().toString(16)}-${size.toString(16)}"`
+  const [, from] = /^bytes=(\d{1,15})-$/.exec(headers.range ?? '') ?? []
+  const start = from !== undefined && headers['if-range'] === etag && Number(from) < size ? Number(from) : 0
+  const state = { etag, 'last-modified': changed.toUTCString(), 'content-length': size - start }
+  if (start > 0) response.writeHead(206, { ...state, 'content-range': `bytes ${start}-${size - 1}/${size}` })
+  else response.writeHead(200, state)
+  if (method === 'HEAD') response.end()
+  else await pipeline(createReadStream(path, { start }), response)
 }
 
 function fileOf(root: string, url: string) {

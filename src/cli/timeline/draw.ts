@@ -100,7 +100,7 @@ function heading(title: string, boot: Boot, left: number, right: number): Drawn 
   const causes = boot.failure.flatMap((cause, at) =>
     wrap(`${at === 0 ? '' : 'because: '}${cause}`, room - 14, 12),
   )
-  const bottom = margin + 52
+  const bottom = margin + (boot.machine.length === 0 ? 34 : 52)
   return {
     drawn: [
       words(left, margin + 8, shorten(title, room, 17), { size: 17, style: 'strong' }),

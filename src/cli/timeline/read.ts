@@ -191,7 +191,9 @@ export function criticalPath({ spans }: Boot): ReadonlySet<Span> {
     const { waitedFor, start } = at
     if (path.has(at)) break
     path.add(at)
-    at = spans.findLast(({ name, end }) => name === waitedFor && end <= start + 1)
+    const before = spans.filter(({ end }) => end <= start + 1)
+    // What was asked for late has waited for nobody, and yet came after what ended last.
+    at = before.findLast(({ name }) => name === waitedFor) ?? before.sort((a, b) => a.end - b.end).at(-1)
   }
   return path
 }

@@ -198,6 +198,18 @@ describe('what is served', () => {
     }
   })
 
+  it('goes on where a connection broke, if it is still the same', async () => {
+    served = await serve(built('resumed', 'script'), 0)
+    const url = `http://127.0.0.1:${served.port}/initrd`
+    const etag = (await fetch(url)).headers.get('etag') ?? ''
+    const rest = async (condition: string) => {
+      const answer = await fetch(url, { headers: { range: 'bytes=2-', 'if-range': condition } })
+      return [answer.status, await answer.text()]
+    }
+    expect(await rest(etag)).toEqual([206, 'itrd'])
+    expect(await rest('"another"')).toEqual([200, 'initrd'])
+  })
+
   it('is not served at a port that is taken', async () => {
     served = await serve(directory, 0)
     await expect(serve(directory, served.port)).rejects.toThrow(/the port is taken/)
