@@ -38,6 +38,7 @@ mod rsa;
 mod session;
 mod shell;
 mod signals;
+mod spawn;
 mod supervisor;
 mod terminal;
 mod tree;

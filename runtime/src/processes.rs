@@ -3,13 +3,17 @@
 use crate::error::{Result, SysError};
 use crate::ops::{Call, Cancel, Ops};
 use crate::session::{self, Session};
+use crate::spawn::{Program, spawn};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, WaitStatus};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::ffi::CString;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -52,15 +56,9 @@ fn run_to_end(request: &RunRequest, cancel: &Cancel) -> Result<RunResult> {
     let failed = |error: std::io::Error| SysError::os(RUN, program, error);
     let (output, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
         .map_err(|error| SysError::os(RUN, program, error))?;
-    let mut command = prepare(request)?;
-    command.stdout(theirs.try_clone().map_err(failed)?).stderr(theirs);
-    let child = command.spawn().map_err(|error| match &request.root {
-        Some(root) => SysError::os(RUN, format!("{program} in {root}"), error),
-        None => failed(error),
-    })?;
-    // Its copies of the pipe's end would keep the pipe open.
-    drop(command);
-    let pid = Pid::from_child(&child);
+    let pid = start(request, &theirs)?;
+    // A copy of the pipe's end would keep the pipe open.
+    drop(theirs);
     let mut tail = Tail::default();
     match watch(pid, &output, &mut tail, request.timeout_ms, cancel) {
         Ok(status) => Ok(RunResult { status, output: tail.text() }),
@@ -79,36 +77,50 @@ fn run_to_end(request: &RunRequest, cancel: &Cancel) -> Result<RunResult> {
     }
 }
 
-fn prepare(request: &RunRequest) -> Result<Command> {
-    let (Some(program), Some(arguments)) = (request.argv.first(), request.argv.get(1..)) else {
+fn start(request: &RunRequest, output: &OwnedFd) -> Result<Pid> {
+    let Some(name) = request.argv.first() else {
         return Err(SysError::new("EINVAL", RUN, "argv", "it is empty"));
     };
-    let mut command = Command::new(program);
-    command.args(arguments).env_clear().env("PATH", PATH).envs(&request.environment).process_group(0);
-    match &request.input {
-        None => command.stdin(Stdio::null()),
-        Some(text) => command.stdin(in_memory(text).map_err(|error| SysError::os(RUN, "input", error))?),
-    };
-    let directory = request.directory.clone().unwrap_or_else(|| "/".to_owned());
-    let Some(root) = request.root.clone() else {
-        command.current_dir(directory);
-        return Ok(command);
-    };
-    if !std::path::Path::new(&root).is_dir() {
+    let subject = || request.root.as_ref().map_or(name.clone(), |root| format!("{name} in {root}"));
+    if let Some(root) = request.root.as_ref().filter(|root| !Path::new(root).is_dir()) {
         return Err(SysError::new("ENOENT", RUN, root, "the root to run in is not a directory"));
     }
-    let (root, directory) = match (std::ffi::CString::new(root), std::ffi::CString::new(directory)) {
-        (Ok(root), Ok(directory)) => (root, directory),
-        _ => return Err(SysError::new("EINVAL", RUN, "root", "a path contains a NUL")),
+    let input = match &request.input {
+        None => File::open("/dev/null").map(OwnedFd::from),
+        Some(text) => in_memory(text),
     };
-    // SAFETY: between fork and exec only two system calls are made, on strings that were made before.
-    unsafe {
-        command.pre_exec(move || {
-            rustix::process::chroot(&*root)?;
-            Ok(rustix::process::chdir(&*directory)?)
-        });
+    let input = input.map_err(|error| SysError::os(RUN, "input", error))?;
+    let text = |text: &str| {
+        CString::new(text).map_err(|_| SysError::new("EINVAL", RUN, subject(), "a text contains a NUL"))
+    };
+    let path = found(name, request).ok_or_else(|| SysError::os(RUN, subject(), Errno::NOENT))?;
+    let root = request.root.as_deref().map(text).transpose()?;
+    let mut environment = BTreeMap::from([("PATH", PATH)]);
+    environment.extend(request.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let program = Program {
+        path: &text(&path)?,
+        argv: &request.argv.iter().map(|word| text(word)).collect::<Result<Vec<_>>>()?,
+        environment: &environment
+            .iter()
+            .map(|(name, value)| text(&format!("{name}={value}")))
+            .collect::<Result<Vec<_>>>()?,
+        root: root.as_deref(),
+        directory: &text(request.directory.as_deref().unwrap_or("/"))?,
+        input: input.as_fd(),
+        output: output.as_fd(),
+    };
+    spawn(&program).map_err(|errno| SysError::os(RUN, subject(), errno))
+}
+
+/// A path as it is; a name by the PATH that the program gets, in its root.
+fn found(name: &str, request: &RunRequest) -> Option<String> {
+    if name.contains('/') {
+        return Some(name.to_owned());
     }
-    Ok(command)
+    let root = request.root.as_deref().unwrap_or("");
+    let directories = request.environment.get("PATH").map_or(PATH, String::as_str).split(':');
+    let paths = directories.map(|directory| format!("{directory}/{name}"));
+    paths.into_iter().find(|path| Path::new(&format!("{root}{path}")).is_file())
 }
 
 /// A file that is nowhere: no pipe that somebody would have to fill.
