@@ -24,8 +24,8 @@ import { readTop } from './squashfs.ts'
 
 /** What is read as a whole: an index, a package, an overlay. */
 const mostWhole = 1 << 30
-/** By which a compressed file is recognised. */
-const peekLength = 1 << 16
+/** By which a compressed file is recognised: more than a block of zstd, which comes whole or not at all (RFC 8878, 3.1.1.2.4). */
+const peekLength = 1 << 18
 
 /** Throws a BuildError: of no kind that is known, cut short, damaged. */
 export function inspectBytes(bytes: Bytes, options: InspectOptions): Inspection {

@@ -60,6 +60,8 @@ function configure(body: string): void {
 const network = `network: { server: '10.0.0.1/24' }`
 
 beforeAll(() => {
+  // Node has a warning for who says not whether his files are modules; nobody is to see it.
+  writeFileSync(join(directory, 'package.json'), '{}')
   mkdirSync(join(directory, 'boot'))
   for (const name of ['vmlinuz', 'initrd']) writeFileSync(join(directory, 'boot', name), `the ${name}`)
   mkdirSync(join(directory, 'apks/x86_64'), { recursive: true })

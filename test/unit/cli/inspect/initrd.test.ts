@@ -1,5 +1,6 @@
 /** `diskless inspect` on initrds: ours, others', packed in each way, cut short. */
 
+import { randomBytes } from 'node:crypto'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { frameFile, writeCpio } from '../../../../build/cpio.ts'
@@ -75,6 +76,13 @@ describe('an initrd', () => {
     const { data } = look(Buffer.concat([padded(early), zstdCompressSync(archive)]))
     expect(data.segments).toMatchObject([{ holds: 'microcode' }, { holds: 'files' }])
     expect(data.files).toBe(8)
+  })
+
+  it('whose first bytes do not get smaller, so that zstd’s first block is as large as a block can be', () => {
+    const { kind } = look(
+      zstdCompressSync(writeCpio(new Map([['bin/busybox', plain(randomBytes(300_000))]]))),
+    )
+    expect(kind).toBe('initrd')
   })
 
   it('of Alpine, of dracut and of nobody known', () => {
