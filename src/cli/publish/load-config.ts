@@ -21,19 +21,18 @@ export async function loadConfig(path: string): Promise<unknown> {
   // Run from its sources, the package has no compiled files that it could import by its own name.
   const source = new URL('../../index.ts', import.meta.url)
   const own = existsSync(source) ? source.href : undefined
-  const { href } = pathToFileURL(resolve(path))
   const hooks = registerHooks({
     // This very package, installed beside the configuration or not.
     resolve: (specifier, context, next) =>
       specifier === 'diskless'
         ? next(own ?? specifier, { ...context, parentURL: import.meta.url })
         : next(specifier, context),
-    // Or Node warns where the package.json beside it does not say that its files are modules.
+    // Or Node warns where the package.json beside it does not say that such files are modules.
     load: (url, context, next) =>
-      next(url, url === href ? { ...context, format: 'module-typescript' } : context),
+      next(url, url.endsWith('.ts') ? { ...context, format: 'module-typescript' } : context),
   })
   try {
-    const module: unknown = await import(href)
+    const module: unknown = await import(pathToFileURL(resolve(path)).href)
     if (typeof module === 'object' && module !== null && 'default' in module) return await module.default
   } catch (cause) {
     throw new BuildError(`${shown} could not be run`, {
