@@ -10,6 +10,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { readOwnJson } from '../build/own-json.ts'
 import { type Parameter, parameterRows } from '../src/boot/parameters.ts'
+import { commands } from '../src/cli/commands.ts'
 import { type Known, knownCommands } from '../src/cli/completion/known.ts'
 import { benchDocument, benchSummary } from './bench/document.ts'
 import { drawResults } from './bench/picture.ts'
@@ -87,7 +88,7 @@ function commandDocuments(known: readonly Known[]): Readonly<Record<string, stri
 
 const documents = {
   'docs/kernel-parameters.md': kernelParameters(),
-  ...commandDocuments(await knownCommands()),
+  ...commandDocuments(await knownCommands(commands)),
   ...benchDocuments(),
 }
 const check = process.argv.includes('--check')

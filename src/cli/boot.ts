@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { duration } from '../init/format.ts'
+import { duration } from '../boot/format.ts'
 import { SwitchOnError } from './boot/error.ts'
 import { type Card, type Hardware, usualMac } from './boot/hardware.ts'
 import { Machine } from './boot/machine.ts'

@@ -1,6 +1,6 @@
 /** What a subcommand of diskless is: one description, from which its options are read and its help, completion and man page made. */
 
-import type { OptionTable, Positionals, Values } from './options.ts'
+import type { OptionTable, Positionals, Values } from './option-table.ts'
 import type { Output } from './output.ts'
 
 /** What can be told of a subcommand without running it. */
@@ -39,6 +39,13 @@ export interface Request<T extends OptionTable> {
 export interface Command {
   readonly description: Description
   run(words: readonly string[]): Promise<number>
+}
+
+/** A line of the list of commands; what it is about is told without loading it. */
+export interface Entry {
+  /** One line for the list of commands. */
+  readonly about: string
+  load(): Promise<Command>
 }
 
 /** The command line is at fault: status 2. */

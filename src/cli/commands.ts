@@ -1,12 +1,6 @@
 /** The subcommands. Each is loaded when it is wanted: the help of one needs none of the others. */
 
-import type { Command } from './command.ts'
-
-export interface Entry {
-  /** One line for the list of commands. */
-  readonly about: string
-  load(): Promise<Command>
-}
+import type { Entry } from './command.ts'
 
 export const commands: Readonly<Record<string, Entry>> = {
   build: {
@@ -51,6 +45,6 @@ export const commands: Readonly<Record<string, Entry>> = {
   },
   completion: {
     about: 'prints what a shell needs to complete diskless on Tab',
-    load: async () => (await import('./completion.ts')).completionCommand,
+    load: async () => (await import('./completion.ts')).completionOf(commands),
   },
 }

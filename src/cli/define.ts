@@ -2,7 +2,8 @@
 
 import type { Command, Specification } from './command.ts'
 import { helpOf } from './help.ts'
-import { hasShared, type OptionTable, readOptions } from './options.ts'
+import type { OptionTable } from './option-table.ts'
+import { hasShared, readOptions } from './options.ts'
 import { openOutput } from './output.ts'
 
 export function defineCommand<const T extends OptionTable>(specification: Specification<T>): Command {

@@ -1,7 +1,8 @@
 /** A subcommand's help, made of its description. */
 
 import { type Description, exitStatuses } from './command.ts'
-import { allOptions, type Option } from './options.ts'
+import type { Option } from './option-table.ts'
+import { allOptions } from './options.ts'
 
 const WIDTH = 100
 /** Where the explanation of an option begins. */

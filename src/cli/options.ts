@@ -1,39 +1,9 @@
-/** The options of a subcommand: a table that says what each is, and the reading of them, with a did-you-mean. */
+/** Reads the options of a subcommand by its table, with a did-you-mean. */
 
 import { parseArgs } from 'node:util'
 import { closest } from '../boot/closest.ts'
 import { type Description, type Request, UsageError } from './command.ts'
-
-export interface Option {
-  readonly type: 'string' | 'boolean'
-  /** May be given several times. */
-  readonly multiple?: true
-  /** One letter. */
-  readonly short?: string
-  /** How the help calls its value: `FILE`. */
-  readonly value?: string
-  /** For the help; line breaks are kept, long lines are wrapped. */
-  readonly about: string
-  /** What a shell offers for its value; a value called FILE or DIR is completed as such by itself. */
-  readonly complete?: Completion
-}
-
-export type OptionTable = Readonly<Record<string, Option>>
-
-export type Completion = 'file' | 'directory' | readonly string[]
-
-/** The words that are no options. */
-export interface Positionals {
-  /** How the help calls one: `FILE`. */
-  readonly name: string
-  readonly least: number
-  readonly most: number
-  readonly complete?: Completion
-}
-
-export type Values<T extends OptionTable> = ReturnType<
-  typeof parseArgs<{ options: T; strict: true; allowPositionals: true }>
->['values']
+import type { Option, OptionTable } from './option-table.ts'
 
 /** What every subcommand takes besides its own. */
 export const sharedOptions = {

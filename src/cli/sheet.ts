@@ -147,19 +147,3 @@ function pad(text: string, width: number): string {
 function widthOf(text: string): number {
   return [...stripVTControlCharacters(text)].length
 }
-
-/** `712 B`, `25.1 MB`: powers of 1000. */
-export function showBytes(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB']
-  let value = bytes
-  let unit = 0
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1000
-    unit++
-  }
-  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`
-}
-
-export function showCount(number: number, singular: string, plural = `${singular}s`): string {
-  return `${number} ${number === 1 ? singular : plural}`
-}

@@ -1,5 +1,6 @@
 /** The cache: opened before anything is fetched, and, once the boot is good, told so. */
 import type { CachePlan } from '../boot/cache-plan.ts'
+import { count, size } from '../boot/format.ts'
 import { showNfsShare } from '../boot/nfs.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
 import type { Cache } from '../cache/fetch.ts'
@@ -7,7 +8,6 @@ import { openCache } from '../cache/open.ts'
 import { type Medium, mediumTarget } from '../media/media.ts'
 import type { Mac } from '../sys/index.ts'
 import { BootError, chainOf, type Sys } from '../sys/index.ts'
-import { count, size } from './format.ts'
 import { modloopsOn } from './modloop.ts'
 import { fetchOptions, type Report } from './story.ts'
 

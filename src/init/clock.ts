@@ -1,12 +1,12 @@
 /** The clock phase: right before a certificate is looked at, and in any case before the new system has it. */
 import { dayOf } from '../boot/date.ts'
+import { duration } from '../boot/format.ts'
 import type { BootPlan } from '../boot/plan.ts'
 import { urlsOf } from '../boot/root-plan.ts'
 import type { NetworkUp } from '../network/network-up.ts'
 import { setClock } from '../network/time.ts'
 import { hostOf, schemeOf } from '../network/url.ts'
 import type { Sys } from '../sys/index.ts'
-import { duration } from './format.ts'
 import type { Report } from './story.ts'
 
 /** Whether nothing may be fetched before the clock is right. An overlay may bring repositories of any kind. */

@@ -2,10 +2,11 @@
  * The drivers phase: modules for the hardware that is there. Network cards come first: they decide
  * how soon a lease is asked for. What loads a bus (virtio_pci, xhci) makes new devices, so it goes on in rounds.
  */
+
+import { count } from '../boot/format.ts'
 import type { BootPlan } from '../boot/plan.ts'
 import { isNetworkCard } from '../network/cards.ts'
 import { type Device, hasCode, type Sys } from '../sys/index.ts'
-import { count } from './format.ts'
 import type { Report } from './story.ts'
 
 /** Wanted whatever the hardware is, where the initrd has them: packet sockets (DHCP), squashfs and loop (modloop), a screen. */

@@ -4,7 +4,6 @@
  * a bounded buffer. drivers/char/virtio_console.c: the port's name is in /sys/class/virtio-ports/vportNpM/name.
  */
 import type { Sys } from '../sys/index.ts'
-import type { Reporter } from './report.ts'
 
 export const portName = 'diskless.events'
 
@@ -14,29 +13,6 @@ export interface EventPort {
   send(event: BootEvent): void
   /** Looks for the port; called when drivers were loaded. */
   open(): Promise<void>
-}
-
-/** Everybody who hears of the boot. */
-export interface BootEvents extends EventPort, Pick<Reporter, 'progress'> {
-  /** A last word: whoever has the machine in its hands hears of it when who watches has, or after so long. */
-  last(event: BootEvent, withinMs: number): Promise<void>
-}
-
-/** The port and the reporter. How far a download is goes to the latter alone: who has the machine sees its screen. */
-export function tellEverybody(port: EventPort, { send, progress, flush }: Reporter): BootEvents {
-  return {
-    send(event) {
-      port.send(event)
-      send(event)
-    },
-    async last(event, withinMs) {
-      send(event)
-      await flush(withinMs)
-      port.send(event)
-    },
-    open: () => port.open(),
-    progress,
-  }
 }
 
 const mostWaiting = 500

@@ -2,13 +2,14 @@
  * Runs a site's hooks (hook.ts) at their points, one after the other in the order in which they were given to the
  * builder. Each is a phase of its own, with a word when it takes long and an end to its time.
  */
+
+import { duration } from '../boot/format.ts'
 import type { BootPlan } from '../boot/plan.ts'
 import { settleDisks } from '../media/settle.ts'
 import type { NetworkUp } from '../network/network-up.ts'
 import { writeIn } from '../root/in-root.ts'
 import { sysroot } from '../root/ram.ts'
 import { BootError, hasCode, type Sys } from '../sys/index.ts'
-import { duration } from './format.ts'
 import type { BeforeNetwork, Hook, HookContext, LeaseObtained, RootBuilt } from './hook.ts'
 import { type CallSites, noteCaller, placeOf, watchCalls } from './hook-places.ts'
 import type { Report, Story } from './story.ts'

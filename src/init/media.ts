@@ -1,5 +1,6 @@
 /** The media phase: shares and disks that hold repositories or an overlay. */
 
+import { count } from '../boot/format.ts'
 import { showNfsShare } from '../boot/nfs.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
 import type { Cache } from '../cache/fetch.ts'
@@ -9,7 +10,6 @@ import { type Media, mediumTarget, openMedia } from '../media/media.ts'
 import { isMounted } from '../media/mounts.ts'
 import type { NetworkUp } from '../network/network-up.ts'
 import { BootError, chainOf, type Sys } from '../sys/index.ts'
-import { count } from './format.ts'
 import type { Report } from './story.ts'
 
 export async function findMedia(

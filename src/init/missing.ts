@@ -4,11 +4,11 @@
  */
 
 import { type DroppedEntry, describeDropped } from '../apk/select.ts'
+import { count } from '../boot/format.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
 import { writeIn } from '../root/in-root.ts'
 import { sysroot } from '../root/ram.ts'
 import { BootError, type Sys } from '../sys/index.ts'
-import { count } from './format.ts'
 import type { Report } from './story.ts'
 
 /** JSON: `{version, missing: [{entry, chain, nearMisses}]}`; with none missing as well, for whoever watches a fleet. */

@@ -2,6 +2,8 @@
  * The modloop phase, while packages are installed: the modloop is fetched, or the one on a medium checked. A kernel and a
  * modloop of different builds would be a system without drivers, so they stop the boot here.
  */
+
+import { size } from '../boot/format.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
 import { type Fetch, fetchPipeline, redactUrl, redactUrls } from '../network/fetch.ts'
 import { schemeOf } from '../network/url.ts'
@@ -15,7 +17,6 @@ import {
 } from '../root/modloop.ts'
 import { sysroot } from '../root/ram.ts'
 import { BootError, chainOf, hasCode, type Sys } from '../sys/index.ts'
-import { size } from './format.ts'
 import type { SystemModules } from './modules.ts'
 import { fetchOptions, type Report } from './story.ts'
 

@@ -1,4 +1,6 @@
 /** The modules phase: the kernel modules that the modloop phase found are put into the finished root. */
+
+import { size } from '../boot/format.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
 import {
   copyFirmware,
@@ -11,7 +13,6 @@ import {
 } from '../root/modloop.ts'
 import { sysroot } from '../root/ram.ts'
 import { chainOf, hasCode, type Sys } from '../sys/index.ts'
-import { size } from './format.ts'
 import type { Report } from './story.ts'
 
 /** Where the modules come from. */

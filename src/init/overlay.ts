@@ -1,11 +1,12 @@
 /** The overlay phase: the apkovl, found or fetched, checked, and unpacked into the root. */
+
+import { count, size } from '../boot/format.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
 import type { Fetch } from '../network/fetch.ts'
 import type { NetworkUp } from '../network/network-up.ts'
 import { type MediaOfOverlay, type Overlay, unpackOverlay } from '../overlay/apkovl.ts'
 import { sysroot } from '../root/ram.ts'
 import type { Sys } from '../sys/index.ts'
-import { count, size } from './format.ts'
 import { shellConsoles } from './shells.ts'
 import { fetchOptions, type Report } from './story.ts'
 

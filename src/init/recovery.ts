@@ -4,11 +4,11 @@
  */
 
 import { parseCommandLine } from '../boot/command-line.ts'
+import { duration } from '../boot/format.ts'
 import { type BootPlan, type FailurePlan, planFailure } from '../boot/plan.ts'
 import { readSettings } from '../boot/settings.ts'
 import type { ShellCommand, Sys } from '../sys/index.ts'
-import type { BootEvents } from './events.ts'
-import { duration } from './format.ts'
+import type { BootEvents } from './listeners.ts'
 import type { Screen } from './screen.ts'
 import { openShells } from './shells.ts'
 import { explain, type Story } from './story.ts'

@@ -1,4 +1,6 @@
 /** The root phase: a place in memory for a system to be installed, or one that is installed already. */
+
+import { size } from '../boot/format.ts'
 import type { BootPlan, RamBootPlan } from '../boot/plan.ts'
 import type { ImageRootPlan, MountedRootPlan } from '../boot/root-plan.ts'
 import { findOnDisks } from '../media/media.ts'
@@ -9,7 +11,6 @@ import type { RootEvents } from '../root/mounted.ts'
 import { mountNfsRoot } from '../root/nfs.ts'
 import { mountRamRoot } from '../root/ram.ts'
 import { BootError, type Sys } from '../sys/index.ts'
-import { size } from './format.ts'
 import { pauseInShell } from './shells.ts'
 import type { Report } from './story.ts'
 

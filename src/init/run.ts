@@ -1,8 +1,9 @@
 /** The boot is tried until it hands over, or until something else is decided. */
 import type { Sys } from '../sys/index.ts'
-import { openEventPort, tellEverybody } from './events.ts'
+import { openEventPort } from './events.ts'
 import { handOver } from './handoff.ts'
 import type { InstalledHook } from './hooks.ts'
+import { tellEverybody } from './listeners.ts'
 import { prepareBoot } from './main.ts'
 import { recover } from './recovery.ts'
 import { openReporter } from './report.ts'

@@ -2,8 +2,9 @@
  * What a person sees on the consoles: one line a phase, and on a screen a progress bar while a download takes longer
  * than a blink. A serial line gets no bar: it may be a log.
  */
+
+import { duration, size } from '../boot/format.ts'
 import type { Console, Sys } from '../sys/index.ts'
-import { duration, size } from './format.ts'
 
 export interface Bar {
   readonly done: number

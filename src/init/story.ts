@@ -5,10 +5,11 @@
  * A phase is a function, so that it can be run again. What a phase learned about the machine is remembered between
  * tries; what it built in the root is built again.
  */
+
+import { duration } from '../boot/format.ts'
 import type { FetchOptions, HostMemory } from '../network/fetch.ts'
 import { BootError, chainOf, type Sys } from '../sys/index.ts'
-import type { BootEvents } from './events.ts'
-import { duration } from './format.ts'
+import type { BootEvents } from './listeners.ts'
 import type { Bar, Screen } from './screen.ts'
 import type { PhaseName, PhaseSpan, Timeline, TimelineNotice } from './timeline.ts'
 

@@ -1,5 +1,5 @@
 /** What a boot spent its time on: the JSON file in the new root's /run/diskless/, and the table of it. */
-import { duration } from './format.ts'
+import { duration } from '../boot/format.ts'
 
 export type PhaseName =
   | 'machine'

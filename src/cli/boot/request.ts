@@ -3,7 +3,7 @@
 import { isIPv4 } from 'node:net'
 import { resolve } from 'node:path'
 import { UsageError } from '../command.ts'
-import type { OptionTable, Values } from '../options.ts'
+import type { OptionTable, Values } from '../option-table.ts'
 
 /** As QEMU calls the cards. */
 const models = {

@@ -1,6 +1,6 @@
 /** The completion of bash(1): a function with a case for each command. */
 
-import type { Completion } from '../options.ts'
+import type { Completion } from '../option-table.ts'
 import { allOptions } from '../options.ts'
 import { type Known, valueCompletion } from './known.ts'
 

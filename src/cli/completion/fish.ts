@@ -1,6 +1,6 @@
 /** The completion of fish: a line for each option. */
 
-import type { Completion } from '../options.ts'
+import type { Completion } from '../option-table.ts'
 import { allOptions } from '../options.ts'
 import { briefly, type Known, valueCompletion } from './known.ts'
 

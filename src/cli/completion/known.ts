@@ -1,8 +1,7 @@
 /** What a completion is made of, the same for each shell. */
 
-import type { Description } from '../command.ts'
-import { commands } from '../commands.ts'
-import type { Completion, Option } from '../options.ts'
+import type { Description, Entry } from '../command.ts'
+import type { Completion, Option } from '../option-table.ts'
 
 export interface Known {
   readonly name: string
@@ -22,7 +21,7 @@ export function briefly(text: string): string {
 }
 
 /** All of them, loaded. */
-export async function knownCommands(): Promise<readonly Known[]> {
+export async function knownCommands(commands: Readonly<Record<string, Entry>>): Promise<readonly Known[]> {
   return Promise.all(
     Object.entries(commands).map(async ([name, { about, load }]) => {
       const { description } = await load()

@@ -2,6 +2,7 @@
 
 import { createHash, createVerify } from 'node:crypto'
 import { BuildError } from '../../../build/error.ts'
+import { size as showBytes, count as showCount } from '../../boot/format.ts'
 import type { OverlayPlan } from '../../boot/root-plan.ts'
 import { formatOf, signatureOf } from '../../overlay/name.ts'
 import { BootError, chainOf } from '../../sys/index.ts'
@@ -10,7 +11,6 @@ import { inspectOverlay } from '../inspect/overlay.ts'
 import { packingOf, unpack } from '../inspect/segments.ts'
 import { bytesOf, textOf } from '../overlay/entry.ts'
 import { readTar } from '../overlay/tar-read.ts'
-import { showBytes, showCount } from '../sheet.ts'
 import { type Asker, type Check, obtain } from './obtain.ts'
 
 export interface OverlayContents {

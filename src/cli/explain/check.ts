@@ -1,5 +1,6 @@
 /** `--check`: the servers are asked what the boot will ask them. What only the machine can know is said to be so. */
 
+import { size as showBytes } from '../../boot/format.ts'
 import type { NfsShare } from '../../boot/nfs.ts'
 import type { BootPlan } from '../../boot/plan.ts'
 import { isUrl, type MountedRootPlan, type RamRootPlan, urlsOf } from '../../boot/root-plan.ts'
@@ -7,7 +8,6 @@ import { proxyFor } from '../../network/proxy.ts'
 import { redactUrl } from '../../network/url.ts'
 import { bytesOf, clean } from '../inspect/bytes.ts'
 import { imageType } from '../inspect/image.ts'
-import { showBytes } from '../sheet.ts'
 import { checkOverlay } from './check-overlay.ts'
 import { checkLock, checkRepositories } from './check-packages.ts'
 import { NoAnswer } from './http.ts'

@@ -1,7 +1,8 @@
 /** An explanation, for a person. */
 
+import { count as showCount } from '../../boot/format.ts'
 import type { Output } from '../output.ts'
-import { type Part, printSheet, type Section, type Sheet, showCount } from '../sheet.ts'
+import { type Part, printSheet, type Section, type Sheet } from '../sheet.ts'
 import type { Check } from './check.ts'
 import type { Explanation } from './explanation.ts'
 import type { MachineFacts } from './facts.ts'

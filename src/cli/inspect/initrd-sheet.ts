@@ -1,6 +1,7 @@
 /** An initrd, for a person. */
 
-import { type Section, type Sheet, showBytes, showCount } from '../sheet.ts'
+import { size as showBytes, count as showCount } from '../../boot/format.ts'
+import type { Section, Sheet } from '../sheet.ts'
 import type { InitFacts } from './init.ts'
 import type { Group, InitrdFacts, SegmentFacts } from './initrd.ts'
 import { type KeyFacts, keyRow } from './keys.ts'

@@ -1,7 +1,8 @@
 /** What a published directory holds, by its manifest: who signed it, which files, the largest. */
 
+import { size as showBytes } from '../../boot/format.ts'
 import { parseManifest } from '../publish/manifest.ts'
-import { type Sheet, showBytes } from '../sheet.ts'
+import type { Sheet } from '../sheet.ts'
 import { clean } from './bytes.ts'
 import { moreThan } from './initrd-sheet.ts'
 import type { InspectOptions } from './report.ts'

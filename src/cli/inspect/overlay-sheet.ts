@@ -1,6 +1,7 @@
 /** An overlay, for a person. */
 
-import { type Part, type Sheet, showBytes, showCount } from '../sheet.ts'
+import { size as showBytes, count as showCount } from '../../boot/format.ts'
+import type { Part, Sheet } from '../sheet.ts'
 import { keyRow } from './keys.ts'
 import type { OverlayFacts, UserFacts } from './overlay.ts'
 import type { InspectOptions } from './report.ts'

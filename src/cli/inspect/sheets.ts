@@ -1,6 +1,7 @@
 /** Indexes, packages and locks, for a person. */
 
-import { type Section, type Sheet, showBytes, showCount } from '../sheet.ts'
+import { size as showBytes, count as showCount } from '../../boot/format.ts'
+import type { Section, Sheet } from '../sheet.ts'
 import { moreThan } from './initrd-sheet.ts'
 import type { LockFacts } from './lock.ts'
 import type { Counts, IndexFacts, PackageFacts } from './packages.ts'

@@ -1,7 +1,7 @@
 /** The options of `diskless overlay`: one table for all that it does, and which of them go with what. */
 
 import { UsageError } from '../command.ts'
-import type { OptionTable } from '../options.ts'
+import type { OptionTable } from '../option-table.ts'
 
 export const overlayOptions = {
   hostname: { type: 'string', value: 'NAME', about: 'etc/hostname' },

@@ -3,7 +3,6 @@
 import { chmodSync, lstatSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { BuildError, errnoOf } from '../../../build/error.ts'
-import type { Change, Step } from './changes.ts'
 import {
   formerOf,
   freshPath,
@@ -13,6 +12,7 @@ import {
   printOfFile,
   writeJournal,
 } from './journal.ts'
+import type { Change, Step } from './step.ts'
 import type { Tree } from './tree.ts'
 
 export interface Applying {

@@ -4,43 +4,9 @@ import { sharedDevices } from './devices.ts'
 import { diskTables, fileSystemTable } from './disk-tables.ts'
 import { networkScripts, persistentNames, resolver } from './network.ts'
 import { hostKeys, hostname, leases, machineId, passwords, randomSeeds } from './own.ts'
+import type { Change, Look, Mode, Step } from './step.ts'
 import { mtab, packageDatabases, selinux } from './system.ts'
 import type { Tree } from './tree.ts'
-
-export type Step =
-  | {
-      readonly kind: 'write'
-      readonly path: string
-      readonly content: string | Buffer
-      readonly mode?: number
-    }
-  | { readonly kind: 'link'; readonly path: string; readonly target: string }
-  | { readonly kind: 'remove'; readonly path: string }
-  /** A directory goes elsewhere in the tree, and a symlink is in its place. */
-  | { readonly kind: 'move'; readonly path: string; readonly to: string }
-
-export interface Change {
-  /** By which it can be left out. */
-  readonly name: string
-  /** Why a shared tree needs it. */
-  readonly why: string
-  readonly steps: readonly Step[]
-}
-
-export interface Mode {
-  /** diskless.nfsroot=links: /etc is read-only on the machines, and /var a copy in their memory. */
-  readonly links: boolean
-}
-
-export interface Finding {
-  readonly why: string
-  readonly steps: readonly Step[]
-  /** What a person should know, done or not. */
-  readonly note?: string
-}
-
-/** Undefined: there is nothing to be changed. */
-export type Look = (tree: Tree, mode: Mode) => Finding | undefined
 
 /** By name, in the order in which they are made. */
 export const looks: Readonly<Record<string, Look>> = {

@@ -4,7 +4,7 @@ import { lstatSync, readFileSync, readlinkSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import { type Entry, put } from '../overlay/entry.ts'
 import { writeTar } from '../overlay/tar-write.ts'
-import type { Look } from './changes.ts'
+import type { Look } from './step.ts'
 import type { Tree } from './tree.ts'
 
 const archive = 'dev.tar.gz'

@@ -1,6 +1,6 @@
 /** Tables that name disks, of which the machines have none. */
 
-import type { Finding, Look } from './changes.ts'
+import type { Finding, Look } from './step.ts'
 import type { Tree } from './tree.ts'
 
 const mark = '#diskless# '

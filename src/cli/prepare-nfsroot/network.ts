@@ -1,7 +1,7 @@
 /** What would get between a machine and the network that its root comes by. Cards are init's business, at each boot. */
 
-import type { Look } from './changes.ts'
 import { removal } from './own.ts'
+import type { Look } from './step.ts'
 
 /** Init writes the servers of this boot there: in memory with links, above the export without. */
 export const resolver: Look = (tree) => {

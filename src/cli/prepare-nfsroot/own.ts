@@ -1,7 +1,7 @@
 /** What every machine must have of its own: names, keys, identities, randomness, leases. */
 
-import type { Look, Step } from './changes.ts'
 import { rewrite } from './disk-tables.ts'
+import type { Look, Step } from './step.ts'
 import type { Tree } from './tree.ts'
 
 /** machine-id(5): an empty file is filled at each boot, for that boot; a missing one is a first boot, with questions. */

@@ -1,8 +1,8 @@
 /** What of a system does not bear a root that is read-only and comes by NFS. */
 
 import { readdirSync } from 'node:fs'
-import type { Look, Step } from './changes.ts'
 import { rewrite } from './disk-tables.ts'
+import type { Look, Step } from './step.ts'
 import type { Tree } from './tree.ts'
 
 /** mount(8) of old writes there. */

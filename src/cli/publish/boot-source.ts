@@ -1,8 +1,7 @@
 /** Where the kernel and the initrd come from: a directory that has them, or a build, as a configuration says it. */
 
 import type { BuildOptions } from '../../../build/index.ts'
-import type { Fields } from './fields.ts'
-import type { At } from './wishes.ts'
+import type { At, Fields } from './fields.ts'
 
 export type BootSource =
   | { readonly kind: 'directory'; readonly path: string }

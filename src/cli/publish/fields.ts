@@ -141,3 +141,6 @@ function describe(value: unknown): string {
   if (typeof value === 'function') return 'a function'
   return typeof value === 'object' ? 'an object' : JSON.stringify(value)
 }
+
+/** A path of the configuration as an absolute one. */
+export type At = (path: string) => string

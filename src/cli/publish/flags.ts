@@ -1,7 +1,7 @@
 /** The options of `diskless publish`: the configuration's keys that are of use on a command line. They win over the file's. */
 
 import { resolve } from 'node:path'
-import type { OptionTable, Values } from '../options.ts'
+import type { OptionTable, Values } from '../option-table.ts'
 import { isNoFile } from './boot-source.ts'
 
 export const publishOptions = {

@@ -3,7 +3,7 @@
 import { isAbsolute, resolve } from 'node:path'
 import { parseBootInterface } from '../../boot/ip-parameter.ts'
 import { type BootSource, readBoot } from './boot-source.ts'
-import { Fields } from './fields.ts'
+import { type At, Fields } from './fields.ts'
 import { isIn, readNetwork } from './network.ts'
 import type { Loader, MacAddress, Network } from './site.ts'
 import { names, wordsOf } from './words.ts'
@@ -88,9 +88,6 @@ export function readWishes(
   top.finish()
   return { wishes, problems }
 }
-
-/** A path of the configuration as an absolute one. */
-export type At = (path: string) => string
 
 function readPlace(fields: Fields, key: string, at: At): Place | undefined {
   const text = fields.text(key)

@@ -1,5 +1,5 @@
 /** A boot as a picture, or two beside each other on one scale, a lane a phase. For the screen, and for paper without colours. */
-import { duration, size } from '../../init/format.ts'
+import { duration, size } from '../../boot/format.ts'
 import { axis, describeNotice, drawPanel, laneHeight, panelHeight } from './panel.ts'
 import type { Boot } from './read.ts'
 import { firstMoment, makeScale } from './scale.ts'

@@ -2,7 +2,7 @@
  * One boot on its lanes: a bar a phase, solid where the boot as a whole waited for it and pale where it went on beside; a
  * dotted line from the moment it was asked for, with what it waited for; triangles where a person was told something.
  */
-import { duration, size } from '../../init/format.ts'
+import { duration, size } from '../../boot/format.ts'
 import { type Boot, criticalPath, type Notice, type Span } from './read.ts'
 import type { Scale } from './scale.ts'
 import { badInk, darkInk, element, escaped, paleInk, shorten, widthOf, words } from './svg.ts'

@@ -1,5 +1,5 @@
 /** The machines as a table: those that need somebody first. Pure: lines of at most a width. */
-import { duration, size } from '../../init/format.ts'
+import { duration, size } from '../../boot/format.ts'
 import type { Output } from '../output.ts'
 import { bytesOf, elapsedOf, type Machine, nameOf, silenceOf } from './fleet.ts'
 

@@ -1,5 +1,5 @@
 /** What happens to machines as lines: for a log, and for programs as JSON. */
-import { duration, size } from '../../init/format.ts'
+import { duration, size } from '../../boot/format.ts'
 import { bytesOf, type Happening, nameOf } from './fleet.ts'
 import { fileOf } from './save.ts'
 

@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest'
 import { packageRoot } from '../../../build/paths.ts'
 import { manualPage } from '../../../scripts/docs/manual.ts'
 import { UsageError } from '../../../src/cli/command.ts'
+import { commands } from '../../../src/cli/commands.ts'
 import { bashCompletion } from '../../../src/cli/completion/bash.ts'
 import { fishCompletion } from '../../../src/cli/completion/fish.ts'
 import { knownCommands } from '../../../src/cli/completion/known.ts'
@@ -16,7 +17,7 @@ import { helpOf, wrap } from '../../../src/cli/help.ts'
 import { allOptions, readOptions } from '../../../src/cli/options.ts'
 import { measure } from '../../../src/cli/output.ts'
 
-const known = await knownCommands()
+const known = await knownCommands(commands)
 
 describe.each(known)('diskless $name', ({ name, about, description }) => {
   it('is described by the same words in the list and in its help', () => {

@@ -32,7 +32,7 @@ function splitWords(line: string): string[] {
   )
 }
 
-const examples = (await knownCommands()).flatMap(({ description }) =>
+const examples = (await knownCommands(commands)).flatMap(({ description }) =>
   description.examples.flatMap(({ command }) => disklessCommands(command)),
 )
 

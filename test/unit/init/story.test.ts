@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { openEventPort, tellEverybody } from '../../../src/init/events.ts'
+import { openEventPort } from '../../../src/init/events.ts'
+import { tellEverybody } from '../../../src/init/listeners.ts'
 import { openReporter } from '../../../src/init/report.ts'
 import { openScreen } from '../../../src/init/screen.ts'
 import { tellStory } from '../../../src/init/story.ts'
