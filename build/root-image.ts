@@ -109,12 +109,21 @@ function readHead(path: string): { size: number; head: Buffer } {
   }
 }
 
-/** Lower-case hex, of a file of any size, or of its first `length` bytes. */
-export async function sha256Of(path: string, length = Number.POSITIVE_INFINITY): Promise<string> {
+/** Lower-case hex, of a file of any size, or of its first `length` bytes. `onRead`: how many have been read. */
+export async function sha256Of(
+  path: string,
+  length = Number.POSITIVE_INFINITY,
+  onRead: (bytes: number) => void = () => {},
+): Promise<string> {
   const hash = createHash('sha256')
   if (length > 0) {
-    for await (const chunk of createReadStream(path, { end: length - 1, highWaterMark: 1 << 20 }))
+    let read = 0
+    const chunks: AsyncIterable<Buffer> = createReadStream(path, { end: length - 1, highWaterMark: 1 << 20 })
+    for await (const chunk of chunks) {
       hash.update(chunk)
+      read += chunk.length
+      onRead(read)
+    }
   }
   return hash.digest('hex')
 }

@@ -48,7 +48,7 @@ export function openOutput(
   const line = new LiveLine(err)
   return {
     ...wishes,
-    width: Math.max(40, out.isTTY ? (out.columns ?? 100) : 100),
+    width: Math.max(40, out.isTTY ? out.columns || 100 : 100),
     result: (value, text) => {
       out.write(wishes.json ? `${JSON.stringify(value, null, 2)}\n` : text())
     },
@@ -74,7 +74,8 @@ class LiveLine {
 
   show(text: string): void {
     if (!this.stream.isTTY) return
-    this.shown = text.slice(0, Math.max(1, (this.stream.columns ?? 80) - 1))
+    // A terminal that was never told its size says 0.
+    this.shown = text.slice(0, (this.stream.columns || 80) - 1)
     this.stream.write(`\r\x1b[K${this.shown}`)
   }
 

@@ -42,7 +42,8 @@ export async function checkDirectory(
     const status = statSync(place, { throwIfNoEntry: false })
     if (status?.isFile() !== true) wrong.push(`${name} is missing`)
     else if (status.size !== size) wrong.push(`${name} has ${status.size} bytes, and ${size} by the manifest`)
-    else if ((await sha256Of(place)) !== sha256) wrong.push(`${name} is not what was published`)
+    else if ((await sha256Of(place, size, (read) => onProgress(done + read, total))) !== sha256)
+      wrong.push(`${name} is not what was published`)
     done += size
     onProgress(done, total)
   }

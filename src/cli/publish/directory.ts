@@ -198,7 +198,7 @@ async function stage(
     onStep(`write ${placed.path}`)
     const place = join(staging, String(at))
     try {
-      await writeWhole(place, placed)
+      await writeWhole(place, placed, (read) => onProgress(done + read, total))
     } catch (cause) {
       if (errnoOf(cause) === undefined) throw cause
       throw new BuildError(`${placed.path} could not be written below ${directory} (${errnoOf(cause)})`, {
@@ -226,13 +226,20 @@ function refuseWithoutRoom(directory: string, bytes: number): void {
   )
 }
 
-async function writeWhole(place: string, { content, path, sha256, size }: Placed): Promise<void> {
+/** `onRead`: of what was written, as it is read again. */
+async function writeWhole(
+  place: string,
+  { content, path, sha256, size }: Placed,
+  onRead: (bytes: number) => void,
+): Promise<void> {
   if (content.kind === 'bytes') writeFileSync(place, content.bytes)
   // Blocks are shared where the file system can; never the file itself, which its owner may go on writing to.
   else copyFileSync(content.source, place, constants.COPYFILE_FICLONE)
   // Whoever serves it is another user.
   chmodSync(place, 0o644)
-  if (content.kind === 'file' && (statSync(place).size !== size || (await sha256Of(place)) !== sha256)) {
+  const isWhole = async () =>
+    statSync(place).size === size && (await sha256Of(place, size, onRead)) === sha256
+  if (content.kind === 'file' && !(await isWhole())) {
     throw new BuildError(`${content.source} changed while it was published as ${path}`, {
       advice: ['Publish again when whoever writes it is done. What was published is untouched.'],
     })
