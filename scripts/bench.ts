@@ -4,7 +4,7 @@
  * on. `npm run docs` then draws docs/bench.svg and puts the table into the documents.
  *
  *   npm run bench -- [--rounds 10] [--only nfs,image,packages,size,memory] [--of all|ours|others] [--json docs/bench.json]
- *                    [--clock instructions|tcg] [--jobs 1] [--init FILE]
+ *                    [--clock instructions|tcg] [--jobs 1] [--init FILE --keeper FILE]
  *
  * `--only` takes rows, too, by their id in the JSON: nfs3,memory-image. By the clock that counts instructions two jobs
  * measure as well as one, and `--of ours` as well as all: what a guest does beside others, or on another day, takes it the
@@ -12,8 +12,8 @@
  * initrd or words changed is begun anew, all of its subjects in turn.
  *
  * Packages want a tree of Alpine's media and its keys and, to compare with, apk and an initramfs that mkinitfs made for this
- * kernel: ALPINE_MEDIA=DIR ALPINE_KEYS=DIR APK=FILE ALPINE_INITRAMFS=FILE. With `--init` nothing is built with cargo: FILE
- * is a standalone /init.
+ * kernel: ALPINE_MEDIA=DIR ALPINE_KEYS=DIR APK=FILE ALPINE_INITRAMFS=FILE. With `--init` and `--keeper` no guest needs cargo: a
+ * standalone /init, and the lease keeper that goes with it.
  */
 
 import { execFileSync } from 'node:child_process'
@@ -49,6 +49,7 @@ const { values } = parseArgs({
     jobs: { type: 'string', default: '1' },
     of: { type: 'string', default: 'all' },
     init: { type: 'string' },
+    keeper: { type: 'string' },
   },
 })
 const wanted = values.only.split(',')
@@ -61,7 +62,12 @@ if (side === undefined) throw new Error(`--of ${values.of}: there are ${sides.jo
 
 /** What is to be taken down at the end. */
 const closers: (() => Promise<void>)[] = []
-const shop = await Workshop.open(clock, values.init)
+const { init, keeper } = values
+if ((init === undefined) !== (keeper === undefined)) throw new Error('--init and --keeper go together')
+const shop = await Workshop.open(
+  clock,
+  init === undefined || keeper === undefined ? undefined : { init, keeper },
+)
 try {
   const before = readResults(values.json)?.rows ?? []
   const machine = describeMachine()

@@ -29,6 +29,12 @@ export interface Entrant {
   readonly append: string
 }
 
+/** A standalone /init, and the lease keeper that goes with it. */
+export interface BuiltInit {
+  readonly init: string
+  readonly keeper: string
+}
+
 export class Workshop {
   readonly directory: string
   /** Where those of the peers are made. */
@@ -37,11 +43,11 @@ export class Workshop {
   readonly catalog: Catalog
   readonly target: Target
   readonly clock: Clock
-  readonly #init: string | undefined
+  readonly #init: BuiltInit | undefined
   readonly #labs: Labs
   readonly #ours = new Map<string, Promise<string>>()
 
-  private constructor(directory: string, kernel: Kernel, clock: Clock, init: string | undefined) {
+  private constructor(directory: string, kernel: Kernel, clock: Clock, init: BuiltInit | undefined) {
     this.#init = init
     this.directory = directory
     this.peers = join(directory, 'peers')
@@ -57,7 +63,7 @@ export class Workshop {
   }
 
   /** `init`: one that is built already. */
-  static async open(clock: Clock, init?: string): Promise<Workshop> {
+  static async open(clock: Clock, init?: BuiltInit): Promise<Workshop> {
     const directory = join(projectRoot, 'out/bench')
     mkdirSync(join(directory, 'peers'), { recursive: true })
     const kernel = await findKernel(await kernelDirectory(), undefined, [], cacheDirectory)
@@ -82,9 +88,8 @@ export class Workshop {
   async #build(modules: readonly string[], keys: readonly string[], name: string): Promise<string> {
     const digest = createHash('sha256').update(name).digest('hex').slice(0, 12)
     const out = join(this.directory, `ours-${digest}`)
-    const init = this.#init === undefined ? {} : { init: this.#init }
     const { image, modules: kernel } = this.kernel
-    return (await build({ kernel, image, modules, keys, out, ...init })).initrd
+    return (await build({ kernel, image, modules, keys, out, ...this.#init })).initrd
   }
 
   /** In seconds, from the start of /init to that of the new system. */
