@@ -1,6 +1,6 @@
 /**
- * docs/guide/lan.md, from an empty folder: its commands are run as they stand, in a copy of this machine that is thrown away and
- * in the lab's network, and then a machine is switched on.
+ * The README's and docs/guide/lan.md's commands, from an empty folder: they are run as they stand, in a copy of this machine
+ * that is thrown away and in the lab's network; and then a machine is switched on.
  */
 
 import {
@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { afterAll, beforeAll, expect, inject, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, inject, it } from 'vitest'
 import { readCatalog } from '../../build/catalog.ts'
 import { findKernel } from '../../build/kernel.ts'
 import { selectModules } from '../../build/modules.ts'
@@ -36,17 +36,17 @@ import { Lab } from '../support/lab/index.ts'
 import { Service } from '../support/lab/service.ts'
 import { patience } from './guest.ts'
 
-const blocks = [
-  ...readFileSync(join(packageRoot, 'docs/guide/lan.md'), 'utf8').matchAll(/^```sh\n([\s\S]*?)^```$/gm),
-]
-  .map(([, block = '']) => block)
-  .join('\n')
-
-/** What the guide leaves to its reader, and that the machine here has no screen. */
-const commands = blocks
-  .replaceAll('192.168.1.2', Lab.address)
-  .replaceAll('https://mirror.example', Lab.faulty)
-  .replaceAll('--append diskless.modules=keep', "--append 'diskless.modules=keep console=ttyS0'")
+/** The blocks of sh in a document, with what it leaves to its reader; and the machine here has no screen. */
+function commandsOf(document: string): string {
+  const blocks = readFileSync(join(packageRoot, document), 'utf8').matchAll(/^```sh\n([\s\S]*?)^```$/gm)
+  return [...blocks]
+    .map(([, block = '']) => block)
+    .filter((block) => !block.startsWith('npm start'))
+    .join('\n')
+    .replaceAll('192.168.1.2', Lab.address)
+    .replaceAll('https://mirror.example', Lab.faulty)
+    .replaceAll('--append diskless.modules=keep', "--append 'diskless.modules=keep console=ttyS0'")
+}
 
 const scratch = mkdtempSync(join(tmpdir(), 'diskless-guide-'))
 
@@ -120,68 +120,77 @@ async function kernelPackage(): Promise<PackageSpec> {
   )
 }
 
-/** For sh in a mount namespace of its own: this machine below a tmpfs, and the guide's commands there. */
-function throwAway(): string {
-  const root = join(scratch, 'root')
-  const binds = ['/proc', '/sys', '/dev', '/tmp', packageRoot]
-  return [
-    'set -e',
-    `mount -t tmpfs tmpfs ${scratch}/copy`,
-    `mkdir ${scratch}/copy/upper ${scratch}/copy/work`,
-    `mount -t overlay overlay -o lowerdir=/,upperdir=${scratch}/copy/upper,workdir=${scratch}/copy/work ${root}`,
-    ...binds.map((place) => `mkdir -p ${root}${place}; mount --rbind ${place} ${root}${place}`),
-    `exec chroot ${root} /bin/bash ${scratch}/commands`,
-  ].join('\n')
-}
-
-/** What is there before the guide begins. */
+/** What a reader has before he begins. */
 const before = `
 export PATH=${scratch}/bin:${dirname(process.execPath)}:$PATH HOME=/root
-mkdir -p /etc/apk/keys /root/.ssh /root/guide
+mkdir -p /etc/apk/keys /root/.ssh /root/guide /srv/www/alpine/v3.19
 cp ${inject('demo')}/keys/* /etc/apk/keys/
+cp ${inject('demo')}/*.apkovl.tar.gz /srv/www/fleet.apkovl.tar.gz
+ln -s ${scratch}/mirror/alpine/v3.22/main /srv/www/alpine/v3.19/main
 echo 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGuideGuideGuideGuideGuideGuideGuideGuide me@here' > /root/.ssh/id_ed25519.pub
 cd /root/guide
 set -euxo pipefail
 `
 
-describeInLab('the guide “boot Alpine on your LAN in ten minutes”', () => {
+/** Runs a document's commands in the lab: on this machine below a tmpfs, in a mount namespace of its own. */
+function follow(document: string, lab: Lab): Service {
+  const place = mkdtempSync(join(scratch, 'place-'))
+  const root = join(place, 'root')
+  const binds = ['/proc', '/sys', '/dev', '/tmp', packageRoot]
+  for (const name of ['copy', 'root']) mkdirSync(join(place, name))
+  // The servers that it starts live for as long as this shell.
+  const end = 'set +x\necho that was all\ntail -f /dev/null\n'
+  writeFileSync(join(place, 'commands'), `${before}echo it begins\n${commandsOf(document)}\n${end}`)
+  const script = [
+    'set -e',
+    `mount -t tmpfs tmpfs ${place}/copy`,
+    `mkdir ${place}/copy/upper ${place}/copy/work`,
+    `mount -t overlay overlay -o lowerdir=/,upperdir=${place}/copy/upper,workdir=${place}/copy/work ${root}`,
+    ...binds.map((bind) => `mkdir -p ${root}${bind}; mount --rbind ${bind} ${root}${bind}`),
+    `exec chroot ${root} /bin/bash ${place}/commands`,
+  ].join('\n')
+  return new Service({ name: document, namespace: lab.namespace, script, ready: /^it begins$/m })
+}
+
+describeInLab('what the documents say to do', () => {
   let lab: Lab
-  let server: Service
+  let server: Service | undefined
   let guest: Machine | undefined
 
   beforeAll(async () => {
     await makeMirror(join(scratch, 'mirror/alpine/v3.22/main/x86_64'))
-    for (const name of ['bin', 'copy', 'root']) mkdirSync(join(scratch, name))
+    mkdirSync(join(scratch, 'bin'))
     const npx = `#!/bin/sh\nshift\nexec ${process.execPath} ${packageRoot}/bin/diskless "$@"\n`
     writeFileSync(join(scratch, 'bin/npx'), npx, { mode: 0o755 })
-    // The servers that it starts live for as long as this shell.
-    writeFileSync(
-      join(scratch, 'commands'),
-      `${before}${commands}\nset +x\necho the guide is through\ntail -f /dev/null\n`,
-    )
     lab = await Lab.start({ dhcp: false, faulty: join(scratch, 'mirror') })
-    server = new Service({
-      name: 'the guide',
-      namespace: lab.namespace,
-      script: throwAway(),
-      ready: /^\+ mkdir lan$/m,
-    })
   })
-  afterAll(async () => {
+  afterEach(async () => {
     await guest?.stop()
     await server?.kill()
+  })
+  afterAll(async () => {
     await lab?.stop()
     rmSync(scratch, { recursive: true, force: true })
   })
 
-  it('ends in a machine that one can log into', async () => {
+  async function followToItsEnd(document: string): Promise<void> {
+    server = follow(document, lab)
     await server.start()
-    await server.says(/^the guide is through$/m, 5 * patience)
+    await server.says(/^that was all$/m, 5 * patience)
     console.log(server.log)
+  }
+
+  it('in ten minutes ends in a machine on the LAN that one can log into', async () => {
+    await followToItsEnd('docs/guide/lan.md')
     guest = await Machine.start({ start: { by: 'network' }, memoryMb: 768, cards: [{ kind: 'tap', lab }] })
     await guest.console.waitFor(/box login: $/, 5 * patience)
     const [, address = ''] = /(10\.77\.0\.\d+)\/24/.exec(guest.console.text) ?? []
     const banner = await lab.run('bash', '-c', `exec 3<>/dev/tcp/${address}/22; head -1 <&3`)
     expect(banner).toMatch(/^SSH-2\.0-OpenSSH/)
+  })
+
+  it('in the README works, one after the other', async () => {
+    await followToItsEnd('README.md')
+    expect(server?.log).toMatch(/fleet\.lock: \d+ packages for x86_64/)
   })
 })
