@@ -52,15 +52,17 @@ export async function alpineContests(shop: Workshop, options: AlpineOptions): Pr
       shop.timed(ours, how),
       ...(initramfs === undefined ? [] : theirs(shop.timed({ name: peer, file: initramfs, append }, how))),
     ],
-    goals: [
-      { against: peer, atMost: 0.2 },
-      { against: waitless, atMost: 0.5 },
-    ],
+    goals: [],
     ...(initramfs === undefined ? { note: 'ALPINE_INITRAMFS= names none to compare with' } : {}),
   })
   const one = contest('', 'one processor', { processors: 1, clock: 'instructions' })
   const two = contest('-two', 'two processors, by TCG’s clock', { processors: 2, clock: 'tcg' })
-  return [one, { ...two, alone: true }]
+  // The goals are for two.
+  const goals = [
+    { against: peer, atMost: 0.2 },
+    { against: waitless, atMost: 0.5 },
+  ]
+  return [one, { ...two, goals, alone: true }]
 }
 
 /** As it is, and what is left of the same boots without the wait. */
