@@ -1,6 +1,5 @@
 /** What diskless.config.ts holds: `export default defineConfig({ … })`. Paths are relative to that file. */
 
-import type { BuildOptions } from '../../../build/index.ts'
 import type { Loader } from './site.ts'
 
 export type DisklessConfig = SiteConfig & (BootedConfig | BuiltConfig)
@@ -18,23 +17,35 @@ export interface BuiltConfig {
   readonly boot?: never
 }
 
-/** As the options of `diskless build`. */
-export interface BuildConfig
-  extends Pick<
-    BuildOptions,
-    | 'keys'
-    | 'firmware'
-    | 'overlayKeys'
-    | 'keymaps'
-    | 'modloop'
-    | 'modloopSignatures'
-    | 'certificates'
-    | 'clientIdentity'
-    | 'files'
-    | 'hooks'
-    | 'shell'
-    | 'profile'
-  > {
+/**
+ * As the options of `diskless build`. Written out, and not picked from what the builder takes: an editor that reads these types
+ * need not know Node's.
+ */
+export interface BuildConfig {
+  /** Public keys of repositories: files, and directories of *.rsa.pub. */
+  readonly keys?: readonly string[]
+  /** Directories of firmware, besides the kernel's own. */
+  readonly firmware?: readonly string[]
+  /** Files with public keys of those who sign overlays; with one, an unsigned overlay is refused. */
+  readonly overlayKeys?: readonly string[]
+  /** Files of keymaps in busybox' format: NAME.bmap or NAME.bmap.gz. */
+  readonly keymaps?: readonly string[]
+  /** The modloop that init is to accept. */
+  readonly modloop?: string
+  /** Files named MODLOOP.SIGN.RSA.KEY, as Alpine's initramfs has them. */
+  readonly modloopSignatures?: readonly string[]
+  /** A PEM file of the authorities that https trusts, or `public`. */
+  readonly certificates?: string
+  /** Who a machine is to servers that ask for a certificate: two PEM files. */
+  readonly clientIdentity?: { readonly certificate: string; readonly key: string }
+  /** Files and directories, and their absolute paths in the initrd. */
+  readonly files?: readonly { readonly source: string; readonly destination: string }[]
+  /** TypeScript files of hooks, in the order in which they run. */
+  readonly hooks?: readonly string[]
+  /** Who may use the emergency shell; the file holds a password or its hash. */
+  readonly shell?: 'open' | 'none' | { readonly passwordFile: string }
+  /** `release` unless told. */
+  readonly profile?: 'release' | 'dev'
   /**
    * A modules directory, a tree, a linux-image-*.deb, an Alpine linux-*.apk or a modloop; `running`, this system's own;
    * `alpine:linux-lts@URL` or `debian:linux-image-amd64`, fetched and verified.
