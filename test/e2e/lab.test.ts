@@ -128,7 +128,7 @@ describeInLab('the lab', () => {
     const scanned = 'for n in $(seq 30); do [ -e /sys/class/block/sdc2 ] && break; sleep 1; done'
     const { output } = await runIn(
       guest,
-      `${scanned}; ls /sys/class/block; dmesg | grep -iE 'usb|scsi|sd[a-z]'`,
+      `${scanned}; ls /sys/class/block; dmesg -r | grep -iE 'usb|scsi|sd[a-z]'`,
     )
     for (const name of ['vda2', 'nvme0n1p2', 'sda2', 'sdb2', 'sdc2', 'mmcblk0p2', 'sr0'])
       expect(output, output).toContain(name)

@@ -57,7 +57,7 @@ describeInLab('a machine whose lease lasts a minute', () => {
     await runIn(guest, 'busybox udhcpc -n -q -i eth0 -s /bin/true')
     const { output } = await runIn(
       guest,
-      'while pgrep diskless-lease; do sleep 1; done; dmesg | grep diskless-lease; ip -4 address show eth0 || busybox ip address',
+      'while pgrep diskless-lease; do sleep 1; done; dmesg -r | grep diskless-lease; ip -4 address show eth0 || busybox ip address',
     )
     expect(output).toContain('another DHCP client sent a DHCP discover')
     expect(output).toMatch(/inet 10\.77\.0\.2\d\d\/24/)

@@ -13,7 +13,7 @@ export async function logIn(guest: Machine, password: string, deadlineMs = patie
   await guest.console.waitFor(/# $/, deadlineMs)
 }
 
-/** Runs a command in a shell that is open on the console; its output, and its status. */
+/** Runs a command in a shell that is open on the console; its output, without what the kernel says, and its status. */
 export async function runIn(
   guest: Machine,
   command: string,
@@ -22,9 +22,11 @@ export async function runIn(
   // The terminal echoes what is typed, wrapped at its width: the markers' halves are apart there, and so only what
   // is printed matches.
   guest.type(`echo "--""begin--"; ${command}; echo "--""done $?--"\n`)
-  // The kernel may have a word just then, between the marker and its line's end.
+  // The kernel may have a word at any time, between the marker and its line's end, too: of a clock that it distrusts on a busy
+  // host, for one. `dmesg -r` prints its lines so that they stay.
   const pattern = /--begin--(?:\[ *\d+\.\d+\] [^\n]*\n)*\n([\s\S]*?)--done (\d+)--/
   const match = await guest.console.waitFor(pattern, deadlineMs)
   await guest.console.waitFor(/# $/, deadlineMs)
-  return { output: match[1] ?? '', status: Number(match[2]) }
+  const output = (match[1] ?? '').replace(/^\[ *\d+\.\d+\] [^\n]*\n/gm, '')
+  return { output, status: Number(match[2]) }
 }
