@@ -3,7 +3,7 @@
  * outer layer, deb(5)). Everything in memory; names are checked before anybody writes them.
  */
 
-import { BuildError } from './error.ts'
+import { CommandError } from './error.ts'
 
 export type TarMember =
   | {
@@ -31,7 +31,7 @@ export function* readTar(archive: Buffer, subject: string): Generator<TarMember>
     if (header[0] === 0) continue // an archive's end, or padding
     const size = octal(header.subarray(124, 136), subject)
     const content = archive.subarray(offset, offset + size)
-    if (content.length !== size) throw new BuildError(`${subject} ends inside one of its files`)
+    if (content.length !== size) throw new CommandError(`${subject} ends inside one of its files`)
     offset += Math.ceil(size / block) * block
     const type = String.fromCharCode(header[156] ?? 0)
     if (type === 'x') {
@@ -63,7 +63,7 @@ export function* readTar(archive: Buffer, subject: string): Generator<TarMember>
 /** The members of an ar archive, by name. */
 export function readAr(archive: Buffer, subject: string): Map<string, Buffer> {
   if (archive.toString('latin1', 0, 8) !== '!<arch>\n')
-    throw new BuildError(`${subject} is no Debian package`)
+    throw new CommandError(`${subject} is no Debian package`)
   const members = new Map<string, Buffer>()
   for (let offset = 8; offset + 60 <= archive.length; ) {
     const name = archive
@@ -73,7 +73,7 @@ export function readAr(archive: Buffer, subject: string): Map<string, Buffer> {
     const size = Number(archive.toString('latin1', offset + 48, offset + 58).trim())
     const content = archive.subarray(offset + 60, offset + 60 + size)
     if (!Number.isSafeInteger(size) || content.length !== size) {
-      throw new BuildError(`${subject} is cut off inside '${name}'`)
+      throw new CommandError(`${subject} is cut off inside '${name}'`)
     }
     members.set(name, content)
     offset += 60 + size + (size % 2)
@@ -83,14 +83,15 @@ export function readAr(archive: Buffer, subject: string): Map<string, Buffer> {
 
 function insideName(raw: string, subject: string): string {
   const parts = raw.split('/').filter((part) => part !== '' && part !== '.')
-  if (parts.includes('..')) throw new BuildError(`${subject} holds the name '${raw}', which leads out of it`)
+  if (parts.includes('..'))
+    throw new CommandError(`${subject} holds the name '${raw}', which leads out of it`)
   return parts.join('/')
 }
 
 function octal(field: Buffer, subject: string): number {
   // GNU's base-256 marks itself by the first bit; no file of a kernel needs it.
   const digits = text(field).trim()
-  if (!/^[0-7]*$/.test(digits)) throw new BuildError(`${subject} is no tar archive, or a damaged one`)
+  if (!/^[0-7]*$/.test(digits)) throw new CommandError(`${subject} is no tar archive, or a damaged one`)
   return digits === '' ? 0 : Number.parseInt(digits, 8)
 }
 

@@ -6,7 +6,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
-import { BuildError } from './error.ts'
+import { CommandError } from './error.ts'
 import { installHooks } from './hooks/bundle.ts'
 import type { HookFile } from './hooks/files.ts'
 import { packageRoot } from './paths.ts'
@@ -40,7 +40,7 @@ export async function bundleInit(
     })
   } catch (error) {
     const what = ['init', ...hooks.map(({ name }) => name)].join(', ')
-    throw new BuildError(`${what} could not be bundled from ${entry}`, { cause: error })
+    throw new CommandError(`${what} could not be bundled from ${entry}`, { cause: error })
   }
   return outfile
 }

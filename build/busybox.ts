@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { BuildError } from './error.ts'
+import { CommandError } from './error.ts'
 import { packageRoot } from './paths.ts'
 
 /** SHA-256 of bin/busybox in busybox-static 1.35.0, which is busybox.net's own build for x86_64. */
@@ -15,7 +15,10 @@ export function readBusybox(): Buffer {
   try {
     file = createRequire(join(packageRoot, 'package.json')).resolve('busybox-static/bin/busybox')
   } catch (cause) {
-    throw new BuildError('the package busybox-static is not installed', { cause, advice: ["Run 'npm ci'."] })
+    throw new CommandError('the package busybox-static is not installed', {
+      cause,
+      advice: ["Run 'npm ci'."],
+    })
   }
   return checkBusybox(readFileSync(file), file)
 }
@@ -23,7 +26,7 @@ export function readBusybox(): Buffer {
 export function checkBusybox(bytes: Buffer, file: string): Buffer {
   const digest = createHash('sha256').update(bytes).digest('hex')
   if (digest === busyboxDigest) return bytes
-  throw new BuildError(`${file} is not the busybox that diskless was tested with`, {
+  throw new CommandError(`${file} is not the busybox that diskless was tested with`, {
     cause: new Error(`its SHA-256 is ${digest}, and ${busyboxDigest} is expected`),
     advice: ["Run 'npm ci' to have the locked packages again; if that does not help, do not trust the file."],
   })

@@ -20,7 +20,7 @@ import {
 import { basename, join } from 'node:path'
 import { type Compression, decompress, missingProgram, splitCompression } from './compression.ts'
 import { type ReadAt, readerOf, readModinfo } from './elf.ts'
-import { BuildError } from './error.ts'
+import { CommandError } from './error.ts'
 import { readOwnJson } from './own-json.ts'
 
 export interface Module {
@@ -68,7 +68,7 @@ export function moduleName(text: string): string {
 export function readCatalog(directory: string, cache: string): Catalog {
   const files = findModuleFiles(directory)
   if (files.length === 0) {
-    throw new BuildError(`${directory} holds not a single kernel module`, {
+    throw new CommandError(`${directory} holds not a single kernel module`, {
       advice: [
         'Its package is not whole, or this kernel has everything built in: take one with modules (linux-image-amd64, linux-lts).',
       ],
@@ -180,7 +180,7 @@ function xz(options: string[]): Buffer {
   const result = spawnSync('xz', options, { maxBuffer: 2 * 1024 * 1024 * 1024 - 1 })
   if (result.error !== undefined) throw missingProgram('xz', 'xz-utils', 'xz', result.error)
   if (result.status !== 0) {
-    throw new BuildError('xz could not read the kernel modules', {
+    throw new CommandError('xz could not read the kernel modules', {
       cause: new Error(result.stderr.toString().trim()),
     })
   }
@@ -204,7 +204,7 @@ function parse(file: Found, readAt: ReadAt): Module {
       firmware: all('firmware'),
     }
   } catch (error) {
-    throw new BuildError(`${file.path} could not be read as a kernel module`, { cause: error })
+    throw new CommandError(`${file.path} could not be read as a kernel module`, { cause: error })
   }
 }
 

@@ -6,7 +6,7 @@
 import { spawnSync } from 'node:child_process'
 import { promisify } from 'node:util'
 import { constants, gunzipSync, type ZstdOptions, zstdCompress, zstdDecompressSync } from 'node:zlib'
-import { BuildError, errnoOf } from './error.ts'
+import { CommandError, errnoOf } from './error.ts'
 
 export type Compression = 'none' | 'gz' | 'xz' | 'zst'
 
@@ -42,8 +42,8 @@ export function decompress(
         return unxz(bytes, limit)
     }
   } catch (error) {
-    if (error instanceof BuildError) throw error
-    throw new BuildError(`${subject} could not be decompressed (${compression})`, { cause: error })
+    if (error instanceof CommandError) throw error
+    throw new CommandError(`${subject} could not be decompressed (${compression})`, { cause: error })
   }
 }
 
@@ -57,7 +57,7 @@ function unxz(bytes: Buffer, limit: number): Buffer {
 /** What to say when a program that the builder needs is not there; other errors pass as they are. */
 export function missingProgram(program: string, debian: string, alpine: string, error: Error): Error {
   if (errnoOf(error) !== 'ENOENT') return error
-  return new BuildError(`this input needs the program '${program}', which is not installed`, {
+  return new CommandError(`this input needs the program '${program}', which is not installed`, {
     advice: [`Install it: 'apt-get install ${debian}' on Debian, 'apk add ${alpine}' on Alpine.`],
   })
 }

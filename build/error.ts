@@ -1,7 +1,7 @@
-/** What went wrong while building, for the person who ran the command: what was tried, why not, what to do. */
+/** Why a command could not do it, for the person who ran it: what was tried, what came back, what to do. */
 
-export class BuildError extends Error {
-  override readonly name = 'BuildError'
+export class CommandError extends Error {
+  override readonly name = 'CommandError'
   readonly advice: readonly string[]
 
   constructor(message: string, options: { cause?: unknown; advice?: readonly string[] } = {}) {

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { bundleInit } from './bundle.ts'
 import { needsInterpreter } from './elf.ts'
-import { BuildError, errnoOf } from './error.ts'
+import { CommandError, errnoOf } from './error.ts'
 import type { HookFile } from './hooks/files.ts'
 import { packageRoot, workDirectory } from './paths.ts'
 import { findPrebuilt } from './prebuilt.ts'
@@ -90,7 +90,7 @@ async function joinBytecode(host: string, bytecode: string, directory: string): 
 
 /** The initrd has no dynamic loader: the kernel would say ENOENT of a file that is there. */
 export function refuseDynamic(program: string): void {
-  if (!existsSync(program)) throw new BuildError(`there is no ${program}, although cargo built it`)
+  if (!existsSync(program)) throw new CommandError(`there is no ${program}, although cargo built it`)
   const file = openSync(program, 'r')
   try {
     const dynamic = needsInterpreter((offset, length) => {
@@ -98,7 +98,7 @@ export function refuseDynamic(program: string): void {
       return bytes.subarray(0, readSync(file, bytes, 0, length, offset))
     })
     if (dynamic) {
-      throw new BuildError(`${program} needs a dynamic loader, which an initrd does not have`, {
+      throw new CommandError(`${program} needs a dynamic loader, which an initrd does not have`, {
         advice: ['It must be linked statically: runtime/.cargo/config.toml says +crt-static.'],
       })
     }
@@ -126,14 +126,14 @@ function run(
     child.on('error', (cause) => {
       const advice =
         errnoOf(cause) === 'ENOENT' && program === 'cargo' ? ['Install Rust: it builds /init.'] : []
-      reject(new BuildError(`${program} could not be run`, { cause, advice }))
+      reject(new CommandError(`${program} could not be run`, { cause, advice }))
     })
     child.on('close', (status, signal) => {
       if (status === 0) resolve()
       else {
         const how = signal === null ? `exited with ${status}` : `was ended by ${signal}`
         const cause = output.trim() === '' ? undefined : new Error(output.trim())
-        reject(new BuildError(`'${[program, ...options].join(' ')}' ${how}`, { cause }))
+        reject(new CommandError(`'${[program, ...options].join(' ')}' ${how}`, { cause }))
       }
     })
   })

@@ -8,7 +8,7 @@ import { mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { readCatalog } from './catalog.ts'
 import type { Level } from './compression.ts'
-import { BuildError } from './error.ts'
+import { CommandError } from './error.ts'
 import { findFirmware } from './firmware.ts'
 import { buildInitWith } from './hooks/index.ts'
 import { buildKeeper, type Profile, refuseDynamic, type Tell } from './host.ts'
@@ -25,8 +25,8 @@ import { writeBootScript } from './ipxe.ts'
 import { findKernel, type Kernel } from './kernel.ts'
 import { describeDrivers, driversOf } from './machine.ts'
 import { checkModules, selectModules } from './modules.ts'
-import { readOwnJson } from './own-json.ts'
-import { cacheDirectory, packageRoot } from './paths.ts'
+import { ownVersion } from './own-version.ts'
+import { cacheDirectory } from './paths.ts'
 import type { Report } from './report.ts'
 import {
   imageCommandLine,
@@ -40,7 +40,7 @@ import { type ClientIdentity, readAuthorities, readClientIdentity } from './tls.
 import { placeBeside, replace, writeInitrd } from './write-initrd.ts'
 
 export { bundleInit } from './bundle.ts'
-export { BuildError } from './error.ts'
+export { CommandError } from './error.ts'
 export { buildHost, buildInit, type Profile } from './host.ts'
 export { printReport, type Report } from './report.ts'
 export { imagePlace, type RootImage, type RootImageRequest } from './root-image.ts'
@@ -115,7 +115,7 @@ export interface BuildResult {
   readonly warnings: readonly string[]
 }
 
-/** Rejects with a `BuildError`. */
+/** Rejects with a `CommandError`. */
 export async function build(options: BuildOptions): Promise<BuildResult> {
   const out = resolve(options.out)
   const cache = options.cache ?? cacheDirectory
@@ -158,7 +158,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
     hooks,
     files: options.files ?? [],
     shell,
-    version: readVersion(),
+    version: ownVersion(),
     buildTime: options.buildTime ?? sourceDate() ?? kernelDate(kernel, catalog.newest),
   })
   mkdirSync(out, { recursive: true })
@@ -205,14 +205,10 @@ function sourceDate(): number | undefined {
   const text = process.env.SOURCE_DATE_EPOCH
   if (text === undefined) return undefined
   if (/^\d{1,11}$/.test(text)) return Number(text)
-  throw new BuildError(`SOURCE_DATE_EPOCH is '${text}', and not seconds since 1970`)
+  throw new CommandError(`SOURCE_DATE_EPOCH is '${text}', and not seconds since 1970`)
 }
 
 /** The kernel's files keep their dates through packaging, so this too depends on the input alone. */
 function kernelDate(kernel: Kernel, newestModule: number): number {
   return Math.max(newestModule, Math.floor(statSync(kernel.image).mtimeMs / 1000))
-}
-
-function readVersion(): string {
-  return readOwnJson<{ version: string }>(join(packageRoot, 'package.json'))?.version ?? 'unknown'
 }

@@ -6,7 +6,7 @@ import { type HookPlaces, placesPath } from '../src/init/hook-places.ts'
 import { readBusybox } from './busybox.ts'
 import type { Catalog } from './catalog.ts'
 import type { Entry } from './cpio.ts'
-import { BuildError } from './error.ts'
+import { CommandError } from './error.ts'
 import type { Firmware } from './firmware.ts'
 import type { Modloop } from './inputs.ts'
 import { type Selection, writeTables } from './modules.ts'
@@ -124,7 +124,7 @@ function isCardDriver({ modules }: Selection, name: string): boolean {
 function* readExtra({ source, destination }: ExtraFile): Generator<[string, Entry]> {
   const name = normalize(destination).replace(/^\/+|\/+$/g, '')
   if (!destination.startsWith('/') || name === '') {
-    throw new BuildError(`'${destination}' is no absolute path inside the initrd`)
+    throw new CommandError(`'${destination}' is no absolute path inside the initrd`)
   }
   yield* readTree(source, name)
 }
@@ -134,7 +134,7 @@ function* readTree(source: string, name: string): Generator<[string, Entry]> {
   try {
     status = statSync(source)
   } catch (cause) {
-    throw new BuildError(`the file ${source} could not be read`, { cause })
+    throw new CommandError(`the file ${source} could not be read`, { cause })
   }
   if (status.isDirectory()) {
     for (const child of readdirSync(source).sort()) yield* readTree(join(source, child), `${name}/${child}`)

@@ -4,14 +4,14 @@ import { createHash, createVerify } from 'node:crypto'
 import { createReadStream, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { decompress } from './compression.ts'
-import { BuildError, errnoOf } from './error.ts'
+import { CommandError, errnoOf } from './error.ts'
 import { inspectImage } from './root-image.ts'
 
 export function readInput(path: string): Buffer {
   try {
     return readFileSync(path)
   } catch (cause) {
-    throw new BuildError(`the file ${path} could not be read`, { cause })
+    throw new CommandError(`the file ${path} could not be read`, { cause })
   }
 }
 
@@ -26,11 +26,11 @@ export function readKeys(places: readonly string[]): Map<string, Buffer> {
             .sort()
             .map((name) => join(place, name))
         : [place]
-      if (files.length === 0) throw new BuildError(`${place} holds no key: none is named *.rsa.pub`)
+      if (files.length === 0) throw new CommandError(`${place} holds no key: none is named *.rsa.pub`)
       for (const path of files) keys.set(basename(path), checkKey(readFileSync(path), path))
     } catch (cause) {
       if (errnoOf(cause) === undefined) throw cause
-      throw new BuildError(`the keys at ${place} could not be read`, { cause })
+      throw new CommandError(`the keys at ${place} could not be read`, { cause })
     }
   }
   return keys
@@ -38,11 +38,11 @@ export function readKeys(places: readonly string[]): Map<string, Buffer> {
 
 function checkKey(bytes: Buffer, path: string): Buffer {
   if (bytes.includes('PRIVATE KEY')) {
-    throw new BuildError(`${path} is a private key, which must never be in an initrd`, {
+    throw new CommandError(`${path} is a private key, which must never be in an initrd`, {
       advice: ['Name the public one. A repository’s ends in .rsa.pub.'],
     })
   }
-  if (!bytes.includes('-----BEGIN PUBLIC KEY-----')) throw new BuildError(`${path} is no public key in PEM`)
+  if (!bytes.includes('-----BEGIN PUBLIC KEY-----')) throw new CommandError(`${path} is no public key in PEM`)
   return bytes
 }
 
@@ -56,7 +56,7 @@ function byName(paths: readonly string[], read: (path: string) => Buffer): Map<s
   const files = new Map<string, Buffer>()
   for (const path of paths) {
     const name = basename(path)
-    if (files.has(name)) throw new BuildError(`${path}: there is another file of the name ${name}`)
+    if (files.has(name)) throw new CommandError(`${path}: there is another file of the name ${name}`)
     files.set(name, read(path))
   }
   return files
@@ -67,7 +67,7 @@ export function readKeymaps(paths: readonly string[]): Map<string, Buffer> {
   return byName(paths, (path) => {
     const [, name, compressed] = /^([\w@.-]+?)\.bmap(\.gz)?$/.exec(basename(path)) ?? []
     if (name === undefined || name === 'ask') {
-      throw new BuildError(`${path}: a keymap's file is called NAME.bmap or NAME.bmap.gz`, {
+      throw new CommandError(`${path}: a keymap's file is called NAME.bmap or NAME.bmap.gz`, {
         advice: ["Alpine's package kbd-bkeymaps has them; busybox dumpkmap writes the present one."],
       })
     }
@@ -75,7 +75,7 @@ export function readKeymaps(paths: readonly string[]): Map<string, Buffer> {
     const plain = decompress(bytes, compressed === undefined ? 'none' : 'gz', path, 1024 * 1024)
     // loadkmap's magic and its 256 flags; then at least one table.
     if (plain.toString('latin1', 0, 7) !== 'bkeymap' || plain.length < 7 + 256 + 256) {
-      throw new BuildError(`${path} is no keymap in busybox' format`, {
+      throw new CommandError(`${path} is no keymap in busybox' format`, {
         advice: [
           'One for loadkeys(1) is made into one: loadkeys -b FILE > NAME.bmap',
           "Alpine's package kbd-bkeymaps has them ready.",
@@ -103,7 +103,7 @@ export async function readModloop(
   keys: ReadonlyMap<string, Buffer>,
 ): Promise<Modloop> {
   const { type, size } = inspectImage(path)
-  if (type !== 'squashfs') throw new BuildError(`${path} is no modloop: it is ${type}, not squashfs`)
+  if (type !== 'squashfs') throw new CommandError(`${path} is no modloop: it is ${type}, not squashfs`)
   const hash = createHash('sha256')
   const checks = [...signatures].flatMap(([name, signature]) => {
     const key = keys.get(name.slice(name.indexOf('.SIGN.RSA.') + '.SIGN.RSA.'.length))
@@ -116,7 +116,7 @@ export async function readModloop(
   }
   for (const { name, signature, key, verifier } of checks) {
     if (!verifier.verify(key, signature)) {
-      throw new BuildError(`${path} is not what ${name} signs`, {
+      throw new CommandError(`${path} is not what ${name} signs`, {
         advice: ['The two are of different builds of the kernel, or one of them is damaged.'],
       })
     }
@@ -128,7 +128,7 @@ export function readModloopSignatures(paths: readonly string[]): Map<string, Buf
   return byName(paths, (path) => {
     const bytes = readInput(path)
     if (!/^.+\.SIGN\.RSA\..+$/.test(basename(path)) || bytes.length < 64 || bytes.length > 4096) {
-      throw new BuildError(`${path} is no signature of a modloop`, {
+      throw new CommandError(`${path} is no signature of a modloop`, {
         advice: ["They are called MODLOOP.SIGN.RSA.KEY, and Alpine's initramfs has them in var/cache/misc."],
       })
     }

@@ -1,6 +1,6 @@
 /** Writes boot.ipxe, the script that a client's iPXE runs. */
 
-import { BuildError } from './error.ts'
+import { CommandError } from './error.ts'
 import type { RootImage } from './root-image.ts'
 
 /**
@@ -14,7 +14,7 @@ export function writeBootScript(commandLine: string, image?: RootImage): string 
     (word) => word.includes('${') || word.startsWith('#') || /^(\|\||&&|;)$/.test(word),
   )
   if (special !== undefined) {
-    throw new BuildError(`the kernel command line holds '${special}', which iPXE would take for its own`, {
+    throw new CommandError(`the kernel command line holds '${special}', which iPXE would take for its own`, {
       advice: ['diskless itself replaces {MAC} and {UUID}, written without a dollar sign.'],
     })
   }

@@ -2,7 +2,7 @@
 
 import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { BuildError, errnoOf } from './error.ts'
+import { CommandError, errnoOf } from './error.ts'
 import { unpackKernel } from './unpack-kernel.ts'
 
 export interface Kernel {
@@ -32,7 +32,7 @@ export async function findKernel(
 ): Promise<Kernel> {
   const given = resolve(source)
   if (!existsSync(given)) {
-    throw new BuildError(`there is no kernel at ${given}`, {
+    throw new CommandError(`there is no kernel at ${given}`, {
       advice: [
         'Name a modules directory (/lib/modules/VERSION), a tree with lib/modules and boot, a linux-image-*.deb,',
         'an Alpine linux-*.apk or an Alpine modloop.',
@@ -44,7 +44,7 @@ export async function findKernel(
   const version = basename(modules)
   checkAge(version)
   const found = image === undefined ? findImage(tree, modules, version, given) : resolve(image)
-  if (!existsSync(found)) throw new BuildError(`there is no kernel image at ${found}`)
+  if (!existsSync(found)) throw new CommandError(`there is no kernel image at ${found}`)
   checkImage(found, version)
   const beside = [
     ...['lib/firmware', 'usr/lib/firmware', 'modules/firmware'].map((place) => join(tree, place)),
@@ -68,12 +68,12 @@ function findModules(tree: string): string {
   const versions = new Set(candidates.map((path) => basename(path)))
   const [only] = candidates
   if (only === undefined) {
-    throw new BuildError(`${tree} holds no kernel modules`, {
+    throw new CommandError(`${tree} holds no kernel modules`, {
       advice: ['Looked for VERSION/kernel in it, in lib/modules, usr/lib/modules and modules.'],
     })
   }
   if (versions.size > 1) {
-    throw new BuildError(`${tree} holds modules of several kernels: ${[...versions].sort().join(', ')}`, {
+    throw new CommandError(`${tree} holds modules of several kernels: ${[...versions].sort().join(', ')}`, {
       advice: [`Name the one that is meant: --kernel ${only}`],
     })
   }
@@ -97,7 +97,7 @@ function findImage(tree: string, modules: string, version: string, given: string
       if (claimed === version || (claimed === undefined && names.includes(name))) return path
     }
   }
-  throw new BuildError(`no kernel image of ${version} was found`, {
+  throw new CommandError(`no kernel image of ${version} was found`, {
     advice: [`Looked for vmlinuz* of that version in ${[...places].join(', ')}.`, 'Name it: --vmlinuz FILE'],
   })
 }
@@ -105,7 +105,9 @@ function findImage(tree: string, modules: string, version: string, given: string
 function checkAge(version: string): void {
   const [major = 0, minor = 0] = version.split('.').map((part) => Number.parseInt(part, 10))
   if (major < oldest[0] || (major === oldest[0] && minor < oldest[1])) {
-    throw new BuildError(`Linux ${version} is too old: ${oldest.join('.')} is the oldest that diskless boots`)
+    throw new CommandError(
+      `Linux ${version} is too old: ${oldest.join('.')} is the oldest that diskless boots`,
+    )
   }
 }
 
@@ -113,7 +115,7 @@ function checkAge(version: string): void {
 function checkImage(image: string, version: string): void {
   const claimed = imageVersion(image)
   if (claimed === undefined || claimed === version) return
-  throw new BuildError(`the kernel ${image} is ${claimed}, and the modules are of ${version}`, {
+  throw new CommandError(`the kernel ${image} is ${claimed}, and the modules are of ${version}`, {
     advice: ['Kernel and modules must come from the same build: name the matching pair.'],
   })
 }
@@ -139,7 +141,7 @@ function openImage(image: string): number {
     return openSync(image, 'r')
   } catch (cause) {
     const why = errnoOf(cause)
-    throw new BuildError(`the kernel ${image} could not be read (${why ?? 'unknown'})`, {
+    throw new CommandError(`the kernel ${image} could not be read (${why ?? 'unknown'})`, {
       cause,
       // Ubuntu's are root's alone.
       advice:

@@ -6,7 +6,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Catalog, globExpression, type Module } from './catalog.ts'
-import { BuildError } from './error.ts'
+import { CommandError } from './error.ts'
 
 /** Run on the machine, by whatever system it has now; a live one will do. */
 export const modaliasCommand = 'find /sys -name modalias -exec cat {} + | sort -u'
@@ -23,13 +23,13 @@ export interface MachineDrivers {
   readonly others: number
 }
 
-/** Throws a `BuildError` where the text is no list of modaliases. */
+/** Throws a `CommandError` where the text is no list of modaliases. */
 export function parseModaliases(text: string, shown: string): readonly string[] {
   const lines = text.split(/[\n\0]/).flatMap((line) => line.trim() || [])
   const wrong = lines.filter((line) => !/^[a-z][a-z\d_-]*:\S/i.test(line))
   const aliases = new Set(lines.filter((line) => !wrong.includes(line)))
   if (aliases.size > 0 && wrong.length * 4 <= lines.length) return [...aliases].sort()
-  throw new BuildError(
+  throw new CommandError(
     aliases.size === 0 && wrong.length === 0
       ? `${shown} is empty`
       : `${shown} is no list of modaliases: '${wrong[0]?.slice(0, 60)}' is none`,

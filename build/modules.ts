@@ -4,7 +4,7 @@ import { basename } from 'node:path'
 import { closest } from '../src/boot/closest.ts'
 import { type Catalog, type Module, moduleName } from './catalog.ts'
 import { readerOf, readModinfo } from './elf.ts'
-import { BuildError } from './error.ts'
+import { CommandError } from './error.ts'
 import { always, type Group, type GroupName, groups, isAlways, isGroup, requested } from './groups.ts'
 
 export interface Selection {
@@ -52,7 +52,7 @@ function membersOf(catalog: Catalog, name: keyof typeof groups, absent: Set<stri
 function refuseEmpty(catalog: Catalog, name: GroupName, roots: readonly Module[]): void {
   const { about, names = [] }: Group = groups[name]
   if (roots.length > 0 || names.some((member) => catalog.builtin.has(moduleName(member)))) return
-  throw new BuildError(
+  throw new CommandError(
     `the group ${name} matches nothing in Linux ${basename(catalog.directory)}: ${about}`,
     {
       advice: [
@@ -66,7 +66,7 @@ function named(catalog: Catalog, request: string): readonly Module[] {
   const found = catalog.resolve(request)
   if (found.length > 0 || catalog.builtin.has(moduleName(request))) return found
   const near = closest(request, [...Object.keys(groups), ...catalog.modules.keys()])
-  throw new BuildError(`this kernel has no module, and diskless no group, called '${request}'`, {
+  throw new CommandError(`this kernel has no module, and diskless no group, called '${request}'`, {
     advice: [
       ...(near === undefined ? [] : [`Did you mean '${near}'?`]),
       `Groups: ${Object.keys(groups).join(', ')}.`,
@@ -80,7 +80,7 @@ function include(catalog: Catalog, module: Module, request: string, reason: Map<
   for (const name of module.depends) {
     const found = catalog.resolve(name)
     if (found.length === 0 && !catalog.builtin.has(name)) {
-      throw new BuildError(
+      throw new CommandError(
         `the module ${module.name} needs ${name}, which ${catalog.directory} does not have`,
         {
           advice: ['The modules directory is incomplete: unpack the kernel package again.'],
@@ -102,7 +102,7 @@ export function checkModules(catalog: Catalog, { modules }: Selection, version: 
   const magic = readModinfo(readerOf(catalog.read(first))).find(([key]) => key === 'vermagic')?.[1]
   const built = magic?.split(' ')[0]
   if (built === undefined || built === version) return
-  throw new BuildError(
+  throw new CommandError(
     `the modules in ${catalog.directory} are of Linux ${built}, and the kernel is ${version}`,
     {
       advice: ['Kernel and modules must come from the same build: unpack the kernel package again.'],
@@ -136,7 +136,7 @@ function dependencyLine(catalog: Catalog, module: Module): string {
   const order = new Map<Module, 'open' | 'done'>()
   const visit = (at: Module): void => {
     if (order.get(at) === 'open') {
-      throw new BuildError(
+      throw new CommandError(
         `the modules ${at.name} and ${module.name} need each other: the kernel's files are damaged`,
       )
     }

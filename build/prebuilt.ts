@@ -6,7 +6,7 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { BuildError } from './error.ts'
+import { CommandError } from './error.ts'
 import { isCheckout, packageRoot } from './paths.ts'
 
 export interface Prebuilt {
@@ -19,13 +19,13 @@ export interface Prebuilt {
 /** The kinds of machines that there is a package for. */
 const packages: Readonly<Record<string, string>> = { 'linux-x64': '@diskless/linux-x64' }
 
-/** Undefined in a checkout. Throws a `BuildError` where an installation lacks it. */
+/** Undefined in a checkout. Throws a `CommandError` where an installation lacks it. */
 export function findPrebuilt(): Prebuilt | undefined {
   if (isCheckout) return undefined
   const kind = `${process.platform}-${process.arch}`
   const name = packages[kind]
   if (name === undefined) {
-    throw new BuildError(`there is no package of diskless's host for ${kind}`, {
+    throw new CommandError(`there is no package of diskless's host for ${kind}`, {
       advice: [
         `There is one for ${Object.keys(packages).join(', ')}. Or build it: clone diskless, and 'npm start' there.`,
       ],
@@ -35,7 +35,7 @@ export function findPrebuilt(): Prebuilt | undefined {
   try {
     directory = dirname(createRequire(join(packageRoot, 'package.json')).resolve(`${name}/package.json`))
   } catch (cause) {
-    throw new BuildError(`the package ${name} is not installed`, {
+    throw new CommandError(`the package ${name} is not installed`, {
       cause,
       advice: [
         'Install diskless again, with its optional dependencies (npm leaves them out with --omit=optional).',
@@ -49,7 +49,7 @@ export function findPrebuilt(): Prebuilt | undefined {
   }
   for (const file of Object.values(found)) {
     if (!existsSync(file))
-      throw new BuildError(`${name} has no ${file}`, { advice: [`Install ${name} again.`] })
+      throw new CommandError(`${name} has no ${file}`, { advice: [`Install ${name} again.`] })
   }
   return found
 }

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto'
 import { closeSync, createReadStream, openSync, readSync, statSync } from 'node:fs'
 import { basename, normalize } from 'node:path'
 import { largestFile } from './cpio.ts'
-import { BuildError, errnoOf } from './error.ts'
+import { CommandError, errnoOf } from './error.ts'
 
 /** What is asked for. */
 export interface RootImageRequest {
@@ -29,26 +29,26 @@ export interface RootImage extends RootImageRequest {
 /** Where the image is in the initrd unless told: what the Gentoo PXE boot calls it. */
 export const imagePlace = '/image.squashfs'
 
-/** Throws a `BuildError` for what cannot be booted. */
+/** Throws a `CommandError` for what cannot be booted. */
 export function readRootImage({ source, destination, placed }: RootImageRequest): RootImage {
   const path = normalize(destination)
   if (!path.startsWith('/') || path.endsWith('/') || /\s/.test(path)) {
-    throw new BuildError(`'${destination}' is no absolute path that a kernel command line can name`)
+    throw new CommandError(`'${destination}' is no absolute path that a kernel command line can name`)
   }
   const fileName = basename(path)
   if (placed === 'beside' && path !== `/${fileName}`) {
-    throw new BuildError(`iPXE makes no directories for ${path}`, {
+    throw new CommandError(`iPXE makes no directories for ${path}`, {
       advice: [
         `Put the image at the top, as ${source}=/${fileName}, or let it be appended: leave --image-beside out.`,
       ],
     })
   }
   if (placed === 'beside' && ['vmlinuz', 'initrd', 'boot.ipxe'].includes(fileName)) {
-    throw new BuildError(`the image cannot be called ${fileName}: another file of the directory is`)
+    throw new CommandError(`the image cannot be called ${fileName}: another file of the directory is`)
   }
   const { type, size } = inspectImage(source)
   if (size > largestFile) {
-    throw new BuildError(
+    throw new CommandError(
       `${source} has ${(size / 2 ** 30).toFixed(2)} GiB, and a file in an initrd at most 4 GiB`,
       {
         advice: [
@@ -60,17 +60,17 @@ export function readRootImage({ source, destination, placed }: RootImageRequest)
   return { source, destination: path, placed, fileName, type, size }
 }
 
-/** What the first blocks say: the type, and that the file is not cut off. Throws a `BuildError`. */
+/** What the first blocks say: the type, and that the file is not cut off. Throws a `CommandError`. */
 export function inspectImage(source: string): { readonly type: RootImage['type']; readonly size: number } {
   const { size, head } = readHead(source)
   const described = describeImage(head)
   if (described === undefined) {
-    throw new BuildError(`${source} is neither a squashfs nor an erofs image`, {
+    throw new CommandError(`${source} is neither a squashfs nor an erofs image`, {
       advice: ['Make one of a directory: mksquashfs DIRECTORY image.squashfs -comp zstd'],
     })
   }
   if (size < described.length) {
-    throw new BuildError(
+    throw new CommandError(
       `${source} is cut off: it has ${size} bytes, and its first block says ${described.length}`,
       {
         advice: ['Copy it again, and compare its digest with the original.'],
@@ -95,7 +95,7 @@ function describeImage(head: Buffer): { type: RootImage['type']; length: number 
 function readHead(path: string): { size: number; head: Buffer } {
   try {
     const status = statSync(path)
-    if (!status.isFile()) throw new BuildError(`${path} is no file: an image is wanted`)
+    if (!status.isFile()) throw new CommandError(`${path} is no file: an image is wanted`)
     const descriptor = openSync(path, 'r')
     try {
       const bytes = Buffer.alloc(4096)
@@ -105,7 +105,7 @@ function readHead(path: string): { size: number; head: Buffer } {
     }
   } catch (cause) {
     if (errnoOf(cause) === undefined) throw cause
-    throw new BuildError(`the image ${path} could not be read`, { cause })
+    throw new CommandError(`the image ${path} could not be read`, { cause })
   }
 }
 

@@ -1,7 +1,7 @@
 /** Who may use the emergency shell, as /etc/diskless/config.json says it to init. */
 
 import { createHash, pbkdf2Sync } from 'node:crypto'
-import { BuildError } from './error.ts'
+import { CommandError } from './error.ts'
 
 export type Shell =
   /** Anybody at a console. */
@@ -23,13 +23,13 @@ export function shellWithPassword(text: string, site: string): Shell {
   const line = text.split('\n')[0]?.replace(/\r$/, '') ?? ''
   if (line.startsWith('pbkdf2-sha256$')) {
     if (format.test(line)) return { kind: 'password', hash: line }
-    throw new BuildError('the password file holds a damaged hash', {
+    throw new CommandError('the password file holds a damaged hash', {
       advice: [
         'A hash is pbkdf2-sha256$ITERATIONS$SALT$HASH, salt and hash in lower-case hex, the hash 32 bytes.',
       ],
     })
   }
-  if (line === '') throw new BuildError("the password file's first line is empty: that is no password")
+  if (line === '') throw new CommandError("the password file's first line is empty: that is no password")
   const salt = createHash('sha256').update(`diskless shell\0${site}\0${line}`).digest().subarray(0, 16)
   const hash = pbkdf2Sync(line, salt, iterations, 32, 'sha256')
   return {

@@ -1,7 +1,7 @@
 /** What https needs in the initrd: the authorities that are trusted, and who this machine is. */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { BuildError } from './error.ts'
+import { CommandError } from './error.ts'
 import { readInput } from './inputs.ts'
 
 /** The public authorities, as distributions keep them: Debian and Alpine, Fedora. */
@@ -13,7 +13,7 @@ const form = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g
 export function readAuthorities(place: string): Buffer {
   const path = place === 'public' ? publicBundles.find((bundle) => existsSync(bundle)) : place
   if (path === undefined) {
-    throw new BuildError('this machine has no list of public authorities', {
+    throw new CommandError('this machine has no list of public authorities', {
       advice: ['install the package ca-certificates, or name a PEM file: --ca FILE'],
     })
   }
@@ -37,22 +37,22 @@ export function readClientIdentity({ certificate, key }: ClientIdentity): Buffer
       return Buffer.from(`${[...chain, text].join('\n')}\n`)
     }
   } catch (cause) {
-    throw new BuildError(`the file ${key} is no private key that can be used without a password`, {
+    throw new CommandError(`the file ${key} is no private key that can be used without a password`, {
       cause,
       advice: ['openssl pkey -in KEY -out FILE takes its password off'],
     })
   }
-  throw new BuildError(`the key ${key} is not that of the first certificate in ${certificate}`)
+  throw new CommandError(`the key ${key} is not that of the first certificate in ${certificate}`)
 }
 
 function certificatesIn(path: string): readonly string[] {
   const found = readInput(path).toString('utf8').match(form) ?? []
-  if (found.length === 0) throw new BuildError(`the file ${path} has no certificate in PEM`)
+  if (found.length === 0) throw new CommandError(`the file ${path} has no certificate in PEM`)
   for (const pem of found) {
     try {
       new X509Certificate(pem)
     } catch (cause) {
-      throw new BuildError(`the file ${path} has a certificate that cannot be read`, { cause })
+      throw new CommandError(`the file ${path} has a certificate that cannot be read`, { cause })
     }
   }
   return found

@@ -19,7 +19,7 @@ import {
 import { dirname, join } from 'node:path'
 import { readAr, readTar } from './archive.ts'
 import { decompress, missingProgram, splitCompression } from './compression.ts'
-import { BuildError } from './error.ts'
+import { CommandError } from './error.ts'
 
 /** Unpacked, a distribution's whole kernel package stays under half of this. */
 const largestKernel = 2 * 1024 * 1024 * 1024 - 1
@@ -30,7 +30,7 @@ export async function unpackKernel(file: string, cache: string): Promise<string>
   const bytes = readFileSync(file)
   const kind = kindOf(bytes)
   if (kind === undefined) {
-    throw new BuildError(`${file} is no kernel that diskless can read`, {
+    throw new CommandError(`${file} is no kernel that diskless can read`, {
       advice: ['It is neither a Debian package, nor an Alpine package (apk v2), nor a modloop (squashfs).'],
     })
   }
@@ -67,7 +67,7 @@ function debianData(bytes: Buffer, file: string): Buffer {
     const { plain, compression } = splitCompression(name)
     if (plain === 'data.tar') return decompress(content, compression, file, largestKernel)
   }
-  throw new BuildError(`${file} holds no data.tar: not a Debian package`)
+  throw new CommandError(`${file} holds no data.tar: not a Debian package`)
 }
 
 function unpackTar(archive: Buffer, file: string, root: string): void {
@@ -105,6 +105,6 @@ function unsquash(file: string, root: string): void {
   if (result.error !== undefined)
     throw missingProgram('unsquashfs', 'squashfs-tools', 'squashfs-tools', result.error)
   if (result.status !== 0) {
-    throw new BuildError(`unsquashfs could not unpack ${file}`, { cause: new Error(result.stderr.trim()) })
+    throw new CommandError(`unsquashfs could not unpack ${file}`, { cause: new Error(result.stderr.trim()) })
   }
 }

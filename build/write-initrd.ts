@@ -21,7 +21,7 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { compressInitrd, type Level } from './compression.ts'
 import { frameFile, paddingAfter, writeCpio } from './cpio.ts'
-import { BuildError, errnoOf } from './error.ts'
+import { CommandError, errnoOf } from './error.ts'
 import type { Tell } from './host.ts'
 import type { Placed } from './initrd.ts'
 import { readOwnJson } from './own-json.ts'
@@ -108,7 +108,7 @@ async function* readImage({ source, size }: RootImage): AsyncGenerator<Buffer> {
     yield bytes
   }
   if (length !== size)
-    throw new BuildError(`${source} changed while it was read: ${size} bytes became ${length}`)
+    throw new CommandError(`${source} changed while it was read: ${size} bytes became ${length}`)
 }
 
 /** Resolves with the SHA-256 of what was written. */
@@ -129,7 +129,7 @@ async function replaceWithStream(path: string, content: AsyncIterable<Buffer>): 
   } catch (cause) {
     rmSync(partial, { force: true })
     if (errnoOf(cause) === undefined) throw cause
-    throw new BuildError(`${path} could not be written (${errnoOf(cause)})`, { cause })
+    throw new CommandError(`${path} could not be written (${errnoOf(cause)})`, { cause })
   }
   return hash.digest('hex')
 }
@@ -151,6 +151,6 @@ export function replace(path: string, content: Buffer | string): void {
     writeFileSync(partial, bytes)
     renameSync(partial, path)
   } catch (cause) {
-    throw new BuildError(`${path} could not be written (${errnoOf(cause) ?? 'unknown'})`, { cause })
+    throw new CommandError(`${path} could not be written (${errnoOf(cause) ?? 'unknown'})`, { cause })
   }
 }

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { Plugin } from 'esbuild'
 import type { HookPlaces } from '../../src/init/hook-places.ts'
-import { BuildError } from '../error.ts'
+import { CommandError } from '../error.ts'
 import { packageRoot } from '../paths.ts'
 import { hookModule } from './check.ts'
 import { type HookFile, shownName } from './files.ts'
@@ -77,7 +77,7 @@ function decode(segment: string, bundle: string): number[] {
   let [value, shift] = [0, 0]
   for (const digit of segment) {
     const bits = digits.indexOf(digit)
-    if (bits === -1) throw new BuildError(`${bundle}.map is no source map`)
+    if (bits === -1) throw new CommandError(`${bundle}.map is no source map`)
     value |= (bits & 31) << shift
     shift += 5
     if ((bits & 32) !== 0) continue

@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
-import { BuildError } from '../error.ts'
+import { CommandError } from '../error.ts'
 import { packageRoot } from '../paths.ts'
 import { type HookFile, shownName } from './files.ts'
 
@@ -33,7 +33,7 @@ declare class AbortController {
 declare var console: Record<'log' | 'warn' | 'error', (...values: unknown[]) => void>
 `
 
-/** Throws a `BuildError` with every place that does not fit. */
+/** Throws a `CommandError` with every place that does not fit. */
 export function checkHooks(hooks: readonly HookFile[]): void {
   const directory = mkdtempSync(join(tmpdir(), 'diskless-hooks-'))
   try {
@@ -69,7 +69,7 @@ function compile(directory: string, hooks: readonly HookFile[]): void {
   const words = [compiler, '--project', directory, '--pretty', 'false']
   const result = spawnSync(process.execPath, words, { encoding: 'utf8', maxBuffer: 16 * 1024 * 1024 })
   if (result.error !== undefined) {
-    throw new BuildError('the TypeScript compiler could not be run', { cause: result.error })
+    throw new CommandError('the TypeScript compiler could not be run', { cause: result.error })
   }
   if (result.status === 0) return
   const lines = `${result.stdout}${result.stderr}`.trim().split('\n')
@@ -77,7 +77,7 @@ function compile(directory: string, hooks: readonly HookFile[]): void {
   const list = relative(process.cwd(), join(directory, 'hooks.ts'))
   const shown = lines.map((line) => placed(line, list, hooks)).slice(0, 20)
   const rest = lines.length > shown.length ? [`and ${lines.length - shown.length} more lines`] : []
-  throw new BuildError(
+  throw new CommandError(
     hooks.length === 1 ? `the hook ${hooks[0]?.name} does not type-check` : 'the hooks do not type-check',
     {
       cause: new Error([...shown, ...rest].join('\n')),
@@ -110,7 +110,7 @@ function findCompiler(hooks: readonly HookFile[]): string {
       // Not there: the next place.
     }
   }
-  throw new BuildError('hooks are type-checked, and there is no TypeScript compiler', {
+  throw new CommandError('hooks are type-checked, and there is no TypeScript compiler', {
     advice: ["Install one beside them: 'npm install --save-dev typescript'."],
   })
 }

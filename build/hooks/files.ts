@@ -2,7 +2,7 @@
 
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { basename, extname, relative, resolve } from 'node:path'
-import { BuildError } from '../error.ts'
+import { CommandError } from '../error.ts'
 
 export interface HookFile {
   /** Absolute, without symlinks. */
@@ -11,20 +11,20 @@ export interface HookFile {
   readonly name: string
 }
 
-/** Throws a `BuildError`. */
+/** Throws a `CommandError`. */
 export function findHooks(names: readonly string[]): readonly HookFile[] {
   const files = names.map((name) => {
     const path = resolve(name)
     if (!existsSync(path) || !statSync(path).isFile()) {
-      throw new BuildError(`there is no hook ${name}`, { advice: ['--hook names a TypeScript file.'] })
+      throw new CommandError(`there is no hook ${name}`, { advice: ['--hook names a TypeScript file.'] })
     }
     if (!['.ts', '.mts'].includes(extname(path))) {
-      throw new BuildError(`the hook ${name} is no TypeScript file: its name does not end in .ts`)
+      throw new CommandError(`the hook ${name} is no TypeScript file: its name does not end in .ts`)
     }
     return { path: realpathSync(path), name: shownName(path) }
   })
   const twice = files.find(({ path }, at) => files.findIndex((other) => other.path === path) !== at)
-  if (twice !== undefined) throw new BuildError(`the hook ${twice.name} is named twice`)
+  if (twice !== undefined) throw new CommandError(`the hook ${twice.name} is named twice`)
   return files
 }
 

@@ -3,7 +3,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { HookPlaces } from '../../src/init/hook-places.ts'
-import { BuildError } from '../error.ts'
+import { CommandError } from '../error.ts'
 import { buildInit, makeInit, type Profile, refuseDynamic, type Tell } from '../host.ts'
 import { workDirectory } from '../paths.ts'
 import { readPlaces } from './bundle.ts'
@@ -16,7 +16,7 @@ export interface BuiltInit {
   readonly hooks: HookPlaces | undefined
 }
 
-/** `init`: one that is there already, and that no hook can be put into. Rejects with a `BuildError`. */
+/** `init`: one that is there already, and that no hook can be put into. Rejects with a `CommandError`. */
 export async function buildInitWith(
   options: { readonly init?: string; readonly hooks?: readonly string[]; readonly tell?: Tell },
   profile: Profile,
@@ -26,7 +26,7 @@ export async function buildInitWith(
     return { init: readInit(options.init ?? (await buildInit(profile, options.tell))), hooks: undefined }
   }
   if (options.init !== undefined) {
-    throw new BuildError(`hooks are bundled into /init, and ${options.init} is built already`)
+    throw new CommandError(`hooks are bundled into /init, and ${options.init} is built already`)
   }
   options.tell?.(`Checking ${hooks.map(({ name }) => name).join(', ')}`)
   checkHooks(hooks)

@@ -3,6 +3,7 @@
  * files into the root and the scripts, goes in the order of the packages, one after the other, as apk does it.
  */
 
+import { showBytes } from '../boot/format.ts'
 import type { Fetch, FetchOptions } from '../network/fetch.ts'
 import { writeIn } from '../root/in-root.ts'
 import type { CommitRequest, CommitResult, DatabaseHandle, Filter, StagedPackage, Sys } from '../sys/index.ts'
@@ -13,7 +14,7 @@ import { type Prepared, prepare } from './prepare.ts'
 import type { ScriptFailure, ScriptKind } from './scripts.ts'
 import { placeOf, runScript } from './scripts.ts'
 import type { SelectedPackage, Selection } from './select.ts'
-import { checkSpace, megabytes, roomAdvice } from './space.ts'
+import { checkSpace, roomAdvice } from './space.ts'
 import type { StagingLimits } from './staging.ts'
 import { LOCAL_STAGING, NETWORK_STAGING, Staging } from './staging.ts'
 import { field, installedStanza } from './stanza.ts'
@@ -320,7 +321,7 @@ class Installation {
     if (!hasCode(cause, 'ENOSPC')) return new BootError(`${labelOf(pkg)} cannot be installed`, { cause })
     const { free, total } = await this.#sys.files.space(this.#request.root)
     return new BootError(
-      `${labelOf(pkg)} takes ${megabytes(pkg.installedSize)}, and the new root has ${megabytes(free)} free of ${megabytes(total)}`,
+      `${labelOf(pkg)} takes ${showBytes(pkg.installedSize)}, and the new root has ${showBytes(free)} free of ${showBytes(total)}`,
       { cause, advice: roomAdvice },
     )
   }

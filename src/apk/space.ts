@@ -1,14 +1,11 @@
 /** Whether the packages fit, asked before the first byte is fetched: a tmpfs that is full in the middle helps nobody. */
 
+import { showBytes } from '../boot/format.ts'
 import type { Sys } from '../sys/index.ts'
 import { BootError } from '../sys/index.ts'
 import type { SelectedPackage } from './select.ts'
 
 const BIGGEST_TOLD = 5
-
-export function megabytes(bytes: number): string {
-  return `${(bytes / 1024 / 1024).toFixed(1)} MB`
-}
 
 export async function checkSpace(
   sys: Pick<Sys, 'files'>,
@@ -20,7 +17,7 @@ export async function checkSpace(
   // A ramfs has no size, and says 0.
   if (total === 0 || needed <= free) return
   throw new BootError(
-    `The ${packages.length} packages of the world take ${megabytes(needed)}, and the new root has ${megabytes(free)} free of ${megabytes(total)}`,
+    `The ${packages.length} packages of the world take ${showBytes(needed)}, and the new root has ${showBytes(free)} free of ${showBytes(total)}`,
     { advice: [...roomAdvice, `The biggest are ${biggest(packages)}.`] },
   )
 }
@@ -34,6 +31,6 @@ function biggest(packages: readonly SelectedPackage[]): string {
   return [...packages]
     .sort((a, b) => b.installedSize - a.installedSize)
     .slice(0, BIGGEST_TOLD)
-    .map(({ name, installedSize }) => `${name} (${megabytes(installedSize)})`)
+    .map(({ name, installedSize }) => `${name} (${showBytes(installedSize)})`)
     .join(', ')
 }

@@ -1,7 +1,7 @@
 /** Numbers as a person reads them on a console. */
 
 /** `0.31 s`, `12.4 s`, `3 min 05 s`, `90 days`, from milliseconds. */
-export function duration(milliseconds: number): string {
+export function showDuration(milliseconds: number): string {
   const seconds = milliseconds / 1000
   if (seconds < 10) return `${seconds.toFixed(2)} s`
   if (seconds < 100) return `${seconds.toFixed(1)} s`
@@ -10,7 +10,7 @@ export function duration(milliseconds: number): string {
 }
 
 /** `712 B`, `25.1 MB`: powers of 1000. */
-export function size(bytes: number): string {
+export function showBytes(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB']
   let value = bytes
   let unit = 0
@@ -21,6 +21,6 @@ export function size(bytes: number): string {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`
 }
 
-export function count(number: number, singular: string, plural = `${singular}s`): string {
+export function showCount(number: number, singular: string, plural = `${singular}s`): string {
   return `${number} ${number === 1 ? singular : plural}`
 }

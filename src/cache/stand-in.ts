@@ -2,7 +2,8 @@
  * A medium of a file server that does not answer: a tmpfs in its place, with the files that the last good boot used. What
  * looks for repositories, overlays and the modloop there, this program and the new system's, finds them as ever.
  */
-import { availableMemory, megabytes, type RootEvents } from '../root/mounted.ts'
+import { showBytes } from '../boot/format.ts'
+import { availableMemory, type RootEvents } from '../root/mounted.ts'
 import { BootError, hasCode, type Sys } from '../sys/index.ts'
 import type { Cache, HeldFile } from './fetch.ts'
 import { damage, exactly } from './request.ts'
@@ -31,7 +32,7 @@ export async function mountStandIn(
   // The packages are unpacked besides.
   if (bytes > available / 2) {
     throw new BootError(
-      `the last good state, ${megabytes(bytes)} of the medium, does not fit into half of the memory that is left, ${megabytes(available / 2)}`,
+      `the last good state, ${showBytes(bytes)} of the medium, does not fit into half of the memory that is left, ${showBytes(available / 2)}`,
       { advice: ['give the machine more memory'] },
     )
   }

@@ -3,8 +3,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { duration } from '../boot/format.ts'
-import { SwitchOnError } from './boot/error.ts'
+import { CommandError } from '../../build/error.ts'
+import { showDuration } from '../boot/format.ts'
 import { type Card, type Hardware, usualMac } from './boot/hardware.ts'
 import { Machine } from './boot/machine.ts'
 import { launcher, needQemu, uefi, whyNoKvm } from './boot/programs.ts'
@@ -173,8 +173,8 @@ async function bootOnce(
     const seconds = ((performance.now() - began) / 1000).toFixed(1)
     output.result({ up, at, causes, wallSeconds: Number(seconds), timeline: fields.timeline }, () =>
       up
-        ? `\nup: the system took over ${duration(at)} after its kernel began, ${seconds} s after power-on\n`
-        : `\nfailed after ${duration(at)}: ${causes.join(': ')}\n`,
+        ? `\nup: the system took over ${showDuration(at)} after its kernel began, ${seconds} s after power-on\n`
+        : `\nfailed after ${showDuration(at)}: ${causes.join(': ')}\n`,
     )
     return up ? 0 : 1
   })
@@ -182,7 +182,7 @@ async function bootOnce(
   end.catch(() => undefined)
   const ending = await Promise.race([interruption.happened, end, machine.ended]).finally(() => machine.stop())
   if (typeof ending === 'number') return ending
-  throw new SwitchOnError(`the machine ended (${ending}) before its system took over`, {
+  throw new CommandError(`the machine ended (${ending}) before its system took over`, {
     advice: ['Its console says why. A kernel without console=ttyS0 says nothing here.'],
   })
 }
@@ -194,7 +194,7 @@ const forEver = 0x7fff_ffff
 function explained(error: unknown): unknown {
   const text = error instanceof Error ? error.message : String(error)
   if (/romfile|option rom|efi-\w+\.rom/i.test(text)) {
-    return new SwitchOnError('QEMU lacks the cards’ network boot programs', {
+    return new CommandError('QEMU lacks the cards’ network boot programs', {
       ...{
         cause: error,
         advice: ['Debian: apt install ipxe-qemu. Or --direct: the kernel without network boot.'],

@@ -1,7 +1,7 @@
 /** `diskless inspect`: what is in a file that machines boot from. */
 
 import { basename } from 'node:path'
-import { BuildError } from '../../build/error.ts'
+import { CommandError } from '../../build/error.ts'
 import { readKeys } from '../../build/inputs.ts'
 import { chainOf } from '../sys/index.ts'
 import { defineCommand } from './define.ts'
@@ -73,7 +73,7 @@ async function tryFile(
     const { kind, data, ...rest } = await inspectFile(file, options)
     return { ...rest, data: { file, kind, ...data } }
   } catch (error) {
-    if (!(error instanceof BuildError)) throw error
+    if (!(error instanceof CommandError)) throw error
     const [first = '', ...causes] = chainOf(error)
     const lines = [first, ...causes]
     return {
@@ -84,7 +84,7 @@ async function tryFile(
   }
 }
 
-/** Throws a BuildError for what cannot be read, or is of no kind that is known. */
+/** Throws a CommandError for what cannot be read, or is of no kind that is known. */
 export function inspectFile(
   path: string,
   options: Omit<InspectOptions, 'subject' | 'path'>,

@@ -1,13 +1,13 @@
 /** `diskless lock`: resolves a world once, for a fleet that boots exactly that. */
 
 import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
-import { BuildError } from '../../build/error.ts'
+import { dirname, resolve } from 'node:path'
+import { CommandError } from '../../build/error.ts'
 import { readInput, readKeys } from '../../build/inputs.ts'
-import { readOwnJson } from '../../build/own-json.ts'
-import { packageRoot } from '../../build/paths.ts'
+import { ownVersion } from '../../build/own-version.ts'
 import { formatLock, type Lock, parseLock, splitLock } from '../apk/lock.ts'
 import { makeWorld, type World, worldWords } from '../apk/world.ts'
+import { showBytes } from '../boot/format.ts'
 import { UsageError } from './command.ts'
 import { defineCommand } from './define.ts'
 import { type Changes, compareLocks, describeChanges, isEmpty } from './lock/changes.ts'
@@ -164,18 +164,18 @@ function requestOf(values: Values): LockRequest {
   }
 }
 
-/** Rejects with a `BuildError` or a `UsageError`, and has then written nothing. */
+/** Rejects with a `CommandError` or a `UsageError`, and has then written nothing. */
 export async function writeLock(request: LockRequest, tell: (line: string) => void): Promise<LockResult> {
   const { out, sign } = request
   const key = readSigningKey(sign)
   const former = request.update ? readFormer(out) : undefined
   if (!request.update && existsSync(out)) {
-    throw new BuildError(`${out} is there already`, {
+    throw new CommandError(`${out} is there already`, {
       advice: ['--update locks again and says what changed; or write to another file.'],
     })
   }
   if (statSync(dirname(out), { throwIfNoEntry: false })?.isDirectory() !== true) {
-    throw new BuildError(`${dirname(out)}, where the lock is to be, is no directory`)
+    throw new CommandError(`${dirname(out)}, where the lock is to be, is no directory`)
   }
   const overlay = request.apkovl === undefined ? undefined : readOverlay(request.apkovl)
   const arch = request.arch ?? former?.lock.arch ?? ownArchitecture()
@@ -220,7 +220,7 @@ interface Former {
 
 function readFormer(out: string): Former {
   if (!existsSync(out)) {
-    throw new BuildError(`${out} is not there, so nothing of it can be updated`, {
+    throw new CommandError(`${out} is not there, so nothing of it can be updated`, {
       advice: ['The first time, leave --update out.'],
     })
   }
@@ -242,7 +242,7 @@ function placesOf(
       ? places
       : former.repositories.map(({ urls, tag }) => placeInLock(urls, tag, directory))
   if (all.length === 0) {
-    throw new BuildError(`${request.apkovl ?? 'the world'} names no repository that has a URL`, {
+    throw new CommandError(`${request.apkovl ?? 'the world'} names no repository that has a URL`, {
       advice: ['Name one: --repo DIR or --repo URL.'],
     })
   }
@@ -257,7 +257,7 @@ function worldOf(request: LockRequest, overlay: OverlayWishes | undefined, forme
   const words = texts.flatMap((text) => worldWords(text.replaceAll(',', ' ')))
   const world = makeWorld([...words, 'alpine-base'])
   if (world.invalid.length === 0) return world
-  throw new BuildError(`${world.invalid.join(', ')}: no package can be called so`, {
+  throw new CommandError(`${world.invalid.join(', ')}: no package can be called so`, {
     advice: ['An entry of a world is name, name=1.2, name~1, name>1, !name or name@tag.'],
   })
 }
@@ -294,10 +294,6 @@ function now(): string {
   return new Date(time).toISOString().replace(/\.\d+Z$/, 'Z')
 }
 
-function ownVersion(): string {
-  return readOwnJson<{ version: string }>(join(packageRoot, 'package.json'))?.version ?? 'unknown'
-}
-
 function ownArchitecture(): string {
   const names: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64', ia32: 'x86' }
   return names[process.arch] ?? process.arch
@@ -306,10 +302,9 @@ function ownArchitecture(): string {
 /** For a person. */
 export function describe(result: LockResult): string {
   const { changes, notes } = result
-  const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`
   const state = result.written ? `signed with ${result.signedWith}` : `unchanged since ${result.made}`
   const lines = [
-    `${result.out}: ${result.packages} packages for ${result.arch}, ${megabytes(result.bytes)} to fetch, ${megabytes(result.installedBytes)} installed; ${state}`,
+    `${result.out}: ${result.packages} packages for ${result.arch}, ${showBytes(result.bytes)} to fetch, ${showBytes(result.installedBytes)} installed; ${state}`,
     ...(changes === undefined || isEmpty(changes)
       ? []
       : ['Changes to the former lock:', ...describeChanges(changes)]),

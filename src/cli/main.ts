@@ -1,8 +1,6 @@
 /** The diskless command: finds the subcommand, and says what went wrong in words. */
 
-import { join } from 'node:path'
-import { readOwnJson } from '../../build/own-json.ts'
-import { packageRoot } from '../../build/paths.ts'
+import { ownVersion } from '../../build/own-version.ts'
 import { closest } from '../boot/closest.ts'
 import { chainOf } from '../sys/index.ts'
 import { UsageError } from './command.ts'
@@ -27,7 +25,7 @@ async function main(words: readonly string[]): Promise<number> {
     return 2
   }
   if (name === '--version') {
-    process.stdout.write(`${version()}\n`)
+    process.stdout.write(`diskless ${ownVersion()}, Node ${process.version}\n`)
     return 0
   }
   if (name === '--help' || name === '-h' || name === 'help') {
@@ -46,11 +44,6 @@ async function main(words: readonly string[]): Promise<number> {
   }
   const command = await entry.load()
   return command.run(rest)
-}
-
-function version(): string {
-  const own = readOwnJson<{ version: string }>(join(packageRoot, 'package.json'))
-  return `diskless ${own?.version ?? '(version unknown)'}, Node ${process.version}`
 }
 
 /** What was tried, then why it failed, then what to do; the stack only for who asks. */

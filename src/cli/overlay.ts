@@ -1,7 +1,7 @@
 /** `diskless overlay`: makes, changes, compares and packs apkovls, without being root and without Alpine. */
 
 import { existsSync } from 'node:fs'
-import { BuildError } from '../../build/error.ts'
+import { CommandError } from '../../build/error.ts'
 import { UsageError } from './command.ts'
 import { defineCommand } from './define.ts'
 import { readSigningKey, type SigningKey } from './lock/sign.ts'
@@ -173,7 +173,7 @@ async function unpackOverlay(
 function checkNewOutput(out: string, { values, key }: Request): void {
   checkOutput(out)
   if (existsSync(out) && values.force !== true) {
-    throw new BuildError(`${out} is there already`, {
+    throw new CommandError(`${out} is there already`, {
       advice: ['--force writes another in its place; diskless overlay edit changes this one.'],
     })
   }

@@ -2,7 +2,7 @@
 
 import { accessSync, constants, existsSync, rmSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { BuildError, errnoOf } from '../../build/error.ts'
+import { CommandError, errnoOf } from '../../build/error.ts'
 import { UsageError } from './command.ts'
 import { defineCommand } from './define.ts'
 import { wrap } from './help.ts'
@@ -138,7 +138,7 @@ async function installInto(directory: string, values: Given, output: Output): Pr
   }
   const journalPath = resolve(values.journal ?? `${resolve(directory)}.diskless-undo`)
   if (existsSync(journalPath)) {
-    throw new BuildError(`${journalPath} is of a tree that was at ${directory} before`, {
+    throw new CommandError(`${journalPath} is of a tree that was at ${directory} before`, {
       advice: ['Remove it, if that tree is gone: with it, nothing of the new one could be undone.'],
     })
   }
@@ -185,7 +185,7 @@ function undoAll(given: string, values: Given, output: Output): number {
   const journalPath = resolve(values.journal ?? journalOf(tree))
   const journal = readJournal(journalPath, tree)
   if (journal === undefined) {
-    throw new BuildError(`${journalPath} is not there: nothing is known of what was changed in ${given}`, {
+    throw new CommandError(`${journalPath} is not there: nothing is known of what was changed in ${given}`, {
       advice: ['--journal FILE says where it is, if it is elsewhere.'],
     })
   }
@@ -212,7 +212,7 @@ function refuseReadOnly({ directory }: Tree): void {
       errnoOf(cause) === 'EROFS'
         ? 'It is mounted read-only: mount it read-write on this server.'
         : 'Its files are of root: run this as root.'
-    throw new BuildError(`${directory} cannot be written`, { cause, advice: [advice] })
+    throw new CommandError(`${directory} cannot be written`, { cause, advice: [advice] })
   }
 }
 

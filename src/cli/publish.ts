@@ -3,8 +3,9 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
-import { BuildError } from '../../build/error.ts'
+import { CommandError } from '../../build/error.ts'
 import { cacheDirectory } from '../../build/paths.ts'
+import { showBytes } from '../boot/format.ts'
 import { UsageError } from './command.ts'
 import { defineCommand } from './define.ts'
 import { readSigningKey } from './lock/sign.ts'
@@ -77,7 +78,7 @@ export interface PublishResult extends Changes {
   readonly notes: readonly string[]
 }
 
-/** Rejects with a `BuildError` or a `UsageError`; what was published is then untouched, unless the message says otherwise. */
+/** Rejects with a `CommandError` or a `UsageError`; what was published is then untouched, unless the message says otherwise. */
 export async function publish(
   directory: string,
   values: PublishValues,
@@ -132,7 +133,7 @@ async function wishesOf(values: PublishValues): Promise<Wishes> {
   const { wishes, problems } = readWishes(value, path === undefined ? process.cwd() : dirname(path))
   if (problems.length === 0) return wishes
   const [only] = problems
-  throw new BuildError(
+  throw new CommandError(
     problems.length === 1
       ? `${shown}: ${only}`
       : `${shown} has ${problems.length} mistakes:\n  ${problems.join('\n  ')}`,
@@ -163,7 +164,7 @@ function describeCheck({ directory, files, bytes, signedWith, verified, wrong }:
         : `signed with ${signedWith}, verified`
   const state = wrong.length === 0 ? 'whole' : `wrong in ${wrong.length} places`
   const problems = wrong.map((each) => `  ${each}\n`).join('')
-  return `${directory}: ${files} files, ${megabytes(bytes)}, ${state}; ${signature}\n${problems}`
+  return `${directory}: ${files} files, ${showBytes(bytes)}, ${state}; ${signature}\n${problems}`
 }
 
 export function describe(result: PublishResult, output: Pick<Output, 'style'>): string {
@@ -173,7 +174,7 @@ export function describe(result: PublishResult, output: Pick<Output, 'style'>): 
   const head =
     written.length === 0 && removed.length === 0
       ? `${directory}: nothing changed, ${unchanged.length} files${sign}`
-      : `${directory}: ${verb.write} ${counted(written.length)} (${megabytes(bytes)}), ${unchanged.length} unchanged${sign}`
+      : `${directory}: ${verb.write} ${counted(written.length)} (${showBytes(bytes)}), ${unchanged.length} unchanged${sign}`
   const shown = written.filter((path) => !path.endsWith('.apk'))
   const packages = written.length - shown.length
   const lines = [
@@ -192,8 +193,4 @@ export function describe(result: PublishResult, output: Pick<Output, 'style'>): 
 
 function counted(files: number): string {
   return files === 1 ? '1 file' : `${files} files`
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)} MB`
 }

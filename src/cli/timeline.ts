@@ -5,11 +5,12 @@ import { once } from 'node:events'
 import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { duration } from '../boot/format.ts'
+import { CommandError } from '../../build/error.ts'
+import { showDuration } from '../boot/format.ts'
 import { UsageError } from './command.ts'
 import { defineCommand } from './define.ts'
 import { drawBoot, drawTwo, summary, type Titled } from './timeline/draw.ts'
-import { criticalPath, readTimeline, TimelineError } from './timeline/read.ts'
+import { criticalPath, noTimeline, readTimeline } from './timeline/read.ts'
 
 const largest = 4 * 2 ** 20
 
@@ -57,10 +58,9 @@ function read(file: string): Titled {
   const title = file === '-' ? 'standard input' : file
   if (file !== '-') {
     const status = statSync(file, { throwIfNoEntry: false })
-    if (status === undefined) throw new TimelineError(`${file} is not there`)
-    if (!status.isFile() && !status.isFIFO()) throw new TimelineError(`${file} is not a file`)
-    if (status.size > largest)
-      throw new TimelineError(`${file} is too large for a timeline: ${status.size} bytes`)
+    if (status === undefined) throw noTimeline(`${file} is not there`)
+    if (!status.isFile() && !status.isFIFO()) throw noTimeline(`${file} is not a file`)
+    if (status.size > largest) throw noTimeline(`${file} is too large for a timeline: ${status.size} bytes`)
   }
   const text = readFileSync(file === '-' ? 0 : file, 'utf8')
   return { title: basename(title).replace(/\.json$/, ''), boot: readTimeline(text, title) }
@@ -69,7 +69,7 @@ function read(file: string): Titled {
 /** Whole or not at all; and over nothing but a picture. */
 function writePicture(out: string, svg: string): void {
   if (existsSync(out) && !/<svg[\s>]/.test(readFileSync(out, 'utf8').slice(0, 1000))) {
-    throw new TimelineError(`${out} is there and is no SVG: it is left as it is`, {
+    throw new CommandError(`${out} is there and is no SVG: it is left as it is`, {
       advice: ['--out FILE writes somewhere else.'],
     })
   }
@@ -79,7 +79,7 @@ function writePicture(out: string, svg: string): void {
     renameSync(partial, out)
   } catch (cause) {
     rmSync(partial, { force: true })
-    throw new TimelineError(`${out} could not be written`, { cause, advice: [] })
+    throw new CommandError(`${out} could not be written`, { cause })
   }
 }
 
@@ -93,7 +93,7 @@ function waits({ boot }: Titled) {
 function describe(one: Titled): string {
   const lines = waits(one).map(
     ({ phase, ms, start, state }) =>
-      `  ${phase.padEnd(9)} ${duration(ms).padStart(9)}  from ${duration(start)}${state === 'done' ? '' : `, ${state}`}\n`,
+      `  ${phase.padEnd(9)} ${showDuration(ms).padStart(9)}  from ${showDuration(start)}${state === 'done' ? '' : `, ${state}`}\n`,
   )
   return `${one.title}: ${summary(one.boot)}; it waited for\n${lines.join('')}`
 }
@@ -109,7 +109,7 @@ async function open(file: string): Promise<void> {
   try {
     await once(child, 'spawn')
   } catch (cause) {
-    throw new TimelineError(`${program} could not be started: open ${file} in a browser yourself`, {
+    throw new CommandError(`${program} could not be started: open ${file} in a browser yourself`, {
       ...{ cause, advice: ['On Debian xdg-open is in the package xdg-utils.'] },
     })
   }

@@ -1,6 +1,6 @@
 /** The cache: opened before anything is fetched, and, once the boot is good, told so. */
 import type { CachePlan } from '../boot/cache-plan.ts'
-import { count, size } from '../boot/format.ts'
+import { showBytes, showCount } from '../boot/format.ts'
 import { showNfsShare } from '../boot/nfs.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
 import type { Cache } from '../cache/fetch.ts'
@@ -23,7 +23,7 @@ export async function prepareCache(
     const { device, cache } = await openCache(sys, wanted, mediumOf(root), { onNotice, onWarning, signal })
     const { state } = cache
     report.detail(
-      `${device}: ${state === undefined ? 'empty' : `${count(state.entries.size, 'file')} of the last good boot`}`,
+      `${device}: ${state === undefined ? 'empty' : `${showCount(state.entries.size, 'file')} of the last good boot`}`,
     )
     return cache
   } catch (error) {
@@ -42,7 +42,7 @@ export async function commitCache(
 ): Promise<void> {
   const { reused, kept, keptBytes, complete } = await cache.commit(sys.clock.wall(), mac)
   report.detail(
-    `${count(reused, 'file')} from the cache, ${kept} new in it (${size(keptBytes)})${complete ? '' : '; the last good state stays as it was'}`,
+    `${showCount(reused, 'file')} from the cache, ${kept} new in it (${showBytes(keptBytes)})${complete ? '' : '; the last good state stays as it was'}`,
   )
 }
 

@@ -1,6 +1,6 @@
 /** The clock phase: right before a certificate is looked at, and in any case before the new system has it. */
 import { dayOf } from '../boot/date.ts'
-import { duration } from '../boot/format.ts'
+import { showDuration } from '../boot/format.ts'
 import type { BootPlan } from '../boot/plan.ts'
 import { urlsOf } from '../boot/root-plan.ts'
 import type { NetworkUp } from '../network/network-up.ts'
@@ -33,7 +33,7 @@ export async function correctClock(
   const known = network === undefined ? undefined : await setClock(sys, request, { onNotice, signal })
   if (known !== undefined) {
     const { from, behindMs } = known
-    const off = duration(Math.abs(behindMs))
+    const off = showDuration(Math.abs(behindMs))
     const was = Math.abs(behindMs) < 500 ? 'right' : `${off} ${behindMs > 0 ? 'behind' : 'ahead'}`
     return report.detail(`was ${was}, says ${from}`)
   }

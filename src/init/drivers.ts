@@ -3,7 +3,7 @@
  * how soon a lease is asked for. What loads a bus (virtio_pci, xhci) makes new devices, so it goes on in rounds.
  */
 
-import { count } from '../boot/format.ts'
+import { showCount } from '../boot/format.ts'
 import type { BootPlan } from '../boot/plan.ts'
 import { isNetworkCard } from '../network/cards.ts'
 import { type Device, hasCode, type Sys } from '../sys/index.ts'
@@ -128,5 +128,5 @@ function canonical(name: string): string {
 function summary(loaded: readonly string[]): string {
   const shown = loaded.filter((name) => !always.includes(name))
   const names = shown.slice(0, 6).join(' ')
-  return shown.length > 6 ? `${names} and ${count(shown.length - 6, 'more module', 'more')}` : names
+  return shown.length > 6 ? `${names} and ${showCount(shown.length - 6, 'more module', 'more')}` : names
 }

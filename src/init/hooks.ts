@@ -3,7 +3,7 @@
  * builder. Each is a phase of its own, with a word when it takes long and an end to its time.
  */
 
-import { duration } from '../boot/format.ts'
+import { showDuration } from '../boot/format.ts'
 import type { BootPlan } from '../boot/plan.ts'
 import { settleDisks } from '../media/settle.ts'
 import type { NetworkUp } from '../network/network-up.ts'
@@ -225,9 +225,9 @@ async function bounded(
     for (let left = timeoutMs; ; left -= wordMs) {
       await sys.clock.sleep(Math.min(left, wordMs), signal)
       if (left <= wordMs) break
-      report.notice(`${name} goes on: ${duration(left - wordMs)} more before the boot fails`)
+      report.notice(`${name} goes on: ${showDuration(left - wordMs)} more before the boot fails`)
     }
-    throw new BootError(`it did not end within ${duration(timeoutMs)}`, {
+    throw new BootError(`it did not end within ${showDuration(timeoutMs)}`, {
       advice: ['what takes longer says so: timeoutMs in defineHook, in milliseconds'],
     })
   }

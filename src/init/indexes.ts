@@ -6,7 +6,7 @@ import { cachedIndex, type PackageCache } from '../apk/cache.ts'
 import { fetchIndex, type VerifiedIndex } from '../apk/index.ts'
 import { findKeys } from '../apk/keys.ts'
 import { parseRepositories, type Repository } from '../apk/repositories.ts'
-import { count } from '../boot/format.ts'
+import { showCount } from '../boot/format.ts'
 import { mirrorsIn } from '../boot/mirrors.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
 import type { Media } from '../media/media.ts'
@@ -57,7 +57,7 @@ export async function fetchIndexes(
   const packages = indexes.reduce((sum, index) => sum + index.packages, 0)
   const signers = new Set(indexes.map(({ signedBy }) => signedBy))
   report.detail(
-    `${count(packages, 'package')} in ${count(indexes.length, 'repository', 'repositories')}, signed by ${[...signers].join(', ')}${cache === undefined ? '' : `; the cache ${cache.directory}`}`,
+    `${showCount(packages, 'package')} in ${showCount(indexes.length, 'repository', 'repositories')}, signed by ${[...signers].join(', ')}${cache === undefined ? '' : `; the cache ${cache.directory}`}`,
   )
   return { kind: 'indexes', indexes, cache, media, lines: lines.flatMap(mirrorsIn) }
 }

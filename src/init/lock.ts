@@ -11,7 +11,7 @@ import { packageUrl } from '../apk/repositories.ts'
 import type { SelectedPackage } from '../apk/select.ts'
 import { field } from '../apk/stanza.ts'
 import type { World } from '../apk/world.ts'
-import { count } from '../boot/format.ts'
+import { showCount } from '../boot/format.ts'
 import { fillIn } from '../boot/identity.ts'
 import { mirrorsIn } from '../boot/mirrors.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
@@ -64,7 +64,7 @@ export async function readLock(
   ])
   const repositories = lock.repositories.map(({ urls }) => placesIn(places, urls))
   const { cache, media } = await findCache(sys, found, report)
-  report.detail(`${count(lock.packages.length, 'package')}, ${lock.made}`)
+  report.detail(`${showCount(lock.packages.length, 'package')}, ${lock.made}`)
   return {
     kind: 'lock',
     shown,

@@ -1,6 +1,6 @@
 /** The media phase: shares and disks that hold repositories or an overlay. */
 
-import { count } from '../boot/format.ts'
+import { showCount } from '../boot/format.ts'
 import { showNfsShare } from '../boot/nfs.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
 import type { Cache } from '../cache/fetch.ts'
@@ -22,8 +22,8 @@ export async function findMedia(
   const found = await openOrReplace(sys, plan, network, cache, report)
   const { media, repositories, overlays } = found
   const holds = [
-    repositories.length > 0 ? count(repositories.length, 'repository', 'repositories') : '',
-    overlays.length > 0 ? count(overlays.length, 'overlay') : '',
+    repositories.length > 0 ? showCount(repositories.length, 'repository', 'repositories') : '',
+    overlays.length > 0 ? showCount(overlays.length, 'overlay') : '',
   ].filter((part) => part !== '')
   report.detail(
     media.length === 0
@@ -63,7 +63,7 @@ async function openOrReplace(
     })
     if (standIn === undefined) throw error
     report.warn(
-      `${showNfsShare(root.medium.share)} cannot be had (${chainOf(error).join(': ')}): ${count(standIn.files, 'file')} of the last good boot${dateOf(cache.state)} stand in for it, from the cache`,
+      `${showNfsShare(root.medium.share)} cannot be had (${chainOf(error).join(': ')}): ${showCount(standIn.files, 'file')} of the last good boot${dateOf(cache.state)} stand in for it, from the cache`,
     )
     return open()
   }

@@ -4,7 +4,7 @@
  */
 
 import { type DroppedEntry, describeDropped } from '../apk/select.ts'
-import { count } from '../boot/format.ts'
+import { showCount } from '../boot/format.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
 import { writeIn } from '../root/in-root.ts'
 import { sysroot } from '../root/ram.ts'
@@ -30,7 +30,7 @@ function refusal(all: readonly string[]): BootError {
   const what =
     all.length === 1 && only !== undefined
       ? only
-      : `${count(all.length, 'package')} of the world cannot be had`
+      : `${showCount(all.length, 'package')} of the world cannot be had`
   return new BootError(what, {
     ...(all.length === 1 ? {} : { cause: new Error(all.join('; ')) }),
     advice: [

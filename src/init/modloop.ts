@@ -3,7 +3,7 @@
  * modloop of different builds would be a system without drivers, so they stop the boot here.
  */
 
-import { size } from '../boot/format.ts'
+import { showBytes } from '../boot/format.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
 import { type Fetch, fetchPipeline, redactUrl, redactUrls } from '../network/fetch.ts'
 import { schemeOf } from '../network/url.ts'
@@ -140,9 +140,9 @@ async function fetchChecked(
 }
 
 function noRoom(shown: string, free: number, needed: number | undefined, cause?: Error): BootError {
-  const has = needed === undefined ? 'more than that' : size(needed)
+  const has = needed === undefined ? 'more than that' : showBytes(needed)
   return new BootError(
-    `the modloop ${shown} does not fit: the root has ${size(free)} left, and it has ${has}`,
+    `the modloop ${shown} does not fit: the root has ${showBytes(free)} left, and it has ${has}`,
     {
       cause,
       advice: [

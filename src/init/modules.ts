@@ -1,6 +1,6 @@
 /** The modules phase: the kernel modules that the modloop phase found are put into the finished root. */
 
-import { size } from '../boot/format.ts'
+import { showBytes } from '../boot/format.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
 import {
   copyFirmware,
@@ -51,7 +51,7 @@ export async function settleModules(
       if (copied === undefined) report.detail('a package’s own')
       else {
         await indexForKmod(sys, plan.machine.kernel, report)
-        report.detail(`${size(copied.bytes)} of ${modules.directory}`)
+        report.detail(`${showBytes(copied.bytes)} of ${modules.directory}`)
       }
       return
     }

@@ -1,6 +1,6 @@
 /** The overlay phase: the apkovl, found or fetched, checked, and unpacked into the root. */
 
-import { count, size } from '../boot/format.ts'
+import { showBytes, showCount } from '../boot/format.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
 import type { Fetch } from '../network/fetch.ts'
 import type { NetworkUp } from '../network/network-up.ts'
@@ -30,7 +30,7 @@ export async function fetchOverlay(
   report.detail(
     overlay === undefined
       ? 'none: the default services'
-      : `${overlay.from}  ${size(overlay.bytes)}, ${count(overlay.paths.length, 'path')}`,
+      : `${overlay.from}  ${showBytes(overlay.bytes)}, ${showCount(overlay.paths.length, 'path')}`,
   )
   return overlay
 }

@@ -11,7 +11,7 @@ import { selectPackages } from '../apk/select.ts'
 import { indexSource } from '../apk/source.ts'
 import { withUnknownTag } from '../apk/tags.ts'
 import { makeWorld, type World, worldWords } from '../apk/world.ts'
-import { count, size } from '../boot/format.ts'
+import { showBytes, showCount } from '../boot/format.ts'
 import type { RamBootPlan } from '../boot/plan.ts'
 import { honourFstab, type Moved } from '../media/fstab.ts'
 import type { Fetch } from '../network/fetch.ts'
@@ -85,7 +85,7 @@ export async function installPackages(
   )
   await addConsoleLogins(sys, plan, overlay !== undefined)
   await leaveWord(sys, choice.selection.dropped)
-  report.detail(`${count(installed.packages, 'package')}, ${size(installed.bytes)}`)
+  report.detail(`${showCount(installed.packages, 'package')}, ${showBytes(installed.bytes)}`)
 }
 
 type Choice = Pick<InstallRequest, 'world' | 'selection' | 'placesOf'>

@@ -4,7 +4,7 @@
  */
 
 import { parseCommandLine } from '../boot/command-line.ts'
-import { duration } from '../boot/format.ts'
+import { showDuration } from '../boot/format.ts'
 import { type BootPlan, type FailurePlan, planFailure } from '../boot/plan.ts'
 import { readSettings } from '../boot/settings.ts'
 import type { ShellCommand, Sys } from '../sys/index.ts'
@@ -40,7 +40,7 @@ export async function recover(recovery: Recovery, error: unknown): Promise<strin
     case 'reboot':
       return rebootAfter(recovery, failure)
     case 'retry':
-      screen.important(`Trying again in ${duration(failure.delayMs)} (diskless.onfail=retry).`)
+      screen.important(`Trying again in ${showDuration(failure.delayMs)} (diskless.onfail=retry).`)
       await sys.clock.sleep(failure.delayMs)
       return 'diskless.onfail=retry'
     case 'shell':
@@ -72,7 +72,7 @@ async function failurePlanOfCommandLine(sys: Sys): Promise<FailurePlan> {
 }
 
 async function rebootAfter({ sys, screen }: Recovery, { delayMs }: FailurePlan): Promise<never> {
-  screen.important(`Rebooting in ${duration(delayMs)}.`)
+  screen.important(`Rebooting in ${showDuration(delayMs)}.`)
   await sys.clock.sleep(delayMs)
   return sys.supervisor.reboot('reboot')
 }
@@ -81,7 +81,9 @@ async function rebootAfter({ sys, screen }: Recovery, { delayMs }: FailurePlan):
 async function offerShells(recovery: Recovery, failure: FailurePlan, phase: string): Promise<string> {
   const { sys, events } = recovery
   const idle =
-    failure.idleMs === undefined ? '' : ` Left alone for ${duration(failure.idleMs)}, it does so by itself.`
+    failure.idleMs === undefined
+      ? ''
+      : ` Left alone for ${showDuration(failure.idleMs)}, it does so by itself.`
   const greeting = `retry runs "${phase}" again; log, plan and timeline show what they say. Leaving the shell tries again.${idle}`
   const shells = await openShells(sys, recovery.plan, greeting)
   events.send({ event: 'shell', at: sys.clock.now(), phase, consoles: shells.devices })
@@ -146,7 +148,7 @@ async function waitUntilIdle(
   for (;;) {
     const quiet = await Promise.all(devices.map((device) => sys.consoles.idle(device)))
     const left = idleMs - Math.min(sys.clock.now() - since, ...quiet)
-    if (left <= 0) return `nobody typed for ${duration(idleMs)}`
+    if (left <= 0) return `nobody typed for ${showDuration(idleMs)}`
     await sys.clock.sleep(left, signal)
   }
 }

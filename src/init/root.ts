@@ -1,6 +1,6 @@
 /** The root phase: a place in memory for a system to be installed, or one that is installed already. */
 
-import { size } from '../boot/format.ts'
+import { showBytes } from '../boot/format.ts'
 import type { BootPlan, RamBootPlan } from '../boot/plan.ts'
 import type { ImageRootPlan, MountedRootPlan } from '../boot/root-plan.ts'
 import { findOnDisks } from '../media/media.ts'
@@ -17,7 +17,7 @@ import type { Report } from './story.ts'
 export async function makeRoot(sys: Sys, plan: RamBootPlan, report: Report): Promise<void> {
   if (plan.single) await pauseInShell(sys, plan)
   const { bytes } = await mountRamRoot(sys, plan)
-  report.detail(`tmpfs, up to ${size(bytes)}`)
+  report.detail(`tmpfs, up to ${showBytes(bytes)}`)
 }
 
 export async function mountRoot(

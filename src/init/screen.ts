@@ -3,7 +3,7 @@
  * than a blink. A serial line gets no bar: it may be a log.
  */
 
-import { duration, size } from '../boot/format.ts'
+import { showBytes, showDuration } from '../boot/format.ts'
 import type { Console, Sys } from '../sys/index.ts'
 
 export interface Bar {
@@ -96,9 +96,9 @@ function drawBar(name: string, elapsedMs: number, { done, total, text }: Bar): s
   const share = total > 0 ? Math.min(done / total, 1) : 0
   const filled = Math.round(share * barWidth)
   const rate = elapsedMs > 0 ? (done / elapsedMs) * 1000 : 0
-  const left = rate > 0 && total > done ? `  ${duration(((total - done) / rate) * 1000)} left` : ''
+  const left = rate > 0 && total > done ? `  ${showDuration(((total - done) / rate) * 1000)} left` : ''
   const bar = `${'#'.repeat(filled)}${'.'.repeat(barWidth - filled)}`
-  return `  ${name.padEnd(9)} [${bar}] ${String(Math.floor(share * 100)).padStart(3)} %  ${size(done)} of ${size(total)}  ${size(rate)}/s${left}  ${text}`.slice(
+  return `  ${name.padEnd(9)} [${bar}] ${String(Math.floor(share * 100)).padStart(3)} %  ${showBytes(done)} of ${showBytes(total)}  ${showBytes(rate)}/s${left}  ${text}`.slice(
     0,
     118,
   )

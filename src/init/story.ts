@@ -6,7 +6,7 @@
  * tries; what it built in the root is built again.
  */
 
-import { duration } from '../boot/format.ts'
+import { showDuration } from '../boot/format.ts'
 import type { FetchOptions, HostMemory } from '../network/fetch.ts'
 import { BootError, chainOf, type Sys } from '../sys/index.ts'
 import type { BootEvents } from './listeners.ts'
@@ -172,7 +172,7 @@ export function tellStory(sys: Sys, screen: Screen, events: BootEvents): Story {
       span.state = 'done'
       screen.endProgress(name)
       const line =
-        `  ${name.padEnd(9)} ${duration(span.end - span.start).padStart(8)}  ${span.detail}`.trimEnd()
+        `  ${name.padEnd(9)} ${showDuration(span.end - span.start).padStart(8)}  ${span.detail}`.trimEnd()
       record(line.trim())
       screen.line(line)
       const { bytes, detail } = span
@@ -281,11 +281,11 @@ export function fetchOptions(report: Report, what: string): FetchOptions {
     memory: report.hosts,
     onRetry: ({ attempt, of, url, error, waitMs }) =>
       report.notice(
-        `${what}: try ${attempt} of ${of} failed (${url}: ${error.message.replace(`${error.subject}: `, '')}); again in ${duration(waitMs)}`,
+        `${what}: try ${attempt} of ${of} failed (${url}: ${error.message.replace(`${error.subject}: `, '')}); again in ${showDuration(waitMs)}`,
       ),
     onBreak: ({ why, attempt, of, waitMs }, url = '') =>
       report.notice(
-        `${what}: the connection broke (${url}: ${why}); goes on there in ${duration(waitMs)}, ${attempt} of ${of}`,
+        `${what}: the connection broke (${url}: ${why}); goes on there in ${showDuration(waitMs)}, ${attempt} of ${of}`,
       ),
     onProgress: ({ bytes, total }) => report.progress({ done: bytes, total: total ?? 0, text: '' }, what),
   }

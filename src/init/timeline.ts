@@ -1,5 +1,5 @@
 /** What a boot spent its time on: the JSON file in the new root's /run/diskless/, and the table of it. */
-import { duration } from '../boot/format.ts'
+import { showDuration } from '../boot/format.ts'
 
 export type PhaseName =
   | 'machine'
@@ -70,12 +70,12 @@ export function timelineTable({ started, script, phases, warnings }: Timeline, n
     const what = [state === 'done' ? '' : state, attempt > 1 ? `try ${attempt}` : '', detail].filter(
       (text) => text !== '',
     )
-    return `${name.padEnd(9)} ${duration(start).padStart(9)} ${duration(end - start).padStart(9)} |${bar}| ${what.join(', ')}`.trimEnd()
+    return `${name.padEnd(9)} ${showDuration(start).padStart(9)} ${showDuration(end - start).padStart(9)} |${bar}| ${what.join(', ')}`.trimEnd()
   })
   return [
     `${'phase'.padEnd(9)} ${'began at'.padStart(9)} ${'took'.padStart(9)} |${' '.repeat(width)}|`,
     ...rows,
-    `init began at ${duration(started)}, its TypeScript ${(script - started).toFixed(1)} ms later`,
+    `init began at ${showDuration(started)}, its TypeScript ${(script - started).toFixed(1)} ms later`,
     ...warnings.map((text) => `warning: ${text}`),
   ].join('\n')
 }

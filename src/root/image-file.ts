@@ -1,5 +1,7 @@
 /** Where the image of a root comes from, and whether it is read in place or from memory. */
+
 import { showDeviceName } from '../boot/device.ts'
+import { showBytes } from '../boot/format.ts'
 import { type NfsShare, showNfsShare } from '../boot/nfs.ts'
 import type { ImageRootPlan, ImageSource } from '../boot/root-plan.ts'
 import { mountDevice, waitForDevice } from '../media/device.ts'
@@ -8,14 +10,7 @@ import { mountForGood } from '../media/nfs-reads.ts'
 import { fetchPipeline, pipelineOptions, redactUrl, redactUrls } from '../network/fetch.ts'
 import type { NetworkUp } from '../network/network-up.ts'
 import { BootError, type Filter, hasCode, type Sys, SysError } from '../sys/index.ts'
-import {
-  availableMemory,
-  imageMount,
-  mediumMount,
-  megabytes,
-  memoryForRoot,
-  type RootEvents,
-} from './mounted.ts'
+import { availableMemory, imageMount, mediumMount, memoryForRoot, type RootEvents } from './mounted.ts'
 
 /** The outer path of a file on any medium that there is; undefined: none has it. */
 export type FindOnMedia = (path: string) => Promise<string | undefined>
@@ -176,7 +171,7 @@ async function copyImage(
   const room = await memoryForRoot(sys)
   if (size > room) {
     throw new BootError(
-      `the image ${found.from} has ${megabytes(size)}, and ${megabytes(room)} of memory are free for it`,
+      `the image ${found.from} has ${showBytes(size)}, and ${showBytes(room)} of memory are free for it`,
       { advice: ['give the machine more memory, or read the image in place: diskless.image=place'] },
     )
   }
@@ -237,7 +232,7 @@ async function fetchImage(
     const cause = error instanceof BootError ? error.cause : error
     if (!hasCode(cause, 'TOO_BIG', 'ENOSPC')) throw error
     throw new BootError(
-      `the image ${from} is larger than the memory of this machine: ${room} bytes (${megabytes(room)}) are free for it`,
+      `the image ${from} is larger than the memory of this machine: ${room} bytes (${showBytes(room)}) are free for it`,
       {
         cause: urls.length > 1 ? error : cause,
         advice: ['give the machine more memory, or leave the image on a file server: root=live:nfs:…'],

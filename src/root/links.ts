@@ -2,10 +2,11 @@
  * diskless.nfsroot=links: the export read-only at /nfsroot, and a tmpfs of symlinks into it for a root, as diskless
  * clients were built before there was overlayfs. /var is copied, so that it can be written; /etc cannot.
  */
+import { showBytes } from '../boot/format.ts'
 import type { NetworkUp } from '../network/network-up.ts'
 import { BootError, hasCode, type Sys, SysError } from '../sys/index.ts'
 import { keepNetwork } from './kept-network.ts'
-import { lowerMount, megabytes, memoryForRoot, type RootEvents, sysroot, upperMount } from './mounted.ts'
+import { lowerMount, memoryForRoot, type RootEvents, sysroot, upperMount } from './mounted.ts'
 import { mountOverlay } from './overlaid.ts'
 
 const base = `${sysroot}/nfsroot`
@@ -121,7 +122,7 @@ async function filling(name: string, from: string, bytes: number, copy: () => Pr
     if (!(cause instanceof SysError) || hasCode(cause, 'ABORTED')) throw cause
     if (hasCode(cause, 'ENOSPC')) {
       throw new BootError(
-        `/${name} of ${from} does not fit into memory: ${megabytes(bytes)} are free for the root`,
+        `/${name} of ${from} does not fit into memory: ${showBytes(bytes)} are free for the root`,
         {
           cause,
           advice: [

@@ -64,8 +64,3 @@ export async function memoryForRoot(sys: Pick<Sys, 'files'>): Promise<number> {
   const available = await availableMemory(sys)
   return Math.max(available - Math.max(24 * 2 ** 20, Math.floor(available / 10)), 0)
 }
-
-/** For messages: `712.4 MB`. */
-export function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)} MB`
-}

@@ -70,7 +70,7 @@ describeAsRoot('an image', () => {
     const pieces = Array.from({ length: 8 }, () => good.subarray(0, 2 ** 20))
     const endless = Array.from({ length: 64 }, () => Buffer.concat(pieces))
     expect(await refuse({ kind: 'pieces', pieces: endless })).toMatch(
-      /larger than the memory of this machine: \d+ bytes \(\d+\.\d MB\) are free[\s\S]*root=live:nfs/,
+      /larger than the memory of this machine: \d+ bytes \([\d.]+ MB\) are free[\s\S]*root=live:nfs/,
     )
   })
 

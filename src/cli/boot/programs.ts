@@ -2,15 +2,15 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { accessSync, constants, copyFileSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { SwitchOnError } from './error.ts'
+import { CommandError } from '../../../build/error.ts'
 import type { Hardware } from './hardware.ts'
 import { usualLauncher } from './machine.ts'
 
-/** Throws a `SwitchOnError`. */
+/** Throws a `CommandError`. */
 export function needQemu(): void {
   const { error } = spawnSync('qemu-system-x86_64', ['--version'], { stdio: 'ignore' })
   if (error === undefined) return
-  throw new SwitchOnError('qemu-system-x86_64 is not here', {
+  throw new CommandError('qemu-system-x86_64 is not here', {
     cause: error,
     advice: [
       'Debian: apt install qemu-system-x86. Alpine: apk add qemu-system-x86_64. Fedora: dnf install qemu-system-x86-core.',
@@ -31,11 +31,11 @@ const firmwares: readonly (readonly [code: string, variables: string])[] = [
   ['/usr/share/edk2/x64/OVMF_CODE.4m.fd', '/usr/share/edk2/x64/OVMF_VARS.4m.fd'],
 ]
 
-/** With variables of its own in `directory`. Throws a `SwitchOnError`. */
+/** With variables of its own in `directory`. Throws a `CommandError`. */
 export function uefi(directory: string): NonNullable<Hardware['firmware']> {
   const found = firmwares.find((files) => files.every((file) => existsSync(file)))
   if (found === undefined) {
-    throw new SwitchOnError('no UEFI firmware for QEMU (OVMF) is here', {
+    throw new CommandError('no UEFI firmware for QEMU (OVMF) is here', {
       advice: [
         'Debian and Alpine have it in the package ovmf, Fedora in edk2-ovmf. Or leave --uefi out: a BIOS.',
       ],

@@ -4,7 +4,7 @@
  */
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { join, sep } from 'node:path'
-import { SwitchOnError } from './error.ts'
+import { CommandError } from '../../../build/error.ts'
 import type { Start } from './hardware.ts'
 
 /** Where the kernel begins is QEMU's business: the firmware is left out. */
@@ -12,19 +12,19 @@ export type DirectStart = Extract<Start, { by: 'kernel' }>
 
 const script = 'boot.ipxe'
 
-/** Throws a `SwitchOnError` where the directory has nothing to boot. */
+/** Throws a `CommandError` where the directory has nothing to boot. */
 export function fromPowerOn(directory: string): Start {
   readScript(directory)
   return { by: 'ipxe', directory: realpathSync(directory), script }
 }
 
-/** `mac`: of the card that it boots from. Throws a `SwitchOnError`. */
+/** `mac`: of the card that it boots from. Throws a `CommandError`. */
 export function atOnce(directory: string, mac: string, append: readonly string[]): DirectStart {
   const { kernel, initrds, words } = parseScript(readScript(directory), mac)
   const [initrd, ...others] = initrds
   const hasArgument = initrds.some(({ words }) => words > 1)
   if (kernel === undefined || initrd === undefined || others.length > 0 || hasArgument) {
-    throw new SwitchOnError(`${join(directory, script)} asks for more than one kernel and one initrd`, {
+    throw new CommandError(`${join(directory, script)} asks for more than one kernel and one initrd`, {
       advice: ['That needs iPXE: leave --direct and --append out.'],
     })
   }
@@ -38,10 +38,10 @@ export function atOnce(directory: string, mac: string, append: readonly string[]
 
 function readScript(directory: string): string {
   const path = join(directory, script)
-  if (!existsSync(directory)) throw new SwitchOnError(`${directory} is not there`)
-  if (!statSync(directory).isDirectory()) throw new SwitchOnError(`${directory} is not a directory`)
+  if (!existsSync(directory)) throw new CommandError(`${directory} is not there`)
+  if (!statSync(directory).isDirectory()) throw new CommandError(`${directory} is not a directory`)
   if (!existsSync(path)) {
-    throw new SwitchOnError(`${directory} has no ${script}: there is nothing to boot in it`, {
+    throw new CommandError(`${directory} has no ${script}: there is nothing to boot in it`, {
       advice: ['diskless build --out DIR and diskless publish DIR write one.'],
     })
   }
@@ -83,13 +83,13 @@ function settled(word: string, mac: string): readonly string[] {
 function inside(directory: string, name: string): string {
   const path = join(directory, name)
   if (!existsSync(path)) {
-    throw new SwitchOnError(`${path} is not there, and ${script} names it`, {
+    throw new CommandError(`${path} is not there, and ${script} names it`, {
       advice: ['Publish or build again.'],
     })
   }
   const real = realpathSync(path)
   if (!real.startsWith(realpathSync(directory) + sep)) {
-    throw new SwitchOnError(`${script} names ${name}, which is outside ${directory}`)
+    throw new CommandError(`${script} names ${name}, which is outside ${directory}`)
   }
   return real
 }

@@ -4,14 +4,14 @@ import { createReadStream, realpathSync, statSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { join, sep } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { SwitchOnError } from './error.ts'
+import { CommandError } from '../../../build/error.ts'
 
 export interface Served {
   readonly port: number
   close(): Promise<void>
 }
 
-/** Rejects with a `SwitchOnError`. */
+/** Rejects with a `CommandError`. */
 export async function serve(directory: string, port: number): Promise<Served> {
   const root = realpathSync(directory)
   const server = createServer((request, response) => {
@@ -22,7 +22,7 @@ export async function serve(directory: string, port: number): Promise<Served> {
     await once(server, 'listening')
   } catch (cause) {
     const taken = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE'
-    throw new SwitchOnError(
+    throw new CommandError(
       `${directory} cannot be served at 127.0.0.1:${port}${taken ? ': the port is taken' : ''}`,
       {
         ...(taken ? {} : { cause }),

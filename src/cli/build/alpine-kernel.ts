@@ -5,7 +5,7 @@
 
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { field, numberField } from '../../apk/stanza.ts'
 import { compareVersions } from '../../apk/version.ts'
 import { closest } from '../../boot/closest.ts'
@@ -25,10 +25,10 @@ export interface AlpineWish {
 /** What diskless' host is built for. */
 const arch = 'x86_64'
 
-/** Resolves with the package's path in the cache. Rejects with a `BuildError`. */
+/** Resolves with the package's path in the cache. Rejects with a `CommandError`. */
 export async function fetchAlpineKernel({ name, place, keys, cache, tell }: AlpineWish): Promise<string> {
   if (keys.size === 0) {
-    throw new BuildError(
+    throw new CommandError(
       `${name} of ${place} is verified before it is believed, and there is no key for that`,
       {
         advice: [
@@ -67,7 +67,7 @@ function newest({ stanzas }: OpenRepository, name: string, place: string): strin
     .map((stanza) => field(stanza, 'P') ?? '')
     .filter((other) => /^linux-[a-z\d]+$/.test(other) && other !== 'linux-headers')
   const near = closest(name, kernels)
-  throw new BuildError(`${place} has no package ${name}`, {
+  throw new CommandError(`${place} has no package ${name}`, {
     advice: [
       ...(near === undefined ? [] : [`Did you mean '${near}'?`]),
       kernels.length === 0

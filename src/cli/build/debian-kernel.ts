@@ -17,7 +17,7 @@ import {
 import { basename, join } from 'node:path'
 import { readAr, readTar } from '../../../build/archive.ts'
 import { decompress, splitCompression } from '../../../build/compression.ts'
-import { BuildError, errnoOf } from '../../../build/error.ts'
+import { CommandError, errnoOf } from '../../../build/error.ts'
 import { type DebianMirror, openMirror } from './debian-mirror.ts'
 
 export interface DebianWish {
@@ -29,9 +29,9 @@ export interface DebianWish {
   readonly apt?: string
 }
 
-/** Resolves with the package's path in the cache. Rejects with a `BuildError`. */
+/** Resolves with the package's path in the cache. Rejects with a `CommandError`. */
 export async function fetchDebianKernel({ name, cache, tell, apt = 'apt-get' }: DebianWish): Promise<string> {
-  if (!/^[a-z\d][a-z\d+.-]+$/.test(name)) throw new BuildError(`'${name}' can be no package's name`)
+  if (!/^[a-z\d][a-z\d+.-]+$/.test(name)) throw new CommandError(`'${name}' can be no package's name`)
   const first = download(name, cache, tell, apt)
   const kernel = kernelOf(dependsOf(first))
   if (kernel === undefined || kernel === name) return first
@@ -79,7 +79,7 @@ function download(name: string, cache: string, tell: (line: string) => void, apt
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     if (error !== undefined) {
-      throw new BuildError(
+      throw new CommandError(
         errnoOf(error) === 'ENOENT' ? `there is no ${apt} here to fetch ${name}` : `${apt} could not be run`,
         {
           cause: error,
@@ -89,7 +89,7 @@ function download(name: string, cache: string, tell: (line: string) => void, apt
     }
     const file = readdirSync(scratch).find((each) => each.endsWith('.deb'))
     if (status !== 0 || file === undefined) {
-      throw new BuildError(`apt did not bring ${name}`, {
+      throw new CommandError(`apt did not bring ${name}`, {
         cause: new Error(stderr.trim() || `it ended with ${status}, and there is no file`),
         advice: [
           'Bring its lists up to date: apt-get update. A mirror that is not signed is refused: see apt-secure(8).',
@@ -115,5 +115,5 @@ function dependsOf(path: string): string {
       return /^Depends:(.*(?:\n[ \t].*)*)/im.exec(member.bytes.toString('utf8'))?.[1] ?? ''
     }
   }
-  throw new BuildError(`${path} has no control file: not a Debian package`)
+  throw new CommandError(`${path} has no control file: not a Debian package`)
 }

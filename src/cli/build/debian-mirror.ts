@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { decompress } from '../../../build/compression.ts'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { closest } from '../../boot/closest.ts'
 import { redactUrl } from '../../network/url.ts'
 import { download } from '../lock/download.ts'
@@ -24,7 +24,7 @@ export interface DebianPackage {
   readonly name: string
   readonly version: string
   readonly depends: string
-  /** The verified file's bytes. Rejects with a `BuildError`. */
+  /** The verified file's bytes. Rejects with a `CommandError`. */
   read(): Promise<Buffer>
 }
 
@@ -33,13 +33,13 @@ export const usualKeyring = '/usr/share/keyrings/debian-archive-keyring.gpg'
 
 const lists = ['main/binary-amd64/Packages.xz', 'main/binary-amd64/Packages.gz']
 
-/** Resolves with what finds a package by its name. Rejects with a `BuildError`: nobody trusted signed it, or it is too old. */
+/** Resolves with what finds a package by its name. Rejects with a `CommandError`: nobody trusted signed it, or it is too old. */
 export async function openMirror(mirror: DebianMirror): Promise<(name: string) => DebianPackage> {
   const { release, tell } = mirror
   const shown = redactUrl(release)
   const [, archive] = /^(.+)\/dists\/.+$/.exec(release) ?? []
   if (archive === undefined) {
-    throw new BuildError(`${shown} is no release of a Debian mirror`, {
+    throw new CommandError(`${shown} is no release of a Debian mirror`, {
       advice: ['Write it as https://MIRROR/debian/dists/bookworm'],
     })
   }
@@ -76,7 +76,7 @@ export async function openMirror(mirror: DebianMirror): Promise<(name: string) =
 /** The text that is signed. */
 function verified(signed: Buffer, { keyring }: DebianMirror, shown: string): string {
   if (!existsSync(keyring)) {
-    throw new BuildError(`there is no keyring ${keyring} to verify ${shown} with`, {
+    throw new CommandError(`there is no keyring ${keyring} to verify ${shown} with`, {
       advice: ['It is in the package debian-archive-keyring; another: --keyring FILE'],
     })
   }
@@ -86,13 +86,13 @@ function verified(signed: Buffer, { keyring }: DebianMirror, shown: string): str
     { input: signed, maxBuffer: 64 * 1024 * 1024 },
   )
   if (error !== undefined) {
-    throw new BuildError('gpgv could not be run, which verifies what a mirror has', {
+    throw new CommandError('gpgv could not be run, which verifies what a mirror has', {
       cause: error,
       advice: ["It is in Debian's package gpgv, in Alpine's gnupg."],
     })
   }
   if (status === 0 && stdout.length > 0) return stdout.toString('utf8')
-  throw new BuildError(`${shown} is not signed by a key of ${keyring}`, {
+  throw new CommandError(`${shown} is not signed by a key of ${keyring}`, {
     cause: new Error(stderr.toString('utf8').trim()),
     advice: ['Another mirror or release, or the keys of those who sign this one: --keyring FILE'],
   })
@@ -102,7 +102,7 @@ function verified(signed: Buffer, { keyring }: DebianMirror, shown: string): str
 function refuseExpired(release: string, shown: string): void {
   const until = Date.parse(/^Valid-Until: (.+)$/m.exec(release)?.[1] ?? '')
   if (Number.isNaN(until) || until > Date.now()) return
-  throw new BuildError(`${shown} was valid until ${new Date(until).toISOString().slice(0, 10)}`, {
+  throw new CommandError(`${shown} was valid until ${new Date(until).toISOString().slice(0, 10)}`, {
     advice: ['The mirror is not kept up to date: ask another. Or the clock of this machine is wrong.'],
   })
 }
@@ -116,12 +116,12 @@ function listOf(release: string, shown: string): readonly [list: string, digest:
       .find(([sum = '', , name]) => name === list && /^[\da-f]{64}$/.test(sum))?.[0]
     if (digest !== undefined) return [list, digest]
   }
-  throw new BuildError(`${shown} has no packages for amd64 in main`)
+  throw new CommandError(`${shown} has no packages for amd64 in main`)
 }
 
 function check(bytes: Buffer, digest: string, what: string, by: string): void {
   if (createHash('sha256').update(bytes).digest('hex') === digest) return
-  throw new BuildError(`${what} is not what ${by} says: its SHA-256 is another`, {
+  throw new CommandError(`${what} is not what ${by} says: its SHA-256 is another`, {
     advice: ['The mirror is being updated just now, or somebody changed it: try again, or another mirror.'],
   })
 }
@@ -131,13 +131,13 @@ function fieldOf(paragraph: string, name: string): string {
   return new RegExp(`^${name}: (.*)$`, 'm').exec(paragraph)?.[1] ?? ''
 }
 
-function missing(name: string, shown: string, packages: readonly string[]): BuildError {
+function missing(name: string, shown: string, packages: readonly string[]): CommandError {
   const kernels = packages
     .map((each) => fieldOf(each, 'Package'))
     .filter((each) => each.startsWith('linux-image-'))
   const near = closest(name, kernels)
   const some = kernels.filter((each) => /^linux-image-(amd64|cloud-amd64|rt-amd64)$/.test(each))
-  return new BuildError(`${shown} has no package ${name}`, {
+  return new CommandError(`${shown} has no package ${name}`, {
     advice: [
       ...(near === undefined ? [] : [`Did you mean '${near}'?`]),
       ...(some.length === 0 ? [] : [`Its kernels: ${some.join(', ')}.`]),

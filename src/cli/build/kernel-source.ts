@@ -2,7 +2,7 @@
 
 import { existsSync, readdirSync } from 'node:fs'
 import { release } from 'node:os'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { readKeys } from '../../../build/inputs.ts'
 import { UsageError } from '../command.ts'
 import { fetchAlpineKernel } from './alpine-kernel.ts'
@@ -21,7 +21,7 @@ export interface KernelWish {
   readonly tell: (line: string) => void
 }
 
-/** Resolves with a path that `build` takes. Rejects with a `BuildError` or a `UsageError`. */
+/** Resolves with a path that `build` takes. Rejects with a `CommandError` or a `UsageError`. */
 export async function findKernelSource({
   source,
   keys,
@@ -50,7 +50,7 @@ export function runningKernel(running = release(), modules = '/lib/modules'): st
   const directory = `${modules}/${running}`
   if (existsSync(`${directory}/kernel`)) return directory
   const others = existsSync(modules) ? readdirSync(modules) : []
-  throw new BuildError(`Linux ${running} is running here, and there is no ${directory}`, {
+  throw new CommandError(`Linux ${running} is running here, and there is no ${directory}`, {
     advice:
       others.length === 0
         ? [

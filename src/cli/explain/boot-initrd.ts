@@ -1,7 +1,7 @@
 /** What an initrd brings to a boot: keys, certificates, modules by what they drive, files that the command line may name. */
 
 import { globExpression } from '../../../build/catalog.ts'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { type MissingFirmware, parseMissingFirmware } from '../../network/cards.ts'
 import { clean, withFile } from '../inspect/bytes.ts'
 import { contentOf, describeInit, type InitFacts, type Placed } from '../inspect/init.ts'
@@ -37,7 +37,7 @@ export function readBootInitrd(path: string): Promise<BootInitrd> {
     const { files } = readInitrd(bytes, path)
     const init = describeInit(files)
     if (init.kind !== 'diskless') {
-      throw new BuildError(
+      throw new CommandError(
         `${path} is no initrd of diskless: its init is ${init.kind === 'none' ? 'missing' : init.name}`,
         {
           advice: ['Name one that diskless build made: what another init does is not explained here.'],

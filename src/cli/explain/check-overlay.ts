@@ -1,8 +1,8 @@
 /** The overlay, fetched now: its size, digest and signature, and what in it decides the rest of the boot. */
 
 import { createHash, createVerify } from 'node:crypto'
-import { BuildError } from '../../../build/error.ts'
-import { size as showBytes, count as showCount } from '../../boot/format.ts'
+import { CommandError } from '../../../build/error.ts'
+import { showBytes, showCount } from '../../boot/format.ts'
 import type { OverlayPlan } from '../../boot/root-plan.ts'
 import { formatOf, signatureOf } from '../../overlay/name.ts'
 import { BootError, chainOf } from '../../sys/index.ts'
@@ -139,7 +139,7 @@ function readContents(url: string, bytes: Buffer): Read {
       ],
     }
   } catch (error) {
-    if (!(error instanceof BuildError || error instanceof BootError)) throw error
+    if (!(error instanceof CommandError || error instanceof BootError)) throw error
     return { state: 'fails', why: chainOf(error).join(': ') }
   }
 }

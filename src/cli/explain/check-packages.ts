@@ -1,13 +1,13 @@
 /** Whether the world resolves: indexes fetched, signatures checked, the real solver asked. */
 
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { placesIn } from '../../apk/fetch-lock.ts'
 import { compareWorlds, parseLock, splitLock } from '../../apk/lock.ts'
 import { indexUrl, packageUrl, parseRepositories, type Repository } from '../../apk/repositories.ts'
 import { describeDropped, type SelectedPackage, type Selection, selectPackages } from '../../apk/select.ts'
 import { field } from '../../apk/stanza.ts'
 import { makeWorld, type World, worldWords } from '../../apk/world.ts'
-import { size as showBytes } from '../../boot/format.ts'
+import { showBytes } from '../../boot/format.ts'
 import type { LockPlan, RamRootPlan } from '../../boot/root-plan.ts'
 import { isUrl } from '../../boot/root-plan.ts'
 import { redactUrl } from '../../network/url.ts'
@@ -91,7 +91,7 @@ async function checkIndex(
 }
 
 function wordsOf(error: unknown): readonly string[] {
-  if (error instanceof BuildError || error instanceof BootError) return [chainOf(error).join(': ')]
+  if (error instanceof CommandError || error instanceof BootError) return [chainOf(error).join(': ')]
   throw error
 }
 

@@ -1,6 +1,6 @@
 /** `--check`: the servers are asked what the boot will ask them. What only the machine can know is said to be so. */
 
-import { size as showBytes } from '../../boot/format.ts'
+import { showBytes } from '../../boot/format.ts'
 import type { NfsShare } from '../../boot/nfs.ts'
 import type { BootPlan } from '../../boot/plan.ts'
 import { isUrl, type MountedRootPlan, type RamRootPlan, urlsOf } from '../../boot/root-plan.ts'

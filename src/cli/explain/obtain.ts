@@ -1,6 +1,6 @@
 /** Something that the boot fetches, asked for now: every mirror, and what the first good one has. */
 
-import { size as showBytes } from '../../boot/format.ts'
+import { showBytes } from '../../boot/format.ts'
 import { hostOf, redactUrl, schemeOf } from '../../network/url.ts'
 import { filledIn, type MachineFacts, missingIn } from './facts.ts'
 import { type Answer, askHttp, NoAnswer, type Wish } from './http.ts'

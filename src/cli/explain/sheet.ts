@@ -1,6 +1,6 @@
 /** An explanation, for a person. */
 
-import { count as showCount } from '../../boot/format.ts'
+import { showCount } from '../../boot/format.ts'
 import type { Output } from '../output.ts'
 import { type Part, printSheet, type Section, type Sheet } from '../sheet.ts'
 import type { Check } from './check.ts'

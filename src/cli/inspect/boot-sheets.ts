@@ -1,6 +1,6 @@
 /** Kernels, images and files of apk-tools 3, for a person. */
 
-import { size as showBytes, count as showCount } from '../../boot/format.ts'
+import { showBytes, showCount } from '../../boot/format.ts'
 import type { Sheet } from '../sheet.ts'
 import type { AdbFacts } from './adb.ts'
 import type { ImageFacts } from './image.ts'

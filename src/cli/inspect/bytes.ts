@@ -1,7 +1,7 @@
 /** Bytes to look at, of a file of any size or of what was unpacked: only what is asked for is read. */
 
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { BuildError, errnoOf } from '../../../build/error.ts'
+import { CommandError, errnoOf } from '../../../build/error.ts'
 
 export interface Bytes {
   readonly size: number
@@ -13,13 +13,13 @@ export function bytesOf(buffer: Buffer): Bytes {
   return { size: buffer.length, slice: (offset, length) => buffer.subarray(offset, offset + length) }
 }
 
-/** Hands an open file to `use`, and closes it. Throws a BuildError for what is no file that can be read. */
+/** Hands an open file to `use`, and closes it. Throws a CommandError for what is no file that can be read. */
 export async function withFile<T>(path: string, use: (bytes: Bytes) => Promise<T> | T): Promise<T> {
   const descriptor = open(path)
   try {
     const status = fstatSync(descriptor)
     if (!status.isFile()) {
-      throw new BuildError(`${path} is no file`, {
+      throw new CommandError(`${path} is no file`, {
         advice: ['Name one: an initrd, an overlay, an index, a lock, a package, a kernel or an image.'],
       })
     }
@@ -34,7 +34,7 @@ function open(path: string): number {
     return openSync(path, 'r')
   } catch (cause) {
     if (errnoOf(cause) === undefined) throw cause
-    throw new BuildError(`the file ${path} could not be read`, { cause })
+    throw new CommandError(`the file ${path} could not be read`, { cause })
   }
 }
 

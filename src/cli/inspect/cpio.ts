@@ -1,6 +1,6 @@
 /** Reads "newc" cpio archives (the kernel's buffer-format.rst): what is in them and where, not the contents. */
 
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { type Bytes, clean } from './bytes.ts'
 
 export interface CpioEntry {
@@ -33,7 +33,7 @@ export interface CpioArchive {
   readonly end: number
 }
 
-/** From `start` to the trailer. Throws a BuildError that says where it stops to be one. */
+/** From `start` to the trailer. Throws a CommandError that says where it stops to be one. */
 export function readCpio(bytes: Bytes, start: number, subject: string): CpioArchive {
   const entries: CpioEntry[] = []
   for (let at = start; ; ) {
@@ -41,17 +41,17 @@ export function readCpio(bytes: Bytes, start: number, subject: string): CpioArch
     const last = entries.at(-1)
     const behind = last === undefined ? '' : `, behind '${clean(last.name)}'`
     if (header.length < headerLength) {
-      throw new BuildError(
+      throw new CommandError(
         `${subject} is cut short: it ends at byte ${bytes.size}${behind}, without a trailer`,
       )
     }
     if (!/^07070[12][\da-f]{104}$/i.test(header)) {
-      throw new BuildError(`${subject} is damaged at byte ${at}${behind}: no cpio header is there`)
+      throw new CommandError(`${subject} is damaged at byte ${at}${behind}: no cpio header is there`)
     }
     const field = (index: number) => Number.parseInt(header.slice(6 + index * 8, 14 + index * 8), 16)
     const [mode, size, nameLength] = [field(1), field(6), field(11)]
     if (nameLength < 1 || nameLength > longestName) {
-      throw new BuildError(`${subject} is damaged at byte ${at}${behind}: a name of ${nameLength} bytes`)
+      throw new CommandError(`${subject} is damaged at byte ${at}${behind}: a name of ${nameLength} bytes`)
     }
     const raw = bytes.slice(at + headerLength, nameLength)
     const name = raw.subarray(0, Math.max(raw.length - 1, 0)).toString('utf8')
@@ -59,7 +59,7 @@ export function readCpio(bytes: Bytes, start: number, subject: string): CpioArch
     const end = offset + size
     if (raw.length < nameLength || end > bytes.size) {
       const there = Math.max(0, bytes.size - offset)
-      throw new BuildError(
+      throw new CommandError(
         `${subject} is cut short: it ends at byte ${bytes.size}, inside '${clean(name)}' (${there} of its ${size} bytes are there)`,
       )
     }

@@ -1,6 +1,6 @@
 /** Images of file systems, by their first blocks (the kernel's squashfs.rst and fs/erofs/erofs_fs.h): a modloop, a root. */
 
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import type { Bytes } from './bytes.ts'
 
 export interface ImageFacts {
@@ -24,14 +24,14 @@ export function imageType(start: Buffer): ImageFacts['type'] | undefined {
 
 const compressors: readonly string[] = ['?', 'gzip', 'lzma', 'lzo', 'xz', 'lz4', 'zstd']
 
-/** Throws a BuildError for one that is cut off. */
+/** Throws a CommandError for one that is cut off. */
 export function inspectImage(bytes: Bytes, subject: string): ImageFacts | undefined {
   const start = bytes.slice(0, 2048)
   const type = imageType(start)
   if (type === undefined) return undefined
   const facts = type === 'squashfs' ? readSquashfs(start) : readErofs(start)
   if (bytes.size < facts.length) {
-    throw new BuildError(
+    throw new CommandError(
       `${subject} is cut short: it has ${bytes.size} bytes, and its first block says ${facts.length}`,
       { advice: ['Copy it again, and compare its digest with the original.'] },
     )

@@ -1,6 +1,6 @@
 /** An initrd, for a person. */
 
-import { size as showBytes, count as showCount } from '../../boot/format.ts'
+import { showBytes, showCount } from '../../boot/format.ts'
 import type { Section, Sheet } from '../sheet.ts'
 import type { InitFacts } from './init.ts'
 import type { Group, InitrdFacts, SegmentFacts } from './initrd.ts'

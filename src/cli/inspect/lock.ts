@@ -1,6 +1,6 @@
 /** What is in a lock: who signed it, what the fleet gets from where. */
 
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { formatEntries, parseLock, splitLock } from '../../apk/lock.ts'
 import { redactUrl } from '../../network/url.ts'
 import { BootError } from '../../sys/index.ts'
@@ -26,7 +26,7 @@ export interface LockFacts {
   readonly installedBytes: number
 }
 
-/** Throws a BuildError for one that is damaged or cut short. */
+/** Throws a CommandError for one that is damaged or cut short. */
 export function inspectLock(file: string, { subject, keys }: InspectOptions): LockFacts {
   const { signed, lock } = parse(file, subject)
   const signature = {
@@ -61,6 +61,6 @@ function parse(file: string, subject: string) {
     return { signed, lock: parseLock(signed.text, subject) }
   } catch (error) {
     if (!(error instanceof BootError)) throw error
-    throw new BuildError(error.message, { advice: error.advice })
+    throw new CommandError(error.message, { advice: error.advice })
   }
 }

@@ -1,6 +1,6 @@
 /** What a published directory holds, by its manifest: who signed it, which files, the largest. */
 
-import { size as showBytes } from '../../boot/format.ts'
+import { showBytes } from '../../boot/format.ts'
 import { parseManifest } from '../publish/manifest.ts'
 import type { Sheet } from '../sheet.ts'
 import { clean } from './bytes.ts'
@@ -18,7 +18,7 @@ export interface ManifestFacts {
   readonly former: number
 }
 
-/** Throws a BuildError for one that is damaged. */
+/** Throws a CommandError for one that is damaged. */
 export function inspectManifest(text: string, { subject, keys }: InspectOptions): ManifestFacts {
   const manifest = parseManifest(text, subject)
   const { signature } = manifest

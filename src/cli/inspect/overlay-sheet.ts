@@ -1,6 +1,6 @@
 /** An overlay, for a person. */
 
-import { size as showBytes, count as showCount } from '../../boot/format.ts'
+import { showBytes, showCount } from '../../boot/format.ts'
 import type { Part, Sheet } from '../sheet.ts'
 import { keyRow } from './keys.ts'
 import type { OverlayFacts, UserFacts } from './overlay.ts'

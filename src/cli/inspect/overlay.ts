@@ -1,6 +1,6 @@
 /** What is in an overlay (apkovl): what it makes of a machine, as lbu wrote it or somebody by hand. */
 
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { isUrl } from '../../boot/root-plan.ts'
 import { redactUrl } from '../../network/url.ts'
 import { parseFstab } from '../../overlay/fstab.ts'
@@ -29,7 +29,7 @@ export function inspectOverlay(archive: Buffer, size: number, packing: 'gzip' | 
   if (
     ![...contents.keys()].some((path) => /^(?:etc|root|home|usr|var|srv|opt|\.apk|boot|lib)\b/.test(path))
   ) {
-    throw new BuildError(
+    throw new CommandError(
       `${subject} is a tar archive, but no overlay: it has nothing of a system’s directories`,
       {
         advice: ['An overlay begins at the root of the file system: etc/…'],

@@ -1,7 +1,7 @@
 /** What apk 2 makes: an index of packages, and a package. Both are gzip members one after the other, the first a signature. */
 
 import { createHash } from 'node:crypto'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import type { GzipMember } from '../../../build/gzip.ts'
 import { field, numberField } from '../../apk/stanza.ts'
 import { membersLazily, signaturesIn } from '../lock/apk-file.ts'
@@ -75,14 +75,14 @@ function open(
   covers: 'all' | 'control',
 ): Opened {
   const [first, ...rest] = [...membersLazily(bytes, subject)]
-  if (first === undefined) throw new BuildError(`${subject} is empty`)
+  if (first === undefined) throw new CommandError(`${subject} is empty`)
   const signatures = signaturesIn(first, subject)
   if (signatures.length === 0) return { signatures: [], members: [first, ...rest] }
   const signed = covers === 'all' ? bytes.subarray(first.raw.length) : (rest[0]?.raw ?? Buffer.alloc(0))
   return { signatures: checkSignatures(signatures, signed, keys), members: rest }
 }
 
-/** Whoever signed it: what it says. Throws a BuildError. */
+/** Whoever signed it: what it says. Throws a CommandError. */
 export function readIndex(
   bytes: Buffer,
   subject: string,
@@ -95,7 +95,7 @@ export function readIndex(
   const { signatures, members } = open(bytes, subject, keys, 'all')
   const contents = readTar(Buffer.concat(members.map(({ content }) => content)), subject)
   const text = textOf(contents, 'APKINDEX')
-  if (text === undefined) throw new BuildError(`${subject} is no index: there is no APKINDEX in it`)
+  if (text === undefined) throw new CommandError(`${subject} is no index: there is no APKINDEX in it`)
   return {
     signatures,
     description: clean((textOf(contents, 'DESCRIPTION') ?? '').trim()),
@@ -142,10 +142,10 @@ export function inspectPackage(
   const { signatures, members } = open(bytes, subject, keys, 'control')
   const [control, ...data] = members
   if (control === undefined)
-    throw new BuildError(`${subject} is cut short: there is nothing behind its signature`)
+    throw new CommandError(`${subject} is cut short: there is nothing behind its signature`)
   const inside = readTar(control.content, subject)
   const info = textOf(inside, '.PKGINFO')
-  if (info === undefined) throw new BuildError(`${subject} is no package: there is no .PKGINFO in it`)
+  if (info === undefined) throw new CommandError(`${subject} is no package: there is no .PKGINFO in it`)
   const fields = info.split('\n').flatMap((line): (readonly [string, string])[] => {
     const [, name, value] = /^(\w+) = (.*)$/.exec(line) ?? []
     return name === undefined || value === undefined ? [] : [[name, clean(value)]]

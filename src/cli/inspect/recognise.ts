@@ -2,7 +2,7 @@
 
 import { constants, gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { readTar } from '../../../build/archive.ts'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { membersLazily } from '../lock/apk-file.ts'
 import { inspectAdb } from './adb.ts'
 import { adbSheet, imageSheet, kernelSheet } from './boot-sheets.ts'
@@ -27,10 +27,10 @@ const mostWhole = 1 << 30
 /** By which a compressed file is recognised: more than a block of zstd, which comes whole or not at all (RFC 8878, 3.1.1.2.4). */
 const peekLength = 1 << 18
 
-/** Throws a BuildError: of no kind that is known, cut short, damaged. */
+/** Throws a CommandError: of no kind that is known, cut short, damaged. */
 export function inspectBytes(bytes: Bytes, options: InspectOptions): Inspection {
   const { subject } = options
-  if (bytes.size === 0) throw new BuildError(`${subject} is empty`)
+  if (bytes.size === 0) throw new CommandError(`${subject} is empty`)
   const start = bytes.slice(0, 4096)
   const text = start.toString('latin1')
   if (text.startsWith('diskless lock ')) return lock(bytes, options)
@@ -85,7 +85,7 @@ function peek(bytes: Bytes, packing: 'gzip' | 'zstd', subject: string): Buffer {
       ? gunzipSync(start, { finishFlush: constants.Z_SYNC_FLUSH, ...limits })
       : zstdDecompressSync(start, { finishFlush: constants.ZSTD_e_flush, ...limits })
   } catch (cause) {
-    throw new BuildError(`${subject} is damaged: its ${packing} data cannot be unpacked`, { cause })
+    throw new CommandError(`${subject} is damaged: its ${packing} data cannot be unpacked`, { cause })
   }
 }
 
@@ -129,7 +129,7 @@ function apkKind(bytes: Buffer, subject: string): Kind | undefined {
     seen += 1
     if (first?.startsWith('.SIGN.') !== true || seen > 2) return undefined
   }
-  throw new BuildError(`${subject} is cut short: there is a signature, and nothing behind it`)
+  throw new CommandError(`${subject} is cut short: there is a signature, and nothing behind it`)
 }
 
 function* namesOf(content: Buffer, subject: string): Generator<string, undefined> {
@@ -138,13 +138,13 @@ function* namesOf(content: Buffer, subject: string): Generator<string, undefined
 
 function wholeOf(bytes: Bytes, subject: string): Buffer {
   if (bytes.size <= mostWhole) return bytes.slice(0, bytes.size)
-  throw new BuildError(`${subject} has ${bytes.size} bytes, more than are read here of such a file`)
+  throw new CommandError(`${subject} has ${bytes.size} bytes, more than are read here of such a file`)
 }
 
 function encrypted(bytes: Bytes, options: InspectOptions): Inspection {
   const facts = { size: bytes.size, encrypted: true, salt: bytes.slice(8, 8).toString('hex') }
   if (bytes.size < 32 || bytes.size % 16 !== 0) {
-    throw new BuildError(
+    throw new CommandError(
       `${options.subject} is cut short or damaged: openssl enc writes blocks of 16 bytes, and it has ${bytes.size} bytes`,
     )
   }
@@ -192,10 +192,10 @@ const others: readonly (readonly [start: string, what: string])[] = [
   ['<', 'a page of a web server, perhaps its error'],
 ]
 
-function unknown(subject: string, start: Buffer, found = ''): BuildError {
+function unknown(subject: string, start: Buffer, found = ''): CommandError {
   const text = start.toString('latin1')
   const other = others.find(([beginning]) => text.startsWith(beginning))?.[1]
-  return new BuildError(`${subject} is nothing that diskless boots from${found}`, {
+  return new CommandError(`${subject} is nothing that diskless boots from${found}`, {
     advice: [
       other === undefined ? `It begins with ${start.toString('hex', 0, 16)}.` : `It looks like ${other}.`,
       'inspect understands, by their content:',

@@ -5,7 +5,7 @@
 
 import { crc32 } from 'node:zlib'
 import { decompress } from '../../../build/compression.ts'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { GzipError, gzipMembers } from '../../../build/gzip.ts'
 import { type Bytes, bytesOf } from './bytes.ts'
 import { type CpioEntry, readCpio } from './cpio.ts'
@@ -34,7 +34,7 @@ const foreign: readonly (readonly [magic: string, name: string])[] = [
   ['04224d18', 'lz4'],
 ]
 
-/** Throws a BuildError that says where it is damaged or cut short. */
+/** Throws a CommandError that says where it is damaged or cut short. */
 export function readSegments(file: Bytes, subject: string): readonly Segment[] {
   const segments: Segment[] = []
   for (let at = skipZeros(file, 0); at < file.size; ) {
@@ -54,7 +54,7 @@ function readSegment(file: Bytes, offset: number, subject: string): Segment {
   }
   if (packing === undefined) {
     const name = foreignPacking(file.slice(offset, 16))
-    throw new BuildError(
+    throw new CommandError(
       name === undefined
         ? `${where} is neither a cpio archive nor a compressed one`
         : `${where} is compressed with ${name}, which is not unpacked here`,
@@ -177,18 +177,21 @@ function skipZeros(bytes: Bytes, from: number): number {
   return bytes.size
 }
 
-function cutShort(where: string, format: string, file: Bytes): BuildError {
-  return new BuildError(`${where} is cut short: the file ends at byte ${file.size}, inside ${format} data`, {
-    advice: ['Compare its size with that of the original, and copy it again.'],
-  })
+function cutShort(where: string, format: string, file: Bytes): CommandError {
+  return new CommandError(
+    `${where} is cut short: the file ends at byte ${file.size}, inside ${format} data`,
+    {
+      advice: ['Compare its size with that of the original, and copy it again.'],
+    },
+  )
 }
 
-function damaged(where: string, format: string, cause: Error): BuildError {
-  return new BuildError(`${where} is damaged: it cannot be unpacked (${format})`, { cause })
+function damaged(where: string, format: string, cause: Error): CommandError {
+  return new CommandError(`${where} is damaged: it cannot be unpacked (${format})`, { cause })
 }
 
-function tooBig(where: string, limit: number): BuildError {
-  return new BuildError(
+function tooBig(where: string, limit: number): CommandError {
+  return new CommandError(
     `${where} unpacks to more than ${Math.round(limit / 2 ** 20)} MiB, which is not read here`,
   )
 }

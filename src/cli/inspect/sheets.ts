@@ -1,6 +1,6 @@
 /** Indexes, packages and locks, for a person. */
 
-import { size as showBytes, count as showCount } from '../../boot/format.ts'
+import { showBytes, showCount } from '../../boot/format.ts'
 import type { Section, Sheet } from '../sheet.ts'
 import { moreThan } from './initrd-sheet.ts'
 import type { LockFacts } from './lock.ts'

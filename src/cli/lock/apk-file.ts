@@ -2,7 +2,7 @@
 
 import { createHash, createVerify } from 'node:crypto'
 import { readTar } from '../../../build/archive.ts'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { GzipError, type GzipMember, gzipMembers } from '../../../build/gzip.ts'
 
 export interface Signature {
@@ -11,19 +11,19 @@ export interface Signature {
   readonly bytes: Buffer
 }
 
-/** The text of a repository's index, of which one of `keys` (PEM, by name) signed every byte. Throws a BuildError. */
+/** The text of a repository's index, of which one of `keys` (PEM, by name) signed every byte. Throws a CommandError. */
 export function readSignedIndex(bytes: Buffer, keys: ReadonlyMap<string, Buffer>, shown: string): string {
   const [first, ...rest] = membersOf(bytes, shown)
   const signatures = first === undefined ? [] : signaturesIn(first, shown)
   if (first === undefined || signatures.length === 0) {
-    throw new BuildError(`${shown} is not signed, so nothing in it can be trusted`, {
+    throw new CommandError(`${shown} is not signed, so nothing in it can be trusted`, {
       advice: ['Sign it: abuild-sign -k KEY APKINDEX.tar.gz'],
     })
   }
   const signed = bytes.subarray(first.raw.length)
   const known = signatures.filter(({ keyName }) => keys.has(keyName))
   if (known.length === 0) {
-    throw new BuildError(
+    throw new CommandError(
       `${shown} is signed with ${signatures.map(({ keyName }) => keyName).join(', ')}, which is none of the keys given`,
       { advice: [`--keys has ${[...keys.keys()].join(', ') || 'none'}.`] },
     )
@@ -34,7 +34,7 @@ export function readSignedIndex(bytes: Buffer, keys: ReadonlyMap<string, Buffer>
       .verify(keys.get(keyName) ?? '', signature),
   )
   if (!good) {
-    throw new BuildError(`${shown} does not match its signature: it is damaged, or somebody changed it`, {
+    throw new CommandError(`${shown} does not match its signature: it is damaged, or somebody changed it`, {
       advice: ['Make and sign it again.'],
     })
   }
@@ -42,11 +42,11 @@ export function readSignedIndex(bytes: Buffer, keys: ReadonlyMap<string, Buffer>
   for (const member of readTar(archive, shown)) {
     if (member.kind === 'file' && member.name === 'APKINDEX') return member.bytes.toString('utf8')
   }
-  throw new BuildError(`${shown} is no index: there is no APKINDEX in it`)
+  throw new CommandError(`${shown} is no index: there is no APKINDEX in it`)
 }
 
 /**
- * Throws a BuildError unless these bytes are the package that the index means: its checksum is that of the control
+ * Throws a CommandError unless these bytes are the package that the index means: its checksum is that of the control
  * member, which has the SHA-256 of the data. Gives the SHA-256 of the whole.
  */
 export function digestOfPackage(bytes: Buffer, checksum: string, shown: string): string {
@@ -59,7 +59,7 @@ export function digestOfPackage(bytes: Buffer, checksum: string, shown: string):
   }
   const found = `Q1${hash('sha1', control?.raw ?? Buffer.alloc(0)).toString('base64')}`
   if (control === undefined || found !== checksum) {
-    throw new BuildError(
+    throw new CommandError(
       `${shown} is not the package of the index: its checksum is ${found}, not ${checksum}`,
       {
         advice: ['Make the index of the repository again: apk index.'],
@@ -70,7 +70,7 @@ export function digestOfPackage(bytes: Buffer, checksum: string, shown: string):
   const text = info?.kind === 'file' ? info.bytes.toString('utf8') : ''
   const expected = /^datahash = ([\da-f]{64})$/im.exec(text)?.[1]?.toLowerCase()
   if (hash('sha256', bytes.subarray(start)).toString('hex') !== expected) {
-    throw new BuildError(`${shown} is damaged: its files are not those that it was made with`, {
+    throw new CommandError(`${shown} is damaged: its files are not those that it was made with`, {
       advice: ['Fetch or build it again.'],
     })
   }
@@ -94,17 +94,20 @@ function membersOf(bytes: Buffer, shown: string): readonly GzipMember[] {
   return [...membersLazily(bytes, shown)]
 }
 
-/** Throws a BuildError where it is cut short, or no gzip. */
+/** Throws a CommandError where it is cut short, or no gzip. */
 export function* membersLazily(bytes: Buffer, shown: string): Generator<GzipMember, undefined> {
   if (bytes.toString('latin1', 0, 3) === 'ADB') {
-    throw new BuildError(`${shown} is of apk-tools 3 (ADB); only the format of apk-tools 2 is read here`)
+    throw new CommandError(`${shown} is of apk-tools 3 (ADB); only the format of apk-tools 2 is read here`)
   }
   try {
     yield* gzipMembers(bytes)
   } catch (cause) {
     if (!(cause instanceof GzipError)) throw cause
-    throw new BuildError(`${shown} is ${cause.truncated ? 'cut short' : 'neither an index nor a package'}`, {
-      cause,
-    })
+    throw new CommandError(
+      `${shown} is ${cause.truncated ? 'cut short' : 'neither an index nor a package'}`,
+      {
+        cause,
+      },
+    )
   }
 }

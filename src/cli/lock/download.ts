@@ -1,7 +1,7 @@
 /** Bytes from a URL, on the server: mirrors in turn, a few rounds of them. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { redactUrl } from '../../network/url.ts'
 
 /** Milliseconds before the second and the third round. */
@@ -9,7 +9,7 @@ const waits = [1000, 3000]
 /** Of one answer. */
 const deadlineMs = 600_000
 
-/** `what`: for a person. Rejects with a BuildError. */
+/** `what`: for a person. Rejects with a CommandError. */
 export async function download(
   urls: readonly string[],
   what: string,
@@ -26,7 +26,7 @@ export async function download(
     }
     const wait = waits[round]
     if (hopeless || wait === undefined) {
-      throw new BuildError(`${what} could not be fetched: ${reasons.join('; ')}`, {
+      throw new CommandError(`${what} could not be fetched: ${reasons.join('; ')}`, {
         advice: ['Ask for it with curl; a repository on this machine can be named by its directory.'],
       })
     }

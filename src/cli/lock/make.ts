@@ -1,6 +1,6 @@
 /** A world resolved once: from indexes to a lock, with the digest of every package. */
 
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import type { Lock } from '../../apk/lock.ts'
 import { describeDropped, type SelectedPackage, selectPackages } from '../../apk/select.ts'
 import type { World } from '../../apk/world.ts'
@@ -21,12 +21,12 @@ export interface LockPlan {
 
 const parallel = 4
 
-/** Rejects with a BuildError where the world cannot be had whole. */
+/** Rejects with a CommandError where the world cannot be had whole. */
 export async function makeLock(plan: LockPlan): Promise<Lock> {
   const { arch, world, repositories, made } = plan
   const { packages, dropped } = await selectPackages(sourceOf(repositories), world)
   if (dropped.length > 0) {
-    throw new BuildError(`the world cannot be had whole:\n  ${dropped.map(describeDropped).join('\n  ')}`, {
+    throw new CommandError(`the world cannot be had whole:\n  ${dropped.map(describeDropped).join('\n  ')}`, {
       advice: ['Correct the world, or name the repository that has it: --repo.'],
     })
   }
@@ -78,7 +78,7 @@ async function read(pkg: SelectedPackage, home: OpenRepository): Promise<string>
   const shown = `${pkg.name}-${pkg.version}.apk`
   const bytes = await home.read(pkg)
   if (bytes.length === pkg.size) return digestOfPackage(bytes, pkg.checksum, shown)
-  throw new BuildError(`${shown} has ${bytes.length} bytes, and ${pkg.size} in the index`, {
+  throw new CommandError(`${shown} has ${bytes.length} bytes, and ${pkg.size} in the index`, {
     advice: ['Make the index of the repository again, or wait until its mirror is whole.'],
   })
 }

@@ -2,7 +2,7 @@
 
 import { readTar } from '../../../build/archive.ts'
 import { decompress } from '../../../build/compression.ts'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { readInput } from '../../../build/inputs.ts'
 import { formatOf } from '../../overlay/name.ts'
 
@@ -19,7 +19,7 @@ const mostBytes = 1 << 30
 export function readOverlay(path: string): OverlayWishes {
   const { cipher, unpack } = formatOf(path.startsWith('/') ? path : `/${path}`, path)
   if (cipher !== undefined) {
-    throw new BuildError(`${path} is encrypted`, {
+    throw new CommandError(`${path} is encrypted`, {
       advice: [
         'Decrypt it first (openssl enc -d), or name its world: --world FILE, a copy of its etc/apk/world.',
       ],

@@ -2,7 +2,7 @@
 
 import { readFileSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { readInput } from '../../../build/inputs.ts'
 import { indexUrl, packageUrl, parseRepository } from '../../apk/repositories.ts'
 import type { SelectedPackage } from '../../apk/select.ts'
@@ -73,7 +73,7 @@ function urlsOf(text: string, arch: string): readonly string[] {
   return repository === undefined ? mirrorsIn(text) : [repository.url, ...repository.mirrors]
 }
 
-/** Rejects with a BuildError: it cannot be had, or nobody of `keys` signed it. */
+/** Rejects with a CommandError: it cannot be had, or nobody of `keys` signed it. */
 export async function openRepository(
   place: RepositoryPlace,
   arch: string,
@@ -116,7 +116,7 @@ function readIndex(directory: string, arch: string): Buffer {
     return readFileSync(path)
   } catch (cause) {
     const there = statSync(directory, { throwIfNoEntry: false }) !== undefined
-    throw new BuildError(`the index ${path} could not be read`, {
+    throw new CommandError(`the index ${path} could not be read`, {
       cause,
       advice: [
         there

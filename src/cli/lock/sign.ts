@@ -2,7 +2,7 @@
 
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
 import { basename } from 'node:path'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { readInput } from '../../../build/inputs.ts'
 import { formatSignature, splitLock } from '../../apk/lock.ts'
 
@@ -18,7 +18,7 @@ export function readSigningKey(path: string): SigningKey {
   try {
     key = createPrivateKey(pem)
   } catch (cause) {
-    throw new BuildError(`${path} is no private key in PEM, or has a password`, {
+    throw new CommandError(`${path} is no private key in PEM, or has a password`, {
       cause,
       advice: [
         'openssl genrsa -out lock.rsa 2048 makes one, and openssl rsa -in lock.rsa -pubout -out lock.rsa.pub its public half.',
@@ -27,7 +27,7 @@ export function readSigningKey(path: string): SigningKey {
   }
   const bits = key.asymmetricKeyDetails?.modulusLength ?? 0
   if (key.asymmetricKeyType !== 'rsa' || bits < 2048 || bits > 8192) {
-    throw new BuildError(`${path} is no RSA key of 2048 to 8192 bits, which is what init checks`)
+    throw new CommandError(`${path} is no RSA key of 2048 to 8192 bits, which is what init checks`)
   }
   return { name: `${basename(path).replace(/\s/g, '_')}.pub`, key }
 }

@@ -5,7 +5,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { missingProgram } from '../../../build/compression.ts'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { type Contents, type Entry, makeDirectory, type Owner, put, putText, textOf } from './entry.ts'
 import { firstLine } from './file.ts'
 
@@ -118,7 +118,7 @@ export function userOf(contents: Contents, name: string, subject: string): User 
   const found = fieldsOf(contents, 'passwd').find(([each]) => each === name)
   const [, , uid, gid, , home] = found ?? []
   if (uid === undefined || gid === undefined || !/^\d+$/.test(uid) || !/^\d+$/.test(gid)) {
-    throw new BuildError(`${subject} has no user ${name}`, { advice: [`Add one: --user ${name}`] })
+    throw new CommandError(`${subject} has no user ${name}`, { advice: [`Add one: --user ${name}`] })
   }
   return { name, uid: Number(uid), gid: Number(gid), home: (home ?? '').replace(/^\//, '') }
 }
@@ -130,7 +130,7 @@ export function ownerOf(contents: Contents, user: string, group: string, subject
     const byNumber = /^\d+$/.test(word)
     const row = table.find(([name, , id]) => (byNumber ? id === word : name === word))
     if (row === undefined && !byNumber)
-      throw new BuildError(`${subject} has no ${file === 'passwd' ? 'user' : 'group'} ${word}`)
+      throw new CommandError(`${subject} has no ${file === 'passwd' ? 'user' : 'group'} ${word}`)
     return { id: byNumber ? Number(word) : Number(row?.[2]), name: row?.[0] ?? '' }
   }
   const [owner, its] = [find('passwd', user), find('group', group)]
@@ -146,7 +146,7 @@ export function addUser(
   const users = fieldsOf(contents, 'passwd')
   if (users.some(([each]) => each === name)) {
     if (wanted !== undefined && userOf(contents, name, change.subject).uid !== wanted) {
-      throw new BuildError(`${change.subject} has a user ${name} already, whose number is not ${wanted}`)
+      throw new CommandError(`${change.subject} has a user ${name} already, whose number is not ${wanted}`)
     }
   } else {
     const table = fieldsOf(contents, 'group')
@@ -155,11 +155,11 @@ export function addUser(
     while (wanted === undefined && taken.has(uid)) uid++
     const rival = users.find(([, , id]) => Number(id) === uid)
     if (rival !== undefined) {
-      throw new BuildError(`the number ${uid} for ${name} is ${rival[0]}'s already`)
+      throw new CommandError(`the number ${uid} for ${name} is ${rival[0]}'s already`)
     }
     const own = table.find(([each]) => each === name)
     if (own === undefined && table.some(([, , id]) => Number(id) === uid)) {
-      throw new BuildError(`the number ${uid} for ${name} and its group is another group's already`)
+      throw new CommandError(`the number ${uid} for ${name} and its group is another group's already`)
     }
     const gid = own === undefined ? uid : Number(own[2])
     append(contents, 'passwd', `${name}:x:${uid}:${gid}:${name}:/home/${name}:/bin/sh`, change)
@@ -215,12 +215,12 @@ function hashOf(password: string): string {
   if (error !== undefined) throw missingProgram('openssl', 'openssl', 'openssl', error)
   const hash = stdout.trim()
   if (status === 0 && hash.startsWith('$6$')) return hash
-  throw new BuildError('openssl passwd made no hash of the password', { cause: new Error(stderr.trim()) })
+  throw new CommandError('openssl passwd made no hash of the password', { cause: new Error(stderr.trim()) })
 }
 
 function joinGroup(contents: Map<string, Entry>, name: string, group: string, change: Change): void {
   if (!fieldsOf(contents, 'group').some(([each]) => each === group)) {
-    throw new BuildError(`${change.subject} has no group ${group} for ${name}`)
+    throw new CommandError(`${change.subject} has no group ${group} for ${name}`)
   }
   const joined = (row: readonly string[]) => {
     const [each, secret = '', gid = '', members = ''] = row

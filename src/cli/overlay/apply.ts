@@ -2,7 +2,7 @@
 
 import { readdirSync, readlinkSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { readInput, readKeys } from '../../../build/inputs.ts'
 import { formatWorld, makeWorld, worldWords } from '../../apk/world.ts'
 import { closest } from '../../boot/closest.ts'
@@ -73,13 +73,13 @@ function removeAll(contents: Map<string, Entry>, { removed }: Wishes, mtime: num
   for (const path of removed.paths) {
     if (take(contents, path)) continue
     const near = closest(path, contents.keys())
-    throw new BuildError(`${subject} has no /${path} to be removed`, {
+    throw new CommandError(`${subject} has no /${path} to be removed`, {
       advice: near === undefined ? [] : [`Did you mean /${near}?`],
     })
   }
   for (const service of removed.services) {
     if (take(contents, linkOf(service))) continue
-    throw new BuildError(`${subject} starts no ${service.name} in the runlevel ${service.runlevel}`)
+    throw new CommandError(`${subject} starts no ${service.name} in the runlevel ${service.runlevel}`)
   }
   for (const { file, user } of removed.sshKeys) removeSshKeys(contents, user, file, { mtime, subject })
   for (const name of removed.users) removeUser(contents, name, { mtime, subject })
@@ -116,18 +116,20 @@ function worldWith(
   const names = new Set([...gone].map(nameOf))
   for (const word of gone) {
     if (!words.some((each) => nameOf(each) === nameOf(word))) {
-      throw new BuildError(`the world of ${subject} has no ${word} to be removed`)
+      throw new CommandError(`the world of ${subject} has no ${word} to be removed`)
     }
   }
   const world = makeWorld([...words.filter((word) => !names.has(nameOf(word))), ...added])
   if (world.invalid.length === 0) return formatWorld(world)
-  throw new BuildError(`the world of ${subject} has words that are no packages: ${world.invalid.join(', ')}`)
+  throw new CommandError(
+    `the world of ${subject} has words that are no packages: ${world.invalid.join(', ')}`,
+  )
 }
 
 function linesWith(text: string, added: readonly string[], gone: readonly string[], subject: string): string {
   const lines = text.split('\n').filter((line) => line !== '')
   for (const line of gone) {
-    if (!lines.includes(line)) throw new BuildError(`${subject} names no repository ${line}`)
+    if (!lines.includes(line)) throw new CommandError(`${subject} names no repository ${line}`)
   }
   const kept = lines.filter((line) => !gone.includes(line))
   const all = [...kept, ...added.filter((line) => !kept.includes(line))]
@@ -151,10 +153,10 @@ function placeFile(
   const place = (from: string, to: string) => {
     // What somebody names is followed, a symlink that lies in it is not.
     const found = statSync(from, { throwIfNoEntry: false })
-    if (found === undefined) throw new BuildError(`the file ${from} could not be read: it is not there`)
+    if (found === undefined) throw new CommandError(`the file ${from} could not be read: it is not there`)
     if (found.isDirectory()) {
       if (mode !== undefined) {
-        throw new BuildError(`${from} is a directory: a mode is for a file`, {
+        throw new CommandError(`${from} is a directory: a mode is for a file`, {
           advice: ['Its files are 0755 where they can be run, else 0644.'],
         })
       }
@@ -170,7 +172,7 @@ function placeFile(
         makeFile(readInput(from), { ...owner, mode: mode ?? modeOf(found.mode), mtime }),
         subject,
       )
-    } else throw new BuildError(`${from} is neither a file, a directory nor a symlink`)
+    } else throw new CommandError(`${from} is neither a file, a directory nor a symlink`)
   }
   const placeChildren = (from: string, to: string) => {
     for (const child of readdirSync(from, { withFileTypes: true }).sort(byName)) {

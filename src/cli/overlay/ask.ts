@@ -2,13 +2,13 @@
 
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 
 /** Rejects where nobody is there, or who is there does not want to. `advice`: what to do without a terminal. */
 export async function askPassword(prompt: string, advice: string): Promise<string> {
   const { stdin, stderr } = process
   if (!stdin.isTTY) {
-    throw new BuildError(`${prompt.replace(/: $/, '')}: nobody is there to be asked for it`, {
+    throw new CommandError(`${prompt.replace(/: $/, '')}: nobody is there to be asked for it`, {
       advice: [advice],
     })
   }
@@ -18,8 +18,8 @@ export async function askPassword(prompt: string, advice: string): Promise<strin
   stderr.write(prompt)
   try {
     return await new Promise<string>((resolve, reject) => {
-      reader.on('SIGINT', () => reject(new BuildError('no password was given')))
-      reader.on('close', () => reject(new BuildError('no password was given')))
+      reader.on('SIGINT', () => reject(new CommandError('no password was given')))
+      reader.on('close', () => reject(new CommandError('no password was given')))
       reader.question('', resolve)
     })
   } finally {

@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { readInput } from '../../../build/inputs.ts'
 import { type Contents, type Entry, put, root, withoutTimes } from './entry.ts'
 import { formatManifest, type Listed, manifestName, parseManifest } from './manifest.ts'
@@ -24,7 +24,7 @@ import { formatManifest, type Listed, manifestName, parseManifest } from './mani
 export function unpackTo(directory: string, contents: Contents, subject: string): readonly string[] {
   mkdirSync(directory, { recursive: true })
   if (readdirSync(directory).length > 0) {
-    throw new BuildError(`${directory} is not empty: what is unpacked there would mix with what is there`)
+    throw new CommandError(`${directory} is not empty: what is unpacked there would mix with what is there`)
   }
   const entries = [...contents].filter(([path]) => path !== '')
   for (const [path] of entries) checkParents(path, contents, subject)
@@ -62,7 +62,7 @@ export function unpackTo(directory: string, contents: Contents, subject: string)
  */
 export function packFrom(directory: string, manifest: string | undefined): Map<string, Entry> {
   if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) {
-    throw new BuildError(`${directory} is no directory`)
+    throw new CommandError(`${directory} is no directory`)
   }
   const beside = join(directory, manifestName)
   const place = manifest ?? (statSync(beside, { throwIfNoEntry: false }) === undefined ? undefined : beside)
@@ -110,7 +110,7 @@ function readPath(place: string, path: string, { listed, firsts }: Reading): Ent
   if (found.isDirectory()) return { kind: 'directory', ...facts }
   if (found.isSymbolicLink()) return { kind: 'symlink', target: readlinkSync(place), ...facts, mode: 0o777 }
   if (!found.isFile()) {
-    throw new BuildError(`${place} is neither a file, a directory nor a symlink`, {
+    throw new CommandError(`${place} is neither a file, a directory nor a symlink`, {
       advice: [
         'Devices and FIFOs of an overlay stand in its manifest only: diskless overlay unpack shows how.',
       ],
@@ -140,7 +140,7 @@ function checkParents(path: string, contents: Contents, subject: string): void {
     const parent = path.slice(0, slash)
     const kind = contents.get(parent)?.kind ?? 'directory'
     if (kind === 'directory') continue
-    throw new BuildError(`${subject} holds ${path}, and /${parent} in it is a ${kind}: it leads elsewhere`)
+    throw new CommandError(`${subject} holds ${path}, and /${parent} in it is a ${kind}: it leads elsewhere`)
   }
 }
 

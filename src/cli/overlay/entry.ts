@@ -1,6 +1,6 @@
 /** What an overlay holds, entry by entry, with owners that nobody needs to be root for: nothing of it is unpacked to be changed. */
 
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 
 interface Facts {
   /** Permissions with setuid, setgid and sticky: 07777 at most. */
@@ -58,7 +58,7 @@ export function withoutTimes(records: Entry['records']): Entry['records'] {
 export function insidePath(raw: string, subject: string): string {
   const parts = raw.split('/').filter((part) => part !== '' && part !== '.')
   if (parts.includes('..') || raw.includes('\0')) {
-    throw new BuildError(`${subject} holds the name ${JSON.stringify(raw)}, which leads out of it`)
+    throw new CommandError(`${subject} holds the name ${JSON.stringify(raw)}, which leads out of it`)
   }
   return parts.join('/')
 }
@@ -74,11 +74,13 @@ export function put(contents: Map<string, Entry>, path: string, entry: Entry, su
     if (present === undefined && parent === 'etc') {
       contents.set(parent, makeDirectory({ ...root, mode: 0o755, mtime: entry.mtime }))
     } else if (present !== undefined && present.kind !== 'directory') {
-      throw new BuildError(`${subject}: /${path} cannot lie in /${parent}, which is a ${present.kind} there`)
+      throw new CommandError(
+        `${subject}: /${path} cannot lie in /${parent}, which is a ${present.kind} there`,
+      )
     }
   }
   if (entry.kind !== 'directory' && contents.get(path)?.kind === 'directory') {
-    throw new BuildError(`${subject}: /${path} is a directory there`, {
+    throw new CommandError(`${subject}: /${path} is a directory there`, {
       advice: [`--remove /${path} takes it away, with what is in it.`],
     })
   }

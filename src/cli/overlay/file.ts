@@ -5,7 +5,7 @@ import { existsSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs
 import { basename, dirname, resolve } from 'node:path'
 import { constants, gzipSync, zstdCompressSync } from 'node:zlib'
 import { decompress } from '../../../build/compression.ts'
-import { BuildError, errnoOf } from '../../../build/error.ts'
+import { CommandError, errnoOf } from '../../../build/error.ts'
 import { readInput } from '../../../build/inputs.ts'
 import { formatOf, isOverlayName, signatureOf } from '../../overlay/name.ts'
 import { UsageError } from '../command.ts'
@@ -40,9 +40,9 @@ export class Passphrase {
   private async ask(path: string, isNew: boolean): Promise<string> {
     const advice = 'Without a terminal, its first line counts: --passphrase-file FILE.'
     const password = await askPassword(`Password of the overlay ${path}: `, advice)
-    if (password === '') throw new BuildError('an empty password keeps nothing secret')
+    if (password === '') throw new CommandError('an empty password keeps nothing secret')
     if (isNew && (await askPassword('The same again: ', advice)) !== password) {
-      throw new BuildError('these were two different passwords')
+      throw new CommandError('these were two different passwords')
     }
     return password
   }
@@ -52,7 +52,7 @@ export class Passphrase {
 export function firstLine(path: string): string {
   const [line = ''] = readInput(path).toString('utf8').split(/\r?\n/, 1)
   if (line !== '') return line
-  throw new BuildError(`the first line of ${path} is empty: the password is to be there`)
+  throw new CommandError(`the first line of ${path} is empty: the password is to be there`)
 }
 
 export interface OverlayFile {
@@ -64,21 +64,21 @@ export interface OverlayFile {
 export async function readOverlayFile(path: string, passphrase: Passphrase): Promise<OverlayFile> {
   const { cipher, unpack } = formatOf(resolve(path), path)
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > mostBytes) {
-    throw new BuildError(`${path} is larger than ${mostBytes >> 20} MiB: no overlay is`)
+    throw new CommandError(`${path} is larger than ${mostBytes >> 20} MiB: no overlay is`)
   }
   const bytes = readInput(path)
   const read = (packed: Buffer) =>
     readTar(decompress(packed, unpack.kind === 'gunzip' ? 'gz' : 'zst', path, mostBytes), path)
   if (cipher === undefined) {
     if (isEncrypted(bytes)) {
-      throw new BuildError(`${path} is encrypted, and its name does not say how`, {
+      throw new CommandError(`${path} is encrypted, and its name does not say how`, {
         advice: ['Its name should end in the cipher: .tar.gz.aes-256-cbc'],
       })
     }
     return { contents: read(bytes), keyDerivation: undefined }
   }
   if (!isEncrypted(bytes)) {
-    throw new BuildError(`${path} is not what openssl enc writes, or cut off at once`, {
+    throw new CommandError(`${path} is not what openssl enc writes, or cut off at once`, {
       advice: [`It does not begin with Salted__ and a salt, and its name says ${cipher}.`],
     })
   }
@@ -93,7 +93,7 @@ export async function readOverlayFile(path: string, passphrase: Passphrase): Pro
       cause = error
     }
   }
-  throw new BuildError(`the password does not open ${path}, or the file is damaged`, {
+  throw new CommandError(`the password does not open ${path}, or the file is damaged`, {
     cause,
     advice: [`By hand: openssl enc -d -${cipher} -in ${path} | tar tz (with -pbkdf2, if it was made so).`],
   })
@@ -145,7 +145,7 @@ function replaceAll(files: readonly (readonly [string, Buffer])[]): void {
     for (const [path] of files) rmSync(fresh(path), { force: true })
     const [first] = files
     const full = errnoOf(cause) === 'ENOSPC'
-    throw new BuildError(`${first?.[0]} could not be written; what was there is as it was`, {
+    throw new CommandError(`${first?.[0]} could not be written; what was there is as it was`, {
       cause,
       advice: full ? ['The disk is full.'] : [],
     })
@@ -156,7 +156,7 @@ function replaceAll(files: readonly (readonly [string, Buffer])[]): void {
 export function refuseStaleSignature(path: string, key: SigningKey | undefined): void {
   const signature = signatureOf(resolve(path))
   if (key !== undefined || !existsSync(signature)) return
-  throw new BuildError(`${signature} would no longer fit what it lies beside`, {
+  throw new CommandError(`${signature} would no longer fit what it lies beside`, {
     advice: [`Sign anew, --sign KEY, or take ${basename(signature)} away first.`],
   })
 }
@@ -170,7 +170,7 @@ export function checkOutput(path: string): void {
     )
   }
   if (statSync(dirname(resolve(path)), { throwIfNoEntry: false })?.isDirectory() !== true) {
-    throw new BuildError(`${dirname(resolve(path))}, where the overlay is to be, is no directory`)
+    throw new CommandError(`${dirname(resolve(path))}, where the overlay is to be, is no directory`)
   }
 }
 

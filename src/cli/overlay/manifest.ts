@@ -3,7 +3,7 @@
  * The format is mtree(5)'s, with `vis -co` names, so that bsdtar reads it too; what mtree has no word for is `pax.KEY=BASE64`.
  */
 
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { type Contents, type Entry, insidePath } from './entry.ts'
 
 export const manifestName = '.diskless-owners'
@@ -55,13 +55,13 @@ export function parseManifest(text: string, subject: string): Map<string, Listed
     const fields = new Map<string, string>()
     for (const word of words) {
       const equals = word.indexOf('=')
-      if (equals < 1) throw new BuildError(`${where}: ${word} is not KEYWORD=VALUE`)
+      if (equals < 1) throw new CommandError(`${where}: ${word} is not KEYWORD=VALUE`)
       fields.set(word.slice(0, equals), word.slice(equals + 1))
     }
     const path = insidePath(unvis(name), where)
     const type = Object.values(types).find((each) => each === fields.get('type'))
     if (type === undefined) {
-      throw new BuildError(
+      throw new CommandError(
         `${where}: type=${fields.get('type') ?? ''} is none of ${[...new Set(Object.values(types))].join(', ')}`,
       )
     }
@@ -88,17 +88,17 @@ function deviceOf(text: string | undefined, type: Listed['type'], where: string)
   if (type !== 'char' && type !== 'block') return undefined
   const [, major, minor] = /^(?:native|linux),(\d{1,7}),(\d{1,7})$/.exec(text ?? '') ?? []
   if (major !== undefined && minor !== undefined) return { major: Number(major), minor: Number(minor) }
-  throw new BuildError(`${where}: a device needs device=native,MAJOR,MINOR`)
+  throw new CommandError(`${where}: a device needs device=native,MAJOR,MINOR`)
 }
 
 function octal(text: string | undefined, where: string): number {
   if (text !== undefined && /^[0-7]{1,5}$/.test(text)) return Number.parseInt(text, 8) & 0o7777
-  throw new BuildError(`${where}: mode=${text ?? ''} is no mode`)
+  throw new CommandError(`${where}: mode=${text ?? ''} is no mode`)
 }
 
 function decimal(key: string, text: string | undefined, where: string): number {
   if (text !== undefined && /^-?\d{1,15}$/.test(text)) return Number(text)
-  throw new BuildError(`${where}: ${key}=${text ?? ''} is no number`)
+  throw new CommandError(`${where}: ${key}=${text ?? ''} is no number`)
 }
 
 /** vis(3): backslash and three octal digits for what is no plain character. */

@@ -1,6 +1,6 @@
 /** Whom sshd lets in as one of an overlay's users: authorized_keys of sshd(8), with the modes that it insists on. */
 
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { readInput } from '../../../build/inputs.ts'
 import { type User, userOf } from './accounts.ts'
 import { type Entry, makeDirectory, put, putText, textOf } from './entry.ts'
@@ -44,14 +44,14 @@ export function removeSshKeys(
   const gone = publicKeys(file).map(keyOf)
   const kept = former.filter((line) => !gone.includes(keyOf(line)))
   if (kept.length === former.length) {
-    throw new BuildError(`${subject} does not let the key ${file} in as ${name}`)
+    throw new CommandError(`${subject} does not let the key ${file} in as ${name}`)
   }
   putText(contents, path, kept.map((line) => `${line}\n`).join(''), { mtime, subject })
 }
 
 function placeOf({ name, home }: User, subject: string): string {
   if (home !== '' && !home.startsWith('dev/')) return `${home}/.ssh/authorized_keys`
-  throw new BuildError(`${name} has no home in ${subject} that a key could be in: /${home}`)
+  throw new CommandError(`${name} has no home in ${subject} that a key could be in: /${home}`)
 }
 
 /** The key itself, without options before and the comment behind it. */
@@ -66,14 +66,14 @@ function linesOf(text: string): string[] {
 function publicKeys(file: string): string[] {
   const text = readInput(file).toString('utf8')
   if (text.includes('PRIVATE KEY')) {
-    throw new BuildError(`${file} is a private key, which must never be in an overlay`, {
+    throw new CommandError(`${file} is a private key, which must never be in an overlay`, {
       advice: [`Its public half: ${file}.pub, or what ssh-keygen -y -f ${file} prints.`],
     })
   }
   const lines = linesOf(text).filter((line) => !line.startsWith('#'))
   const wrong = lines.find((line) => !/(?:^|\s)(?:ssh|ecdsa|sk)-\S+ AAAA[\w+/=]+(?:\s|$)/.test(line))
   if (lines.length > 0 && wrong === undefined) return lines
-  throw new BuildError(`${file} is no public SSH key`, {
+  throw new CommandError(`${file} is no public SSH key`, {
     advice: [
       'A line of it begins with ssh-ed25519, ssh-rsa or ecdsa-sha2-…: ssh-keygen -t ed25519 makes one.',
     ],

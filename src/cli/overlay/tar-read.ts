@@ -3,7 +3,7 @@
  * GNU tar, busybox and libarchive write them. Whoever wrote it is not trusted: every size, number and name is checked.
  */
 
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { type Entry, insidePath } from './entry.ts'
 
 const block = 512
@@ -217,6 +217,6 @@ function utf8(bytes: Buffer, subject: string): string {
   throw damaged(subject, `the name ${JSON.stringify(text)} in it is not UTF-8`)
 }
 
-function damaged(subject: string, why: string): BuildError {
-  return new BuildError(`${subject} is no tar archive that can be read, or a damaged one: ${why}`)
+function damaged(subject: string, why: string): CommandError {
+  return new CommandError(`${subject} is no tar archive that can be read, or a damaged one: ${why}`)
 }

@@ -2,7 +2,7 @@
 
 import { chmodSync, lstatSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { BuildError, errnoOf } from '../../../build/error.ts'
+import { CommandError, errnoOf } from '../../../build/error.ts'
 import {
   formerOf,
   freshPath,
@@ -34,7 +34,7 @@ export function applyChanges(
   try {
     writeJournal(journalPath, extendJournal(tree, steps, former))
   } catch (cause) {
-    throw new BuildError(`${journalPath} could not be written: without it nothing is changed`, {
+    throw new CommandError(`${journalPath} could not be written: without it nothing is changed`, {
       cause,
       advice: adviceFor(cause),
     })
@@ -44,7 +44,7 @@ export function applyChanges(
     try {
       applyStep(tree, step)
     } catch (cause) {
-      throw new BuildError(`${tree.at(step.path)} could not be changed; not everything is done`, {
+      throw new CommandError(`${tree.at(step.path)} could not be changed; not everything is done`, {
         cause,
         advice: [...adviceFor(cause), 'The same again goes on; --undo brings back what was there.'],
       })
@@ -116,7 +116,7 @@ function applyStep(tree: Tree, step: Step): void {
 function moveDirectory(tree: Tree, from: string, to: string): void {
   const [source, target] = [tree.at(from), tree.at(to)]
   const isThere = lstatSync(target, { throwIfNoEntry: false }) !== undefined
-  if (isThere && tree.look(from) !== undefined) throw new BuildError(`${target} is there already`)
+  if (isThere && tree.look(from) !== undefined) throw new CommandError(`${target} is there already`)
   mkdirSync(dirname(target), { recursive: true })
   if (!isThere) renameSync(source, target)
   symlinkSync(`/${to}`, source)

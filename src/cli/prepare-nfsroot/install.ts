@@ -16,7 +16,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { BuildError, errnoOf } from '../../../build/error.ts'
+import { CommandError, errnoOf } from '../../../build/error.ts'
 import { buildHost, type Profile } from '../../../build/host.ts'
 import { readInput, readKeys } from '../../../build/inputs.ts'
 import { install, makeInstaller } from '../../../build/installer.ts'
@@ -69,16 +69,16 @@ program=$2
 shift 2
 exec "$program" "$@"`
 
-/** Resolves with the packages, `NAME-VERSION`. Rejects with a `BuildError`, and has then left nothing. */
+/** Resolves with the packages, `NAME-VERSION`. Rejects with a `CommandError`, and has then left nothing. */
 export async function installTree(wanted: Wanted, tell: (line: string) => void): Promise<InstallAnswer> {
   const { directory } = wanted
   if (existsSync(directory) && readdirSync(directory).length > 0) {
-    throw new BuildError(`${directory} is there, and not empty: nothing is installed over it`, {
+    throw new CommandError(`${directory} is there, and not empty: nothing is installed over it`, {
       advice: ['Without --install it is prepared as it is.'],
     })
   }
   if (process.getuid?.() !== 0) {
-    throw new BuildError(
+    throw new CommandError(
       'only root can give files to others and run the packages’ scripts in the new system',
       {
         advice: ['Run it as root: sudo diskless prepare-nfsroot …'],
@@ -115,7 +115,7 @@ export async function installTree(wanted: Wanted, tell: (line: string) => void):
       },
     ).catch(explainFailure)
     if (answer.failure !== undefined) {
-      throw new BuildError(`the system could not be installed into ${directory}`, {
+      throw new CommandError(`the system could not be installed into ${directory}`, {
         cause: chainOfTexts(answer.failure),
       })
     }
@@ -141,7 +141,7 @@ function repositoriesOf(
     const isUrl = /^[a-z][a-z\d+.-]*:\/\//i.test(place)
     const url = isUrl ? place : resolve(place)
     if (!isUrl && statSync(join(url, arch, 'APKINDEX.tar.gz'), { throwIfNoEntry: false }) === undefined) {
-      throw new BuildError(`${place} is no repository: it has no ${arch}/APKINDEX.tar.gz`)
+      throw new CommandError(`${place} is no repository: it has no ${arch}/APKINDEX.tar.gz`)
     }
     return tag === undefined ? { url } : { url, tag }
   })
@@ -183,7 +183,9 @@ function chainOfTexts([first = 'no reason was given', ...rest]: readonly string[
 
 function explainFailure(cause: unknown): never {
   if (errnoOf(cause) === 'ENOENT') {
-    throw new BuildError("the program 'unshare' is missing", { advice: ['It is in the package util-linux.'] })
+    throw new CommandError("the program 'unshare' is missing", {
+      advice: ['It is in the package util-linux.'],
+    })
   }
-  throw new BuildError('the installer could not be run', { cause })
+  throw new CommandError('the installer could not be run', { cause })
 }

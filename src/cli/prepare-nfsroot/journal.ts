@@ -25,7 +25,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
-import { BuildError, errnoOf } from '../../../build/error.ts'
+import { CommandError, errnoOf } from '../../../build/error.ts'
 import type { Tree } from './tree.ts'
 
 /** What is, or was, at a path. */
@@ -75,13 +75,13 @@ export function readJournal(path: string, tree: Tree): Journal | undefined {
     text = readFileSync(path, 'utf8')
   } catch (cause) {
     if (errnoOf(cause) === 'ENOENT') return undefined
-    throw new BuildError(`${path} could not be read`, { cause })
+    throw new CommandError(`${path} could not be read`, { cause })
   }
   const journal = parseJournal(text)
   if (journal === undefined)
-    throw new BuildError(`${path} is no record of what was changed, or a damaged one`)
+    throw new CommandError(`${path} is no record of what was changed, or a damaged one`)
   if (journal.tree === tree.directory) return journal
-  throw new BuildError(`${path} is of ${journal.tree}, not of ${tree.directory}`, {
+  throw new CommandError(`${path} is of ${journal.tree}, not of ${tree.directory}`, {
     advice: ['Where the tree was moved, change "tree" in it.'],
   })
 }
@@ -129,7 +129,7 @@ export function formerOf(tree: Tree, path: string): Former {
   if (found.isSymbolicLink())
     return { kind: 'symlink', target: readlinkSync(tree.at(path)), uid, gid, mtimeMs }
   if (found.isDirectory()) return { kind: 'directory', uid, gid, mtimeMs }
-  if (!found.isFile()) throw new BuildError(`${tree.at(path)} is neither a file nor a symlink`)
+  if (!found.isFile()) throw new CommandError(`${tree.at(path)} is neither a file nor a symlink`)
   const base64 = readFileSync(tree.at(path)).toString('base64')
   return { kind: 'file', mode: found.mode & 0o7777, base64, uid, gid, mtimeMs }
 }

@@ -11,7 +11,7 @@ import {
   statSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 
 /** Of a configuration file: what is larger is none. */
 const mostBytes = 1 << 20
@@ -25,16 +25,16 @@ export class Tree {
   /** Throws where it is no system that machines could share, or this machine's own. */
   constructor(directory: string) {
     if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) {
-      throw new BuildError(`${directory} is no directory`)
+      throw new CommandError(`${directory} is no directory`)
     }
     this.directory = realpathSync(directory)
     const [here, own] = [statSync(this.directory), statSync('/')]
     if (here.dev === own.dev && here.ino === own.ino) {
-      throw new BuildError(`${directory} is the root of this very machine, which would not come up again`)
+      throw new CommandError(`${directory} is the root of this very machine, which would not come up again`)
     }
     const inits = ['sbin/init', 'usr/lib/systemd/systemd', 'lib/systemd/systemd', 'bin/busybox']
     if (!this.has('etc') || !inits.some((path) => this.has(path) || this.look(path)?.isSymbolicLink())) {
-      throw new BuildError(`${directory} is no installed system: it has no /etc, or no /sbin/init`, {
+      throw new CommandError(`${directory} is no installed system: it has no /etc, or no /sbin/init`, {
         advice: [
           "The directory is the system's root, as debootstrap, dnf --installroot or --install make it.",
         ],
@@ -103,7 +103,7 @@ export class Tree {
         at = [...at, next]
         continue
       }
-      if (++links > mostLinks) throw new BuildError(`${path} of ${this.directory} leads round in circles`)
+      if (++links > mostLinks) throw new CommandError(`${path} of ${this.directory} leads round in circles`)
       const target = readlinkSync(place)
       if (target.startsWith('/')) at = []
       rest = [...target.split('/'), ...rest]
@@ -121,7 +121,7 @@ export class Tree {
       )
       if (!unescaped.startsWith(`${this.directory}/`)) continue
       if (!['proc', 'sysfs', 'devtmpfs', 'devpts'].includes(type)) continue
-      throw new BuildError(`${type} is mounted at ${unescaped}: somebody works in it`, {
+      throw new CommandError(`${type} is mounted at ${unescaped}: somebody works in it`, {
         advice: [`When that is done: umount ${unescaped}`],
       })
     }

@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { readInput } from '../../../build/inputs.ts'
 import { sha256Of } from '../../../build/root-image.ts'
 import { isSigned, manifestName, parseManifest } from './manifest.ts'
@@ -18,7 +18,7 @@ export interface Checked {
   readonly wrong: readonly string[]
 }
 
-/** `publicKey`: a path. Rejects with a `BuildError` where there is no manifest. */
+/** `publicKey`: a path. Rejects with a `CommandError` where there is no manifest. */
 export async function checkDirectory(
   directory: string,
   publicKey: string | undefined,
@@ -26,7 +26,7 @@ export async function checkDirectory(
 ): Promise<Checked> {
   const path = join(directory, manifestName)
   if (!existsSync(path)) {
-    throw new BuildError(`${directory} has no manifest: nothing was published there`, {
+    throw new CommandError(`${directory} has no manifest: nothing was published there`, {
       advice: ['A copy is to have all files of the original, those that begin with a dot excepted.'],
     })
   }

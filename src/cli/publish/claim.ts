@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { BuildError, errnoOf } from '../../../build/error.ts'
+import { CommandError, errnoOf } from '../../../build/error.ts'
 import { formatManifest, isManifest, manifestName } from './manifest.ts'
 
 /** Holds the number of the process that publishes. */
@@ -20,7 +20,7 @@ const lockName = '.publishing'
 
 const nothingYet = formatManifest({ files: new Map(), former: new Map() }, undefined)
 
-/** Returns what gives it back. Throws a `BuildError`, and has then changed nothing. */
+/** Returns what gives it back. Throws a `CommandError`, and has then changed nothing. */
 export function claim(directory: string, dryRun: boolean): () => void {
   try {
     refuseForeign(directory)
@@ -44,7 +44,7 @@ export function claim(directory: string, dryRun: boolean): () => void {
     }
   } catch (cause) {
     if (errnoOf(cause) === undefined) throw cause
-    throw new BuildError(`nothing can be published into ${directory} (${errnoOf(cause)})`, { cause })
+    throw new CommandError(`nothing can be published into ${directory} (${errnoOf(cause)})`, { cause })
   }
 }
 
@@ -52,13 +52,13 @@ function refuseForeign(directory: string): void {
   const status = statSync(directory, { throwIfNoEntry: false })
   if (status === undefined) return
   if (!status.isDirectory())
-    throw new BuildError(`${directory} is no directory: nothing can be published into it`)
+    throw new CommandError(`${directory} is no directory: nothing can be published into it`)
   const names = readdirSync(directory).filter((name) => name !== lockName && name !== 'lost+found')
   if (names.length === 0) return
   const manifest = join(directory, manifestName)
   if (existsSync(manifest) && isManifest(readFileSync(manifest, 'utf8'))) return
   const some = names.slice(0, 3).join(', ')
-  throw new BuildError(`${directory} holds something that diskless did not publish: ${some}`, {
+  throw new CommandError(`${directory} holds something that diskless did not publish: ${some}`, {
     advice: ['Name an empty directory, or one that is not there yet; this one is left as it is.'],
   })
 }
@@ -72,14 +72,14 @@ function lock(path: string, directory: string): void {
       if (errnoOf(error) !== 'EEXIST') throw error
       const owner = Number(readFileSync(path, 'utf8'))
       if (isAlive(owner)) {
-        throw new BuildError(`another diskless (process ${owner}) is publishing into ${directory}`, {
+        throw new CommandError(`another diskless (process ${owner}) is publishing into ${directory}`, {
           advice: [`Wait for it. If that process is another program, remove ${path}.`],
         })
       }
       rmSync(path, { force: true })
     }
   }
-  throw new BuildError(`others publish into ${directory} at the same time`, { advice: ['Try again.'] })
+  throw new CommandError(`others publish into ${directory} at the same time`, { advice: ['Try again.'] })
 }
 
 function isAlive(pid: number): boolean {

@@ -24,8 +24,9 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { BuildError, errnoOf } from '../../../build/error.ts'
+import { CommandError, errnoOf } from '../../../build/error.ts'
 import { sha256Of } from '../../../build/root-image.ts'
+import { showBytes } from '../../boot/format.ts'
 import type { SigningKey } from '../lock/sign.ts'
 import { claim } from './claim.ts'
 import { formatManifest, type Manifest, manifestName, parseManifest } from './manifest.ts'
@@ -55,7 +56,7 @@ export interface Changes {
 /** Where what is to be renamed lies, on the same file system. */
 export const stagingName = '.staged'
 
-/** Rejects with a `BuildError`; what is published is then what it was, unless the message says otherwise. */
+/** Rejects with a `CommandError`; what is published is then what it was, unless the message says otherwise. */
 export async function publishInto(
   directory: string,
   wanted: readonly Placed[],
@@ -100,7 +101,7 @@ export async function publishInto(
       }
       if (!same) remove(directory, leavings, onStep)
     } catch (cause) {
-      throw new BuildError(`${directory} is published in part`, {
+      throw new CommandError(`${directory} is published in part`, {
         cause,
         advice: [
           'Each loader’s file is whole, the old one or the new one, and what it names is there. Publish again.',
@@ -201,11 +202,11 @@ async function stage(
       await writeWhole(place, placed, (read) => onProgress(done + read, total))
     } catch (cause) {
       if (errnoOf(cause) === undefined) throw cause
-      throw new BuildError(`${placed.path} could not be written below ${directory} (${errnoOf(cause)})`, {
+      throw new CommandError(`${placed.path} could not be written below ${directory} (${errnoOf(cause)})`, {
         cause,
         advice: [
           errnoOf(cause) === 'ENOSPC'
-            ? `Make room for ${megabytes(total)} there. What was published is untouched.`
+            ? `Make room for ${showBytes(total)} there. What was published is untouched.`
             : 'What was published is untouched.',
         ],
       })
@@ -220,9 +221,9 @@ function refuseWithoutRoom(directory: string, bytes: number): void {
   const { bavail, bsize } = statfsSync(directory)
   const free = bavail * bsize
   if (bytes <= free) return
-  throw new BuildError(
-    `${directory} has room for ${megabytes(free)}, and ${megabytes(bytes)} are to be written`,
-    { advice: [`Make room for ${megabytes(bytes - free)} more. What was published is untouched.`] },
+  throw new CommandError(
+    `${directory} has room for ${showBytes(free)}, and ${showBytes(bytes)} are to be written`,
+    { advice: [`Make room for ${showBytes(bytes - free)} more. What was published is untouched.`] },
   )
 }
 
@@ -240,7 +241,7 @@ async function writeWhole(
   const isWhole = async () =>
     statSync(place).size === size && (await sha256Of(place, size, onRead)) === sha256
   if (content.kind === 'file' && !(await isWhole())) {
-    throw new BuildError(`${content.source} changed while it was published as ${path}`, {
+    throw new CommandError(`${content.source} changed while it was published as ${path}`, {
       advice: ['Publish again when whoever writes it is done. What was published is untouched.'],
     })
   }
@@ -295,8 +296,4 @@ function remove(directory: string, paths: readonly string[], onStep: (what: stri
       }
     }
   }
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)} MB`
 }

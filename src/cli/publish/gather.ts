@@ -2,7 +2,7 @@
 
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { readInput } from '../../../build/inputs.ts'
 import { parseModaliases } from '../../../build/machine.ts'
 import { cacheDirectory } from '../../../build/paths.ts'
@@ -31,7 +31,7 @@ export interface GatherOptions {
   readonly tell: (line: string) => void
 }
 
-/** Rejects with a `BuildError`. */
+/** Rejects with a `CommandError`. */
 export async function gather(wishes: Wishes, options: GatherOptions): Promise<Gathered> {
   const { directory } = options
   const { network, url } = wishes
@@ -90,7 +90,7 @@ async function bootFiles({ boot }: Wishes, { workshop, tell }: GatherOptions): P
   const from = boot.kind === 'build' ? workshop : boot.path
   for (const name of ['vmlinuz', 'initrd']) {
     if (existsSync(join(from, name))) continue
-    throw new BuildError(`${from} has no ${name}`, {
+    throw new CommandError(`${from} has no ${name}`, {
       advice: [
         `diskless build --kernel SOURCE --out ${from} makes it; or let publishing do that: build: { kernel: … } in the configuration.`,
       ],
@@ -139,7 +139,7 @@ function withoutTwins(placed: readonly Placed[]): readonly Placed[] {
   for (const each of placed) {
     const other = byPath.get(each.path)
     if (other !== undefined && other.sha256 !== each.sha256)
-      throw new BuildError(`two files are to be published as ${each.path}: rename one of them`)
+      throw new CommandError(`two files are to be published as ${each.path}: rename one of them`)
     byPath.set(each.path, each)
   }
   return [...byPath.values()]

@@ -4,15 +4,15 @@ import { existsSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 
 export const configName = 'diskless.config.ts'
 
-/** What it exports by default, not looked at yet. Rejects with a `BuildError`. */
+/** What it exports by default, not looked at yet. Rejects with a `CommandError`. */
 export async function loadConfig(path: string): Promise<unknown> {
   const shown = relative(process.cwd(), path) || path
   if (!existsSync(path)) {
-    throw new BuildError(`there is no configuration ${shown}`, {
+    throw new CommandError(`there is no configuration ${shown}`, {
       advice: [
         `A first one:\n  import { defineConfig } from 'diskless'\n  export default defineConfig({ boot: './boot', network: { server: '10.0.0.1/24' } })`,
       ],
@@ -35,14 +35,14 @@ export async function loadConfig(path: string): Promise<unknown> {
     const module: unknown = await import(pathToFileURL(resolve(path)).href)
     if (typeof module === 'object' && module !== null && 'default' in module) return await module.default
   } catch (cause) {
-    throw new BuildError(`${shown} could not be run`, {
+    throw new CommandError(`${shown} could not be run`, {
       cause,
       advice: adviceOn(cause),
     })
   } finally {
     hooks.deregister()
   }
-  throw new BuildError(`${shown} exports nothing by default`, {
+  throw new CommandError(`${shown} exports nothing by default`, {
     advice: ['It ends in: export default defineConfig({ … })'],
   })
 }

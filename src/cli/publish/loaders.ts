@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { writeCpio } from '../../../build/cpio.ts'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { type Placed, placeBytes, placeFile } from './placed.ts'
 import { type Firmware, type Loader, origin } from './site.ts'
 
@@ -61,7 +61,7 @@ const programs: Readonly<Record<'ipxe' | 'pxelinux', readonly Program[]>> = {
   ],
 }
 
-/** In the order of preference. `must`: one that is not there is an error, and not a note. Rejects with a `BuildError`. */
+/** In the order of preference. `must`: one that is not there is an error, and not a note. Rejects with a `CommandError`. */
 export async function findLoaders(
   loaders: readonly Loader[],
   must: boolean,
@@ -73,7 +73,7 @@ export async function findLoaders(
   for (const loader of loaders) {
     const found = loader === 'grub' ? makeGrub(server) : await findPrograms(programs[loader])
     if (must && found.missing.length > 0) {
-      throw new BuildError(`${loader} is to be published, and is not on this machine`, {
+      throw new CommandError(`${loader} is to be published, and is not on this machine`, {
         advice: [...found.missing, `Or leave ${loader} out of the loaders.`],
       })
     }
@@ -187,7 +187,7 @@ function makeImage(tool: string, scratch: string, image: GrubImage): Buffer {
   ]
   const { status, stderr, error } = spawnSync(tool, options, { encoding: 'utf8' })
   if (status !== 0) {
-    throw new BuildError(`${tool} could not make GRUB for ${image.format}`, {
+    throw new CommandError(`${tool} could not make GRUB for ${image.format}`, {
       cause: error ?? new Error(stderr.trim()),
     })
   }

@@ -15,7 +15,7 @@
  */
 
 import { createPublicKey, sign, verify } from 'node:crypto'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { formatSignature } from '../../apk/lock.ts'
 import type { SigningKey } from '../lock/sign.ts'
 import type { Digested } from './placed.ts'
@@ -52,13 +52,13 @@ export function isManifest(file: string): boolean {
   return file.startsWith('diskless manifest ')
 }
 
-/** Throws a `BuildError`. `shown`: the file's name. */
+/** Throws a `CommandError`. `shown`: the file's name. */
 export function parseManifest(file: string, shown: string): SignedManifest {
   const [, text = file, keyName, base64] = /^([\s\S]*\n)signature: (\S+) ([\w+/=]+)\n$/.exec(file) ?? []
   const [first, ...lines] = text.split('\n').slice(0, -1)
   const middle = lines.indexOf('former')
   if (first !== firstLine || middle === -1) {
-    throw new BuildError(`${shown} is no manifest that this diskless wrote, or is damaged`, {
+    throw new CommandError(`${shown} is no manifest that this diskless wrote, or is damaged`, {
       advice: ['Publish into an empty directory, or with the diskless that wrote it.'],
     })
   }
@@ -79,7 +79,7 @@ function parseLines(lines: readonly string[], shown: string): Map<string, Digest
     lines.map((line) => {
       const [, sha256, size, path] = /^([0-9a-f]{64}) (\d{1,15}) (.+)$/.exec(line) ?? []
       if (sha256 === undefined || path === undefined || !isInside(path)) {
-        throw new BuildError(`${shown} has a line that is none: ${line}`, {
+        throw new CommandError(`${shown} has a line that is none: ${line}`, {
           advice: ['Publish into an empty directory.'],
         })
       }

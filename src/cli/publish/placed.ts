@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import { lstatSync, readdirSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { BuildError, errnoOf } from '../../../build/error.ts'
+import { CommandError, errnoOf } from '../../../build/error.ts'
 import { sha256Of } from '../../../build/root-image.ts'
 
 export interface Digested {
@@ -53,7 +53,7 @@ export function isByDigest(path: string): boolean {
   return /^files\/[0-9a-f]{32}\//.test(path)
 }
 
-/** The files of a tree, at `top`. A link to a file is that file. Rejects with a `BuildError`. */
+/** The files of a tree, at `top`. A link to a file is that file. Rejects with a `CommandError`. */
 export async function placeTree(top: string, directory: string, what: string): Promise<readonly Placed[]> {
   const placed: Placed[] = []
   for (const name of list(directory, what)) {
@@ -69,7 +69,7 @@ export function list(directory: string, what: string): readonly string[] {
   try {
     return readdirSync(directory).sort()
   } catch (cause) {
-    throw new BuildError(`${what}, ${directory}, could not be read`, { cause })
+    throw new CommandError(`${what}, ${directory}, could not be read`, { cause })
   }
 }
 
@@ -81,11 +81,11 @@ function urlName(name: string): string {
 async function digestOf(source: string, what: string): Promise<Digested> {
   try {
     const status = statSync(source)
-    if (!status.isFile()) throw new BuildError(`${what}, ${source}, is no file`)
+    if (!status.isFile()) throw new CommandError(`${what}, ${source}, is no file`)
     return { sha256: await sha256Of(source), size: status.size }
   } catch (cause) {
     if (errnoOf(cause) === undefined) throw cause
-    throw new BuildError(`${what}, ${source}, could not be read`, {
+    throw new CommandError(`${what}, ${source}, could not be read`, {
       cause,
       advice: ['Correct its name in the configuration, or make the file.'],
     })

@@ -1,7 +1,7 @@
 /** What the configuration names besides kernel and initrd: where it is published, and what the command line says of it. */
 
 import { basename, dirname, join } from 'node:path'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { readInput } from '../../../build/inputs.ts'
 import { inspectImage } from '../../../build/root-image.ts'
 import { parseLock, splitLock } from '../../apk/lock.ts'
@@ -16,7 +16,7 @@ export interface Sources {
   readonly made: Made
 }
 
-/** Rejects with a `BuildError`. */
+/** Rejects with a `CommandError`. */
 export async function gatherSources(wishes: Wishes): Promise<Sources> {
   const { url } = wishes
   const parts = await Promise.all([
@@ -49,7 +49,7 @@ export async function placeOverlay(place: Place, url: string | undefined): Promi
 async function placeOverlays(directory: string, template: string, url: string | undefined): Promise<Sources> {
   const [before, after, ...more] = template.split('{MAC}')
   if (before === undefined || after === undefined || more.length > 0 || /[{}]/.test(before + after)) {
-    throw new BuildError(
+    throw new CommandError(
       `the overlay ${join(directory, template)} is to have {MAC} in it once, and no other {}`,
     )
   }
@@ -58,7 +58,7 @@ async function placeOverlays(directory: string, template: string, url: string | 
     return name === `${before}${mac}${after}` && /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(mac)
   })
   if (files.length === 0) {
-    throw new BuildError(`${directory} has no overlay like ${template}`, {
+    throw new CommandError(`${directory} has no overlay like ${template}`, {
       advice: [
         `For a machine it is called ${template.replace('{MAC}', '52:54:00:12:34:56')}: lower case, colons.`,
       ],
@@ -82,11 +82,11 @@ async function placeRepositories({ repositories, url }: Wishes): Promise<Sources
     if (repository.kind === 'url') urls.push(repository.url)
     else {
       const name = basename(repository.path)
-      if (seen.has(name)) throw new BuildError(`two repositories are called ${name}: rename one of them`)
+      if (seen.has(name)) throw new CommandError(`two repositories are called ${name}: rename one of them`)
       seen.add(name)
       const files = await placeTree(`repositories/${name}`, repository.path, 'the repository')
       if (!files.some(({ path }) => path.endsWith('/APKINDEX.tar.gz'))) {
-        throw new BuildError(`${repository.path} is no repository of packages: it has no APKINDEX.tar.gz`, {
+        throw new CommandError(`${repository.path} is no repository of packages: it has no APKINDEX.tar.gz`, {
           advice: [
             'Name the directory that the architecture’s lies in: apks, with apks/x86_64/APKINDEX.tar.gz.',
           ],
@@ -130,7 +130,7 @@ async function placeLock(
       if (/^[a-z][a-z\d+.-]*:\/\//i.test(each)) continue
       const name = each.replace(/^\.\//, '').replace(/\/$/, '')
       if (published.includes(name)) continue
-      throw new BuildError(
+      throw new CommandError(
         `${path} names the repository ${each} beside itself, which is not published there`,
         {
           advice: [
@@ -154,7 +154,7 @@ function nfsWords(path: string, { network }: Wishes): Made {
 
 function below(url: string | undefined, path: string, what: string): string {
   if (url !== undefined) return `${url}${path}`
-  throw new BuildError(`${what} is to be published, and nothing says where clients will find it`, {
+  throw new CommandError(`${what} is to be published, and nothing says where clients will find it`, {
     advice: [
       "Add url: 'http://SERVER/' to the configuration, or --url: where the published directory is by HTTP.",
       "network: { server: '10.0.0.1/24' } (--server) says it as well.",

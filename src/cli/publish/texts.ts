@@ -11,7 +11,7 @@ import { nginxConfiguration } from './nginx.ts'
 import { pxelinuxFiles } from './pxelinux.ts'
 import type { Site } from './site.ts'
 
-/** Throws a `BuildError` where a loader cannot say what it is to say. */
+/** Throws a `CommandError` where a loader cannot say what it is to say. */
 export function textsOf(site: Site): ReadonlyMap<string, string> {
   const { loaders } = site
   return new Map([

@@ -1,6 +1,6 @@
 /** A kernel command line as words, and what each loader can say of it. */
 
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { parseCommandLine } from '../../boot/command-line.ts'
 import type { Loader } from './site.ts'
 
@@ -35,11 +35,11 @@ export function quoteForKernel(word: string): string {
   return /\s/.test(name) ? `"${word}"` : `${name}"${word.slice(equals + 1)}"`
 }
 
-/** Throws a `BuildError` for what this loader could not hand over as it is. `of`: whose command line it is. */
+/** Throws a `CommandError` for what this loader could not hand over as it is. `of`: whose command line it is. */
 export function checkWords(loader: Loader, words: readonly string[], of: string): void {
   const bad = words.find((word) => problems[loader].pattern.test(word))
   if (bad !== undefined) {
-    throw new BuildError(
+    throw new CommandError(
       `the command line of ${of} holds '${bad.replace(/[\n\r]/g, '↵')}', which ${problems[loader].why}`,
       {
         advice: [
@@ -51,7 +51,7 @@ export function checkWords(loader: Loader, words: readonly string[], of: string)
   }
   const length = words.map(quoteForKernel).join(' ').length + reserve[loader]
   if (length > longest) {
-    throw new BuildError(
+    throw new CommandError(
       `the command line of ${of} comes to ${length} characters, and a kernel takes ${longest}`,
       { advice: ['Shorten it; a long list of packages (pkgs=) belongs into the overlay’s etc/apk/world.'] },
     )

@@ -1,5 +1,5 @@
 /** A boot as a picture, or two beside each other on one scale, a lane a phase. For the screen, and for paper without colours. */
-import { duration, size } from '../../boot/format.ts'
+import { showBytes, showDuration } from '../../boot/format.ts'
 import { axis, describeNotice, drawPanel, laneHeight, panelHeight } from './panel.ts'
 import type { Boot } from './read.ts'
 import { firstMoment, makeScale } from './scale.ts'
@@ -87,7 +87,7 @@ export function summary(boot: Boot): string {
         ? 'failed after'
         : 'not up after'
   const tries = boot.attempts > 1 ? ` in ${boot.attempts} tries` : ''
-  return `${state} ${duration(boot.end)}${tries}${bytes > 0 ? `, ${size(bytes)}` : ''}`
+  return `${state} ${showDuration(boot.end)}${tries}${bytes > 0 ? `, ${showBytes(bytes)}` : ''}`
 }
 
 interface Drawn {
@@ -154,7 +154,7 @@ function differences(
 
 function signed(milliseconds: number): string {
   if (Math.abs(milliseconds) < 5) return '±0'
-  return `${milliseconds > 0 ? '+' : '−'}${duration(Math.abs(milliseconds))}`
+  return `${milliseconds > 0 ? '+' : '−'}${showDuration(Math.abs(milliseconds))}`
 }
 
 function legend(left: number, y: number): string[] {

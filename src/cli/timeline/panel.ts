@@ -2,7 +2,7 @@
  * One boot on its lanes: a bar a phase, solid where the boot as a whole waited for it and pale where it went on beside; a
  * dotted line from the moment it was asked for, with what it waited for; triangles where a person was told something.
  */
-import { duration, size } from '../../boot/format.ts'
+import { showBytes, showDuration } from '../../boot/format.ts'
 import { type Boot, criticalPath, type Notice, type Span } from './read.ts'
 import type { Scale } from './scale.ts'
 import { badInk, darkInk, element, escaped, paleInk, shorten, widthOf, words } from './svg.ts'
@@ -53,12 +53,12 @@ export function drawPanel(panel: Panel): readonly string[] {
       ...spans
         .filter(({ span }) => isLast(span))
         .flatMap(({ span, lane }) => [label(panel, span, lane), reason(panel, span, lane)]),
-      words(scale.x(boot.started) + 6, laneY(panel, 0) + barTop + 11, duration(boot.started), {
+      words(scale.x(boot.started) + 6, laneY(panel, 0) + barTop + 11, showDuration(boot.started), {
         style: 'strong',
       }),
       panel.telling
         ? words(
-            scale.x(boot.started) + 12 + widthOf(duration(boot.started), 12.5),
+            scale.x(boot.started) + 12 + widthOf(showDuration(boot.started), 12.5),
             laneY(panel, 0) + barTop + 11,
             `until init began${scale.from > 0 ? ', most of it not drawn' : ''}`,
             { style: 'soft' },
@@ -103,7 +103,7 @@ function kernel(panel: Panel): string {
       ...{ x, y, width: Math.max(to - x, thinnest), height: barHeight },
       ...{ fill: 'url(#kernel)', stroke: '#8b959e', 'stroke-width': 0.8 },
     },
-    element('title', {}, `the kernel, until init began at ${duration(boot.started)}`),
+    element('title', {}, `the kernel, until init began at ${showDuration(boot.started)}`),
   )
 }
 
@@ -163,11 +163,11 @@ function bar({ scale, ...panel }: Panel, span: Span, lane: number, waitedFor: bo
 function describe(span: Span): string {
   const { name, start, end, asked, waitedFor, state, attempt, detail } = span
   return [
-    `${name}: ${duration(end - start)}, from ${duration(start)} to ${duration(end)}`,
+    `${name}: ${showDuration(end - start)}, from ${showDuration(start)} to ${showDuration(end)}`,
     ...(state === 'done' ? [] : [state]),
     ...(attempt > 1 ? [`try ${attempt}`] : []),
     ...(start - asked > 1
-      ? [`waited ${duration(start - asked)}${waitedFor === undefined ? '' : ` for ${waitedFor}`}`]
+      ? [`waited ${showDuration(start - asked)}${waitedFor === undefined ? '' : ` for ${waitedFor}`}`]
       : []),
     ...amounts(span),
     ...(detail === '' ? [] : [detail]),
@@ -176,8 +176,8 @@ function describe(span: Span): string {
 
 function amounts({ bytes, start, end }: Span): string[] {
   if (bytes === undefined) return []
-  const rate = end - start > 50 ? `, ${size((bytes / (end - start)) * 1000)}/s` : ''
-  return [`${size(bytes)}${rate}`]
+  const rate = end - start > 50 ? `, ${showBytes((bytes / (end - start)) * 1000)}/s` : ''
+  return [`${showBytes(bytes)}${rate}`]
 }
 
 /** In the bar, or beside it where there is more room. */
@@ -185,9 +185,9 @@ function label(panel: Panel, span: Span, lane: number): string {
   const { scale, left, right, telling } = panel
   const y = laneY(panel, lane) + barTop + 11
   const [from, to] = [scale.x(span.start), Math.max(scale.x(span.end), scale.x(span.start) + thinnest)]
-  const took = duration(span.end - span.start)
+  const took = showDuration(span.end - span.start)
   const state = span.state === 'done' ? '' : span.state
-  const [bytes = ''] = telling ? amounts(span) : span.bytes === undefined ? [] : [size(span.bytes)]
+  const [bytes = ''] = telling ? amounts(span) : span.bytes === undefined ? [] : [showBytes(span.bytes)]
   const more = [bytes, telling ? span.detail : ''].filter((text) => text !== '').join('  ·  ')
   const fixed = widthOf(took, 12.5) + (state === '' ? 0 : widthOf(state, 12.5) + 8) + (more === '' ? 0 : 8)
   const rooms = { inside: to - from, after: right - to, before: from - left }
@@ -228,7 +228,7 @@ function reason(panel: Panel, span: Span, lane: number): string {
   const [from, to] = [scale.x(span.asked), scale.x(span.start)]
   if (waited <= 1 || to - from < 10) return ''
   const why = span.waitedFor === undefined ? 'waited' : `waited for ${span.waitedFor}`
-  const whole = `${why} ${duration(waited)}`
+  const whole = `${why} ${showDuration(waited)}`
   const text = telling || to - left > widthOf(whole, 10) ? whole : why
   if (to - left < widthOf(text, 10)) return ''
   return words(to - 5, laneY(panel, lane) + barTop - 4, text, { size: 10, anchor: 'end', style: 'soft' })
@@ -255,5 +255,5 @@ function notices(panel: Panel): string[] {
 
 export function describeNotice({ at, phase, text }: Notice, index: number): string {
   const what = text.startsWith(`the ${phase}`) ? text : `${phase}: ${text}`
-  return `${index + 1}  ${duration(at)}  ${what}`
+  return `${index + 1}  ${showDuration(at)}  ${what}`
 }

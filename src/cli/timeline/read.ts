@@ -2,6 +2,7 @@
  * A boot's timeline as a file has it: /run/diskless/timeline.json of a system that came up, or what `diskless watch --save`
  * wrote. Whoever made the file, it is checked here, and nothing behind here is surprised.
  */
+import { CommandError } from '../../../build/error.ts'
 import { plainText } from '../plain-text.ts'
 
 export interface Span {
@@ -41,32 +42,26 @@ export interface Boot {
 }
 
 /** What is no timeline, and why. */
-export class TimelineError extends Error {
-  override readonly name = 'TimelineError'
-  readonly advice: readonly string[]
-
-  constructor(
-    message: string,
-    options: { readonly cause?: unknown; readonly advice?: readonly string[] } = {},
-  ) {
-    super(message, options.cause === undefined ? {} : { cause: options.cause })
-    this.advice = options.advice ?? [
+export function noTimeline(message: string, cause?: unknown): CommandError {
+  return new CommandError(message, {
+    cause,
+    advice: [
       'A timeline is /run/diskless/timeline.json of a system that diskless booted, or a file of diskless watch --save.',
-    ]
-  }
+    ],
+  })
 }
 
 const most = { spans: 500, notices: 200, warnings: 100, causes: 10 }
 /** Ninety days: a lease keeper's idea of for ever, and more than any boot takes. */
 const longestMs = 90 * 86_400_000
 
-/** `from`: what the text is of, for messages. Throws a `TimelineError`. */
+/** `from`: what the text is of, for messages. Throws a `CommandError`. */
 export function readTimeline(text: string, from: string): Boot {
   let parsed: unknown
   try {
     parsed = JSON.parse(text)
   } catch (cause) {
-    throw new TimelineError(`${from} is not JSON`, { cause })
+    throw noTimeline(`${from} is not JSON`, cause)
   }
   return timelineOf(parsed, from)
 }
@@ -76,9 +71,9 @@ export function timelineOf(parsed: unknown, from: string): Boot {
   if (version !== 1 || !Array.isArray(phases)) {
     const why =
       typeof version === 'number' ? `of version ${version}, and this diskless reads 1` : 'not a timeline'
-    throw new TimelineError(`${from} is ${why}`)
+    throw noTimeline(`${from} is ${why}`)
   }
-  if (phases.length === 0) throw new TimelineError(`${from} has no phases: nothing can be drawn`)
+  if (phases.length === 0) throw noTimeline(`${from} has no phases: nothing can be drawn`)
   const raw = phases.slice(0, most.spans).map((phase, at) => spanOf(phase, `${from}: phase ${at + 1}`))
   const told = listOf(notices)
     .slice(0, most.notices)
@@ -131,7 +126,7 @@ function textOf(value: unknown): string | undefined {
 
 function time(value: unknown, what: string): number {
   if (typeof value === 'number' && value >= 0 && value <= longestMs) return value
-  throw new TimelineError(
+  throw noTimeline(
     `${what} is not a time in milliseconds: ${plainText(JSON.stringify(value) ?? 'missing', 40)}`,
   )
 }
@@ -139,7 +134,7 @@ function time(value: unknown, what: string): number {
 function spanOf(value: unknown, from: string): Omit<Span, 'end'> & { readonly end: number | undefined } {
   const { name, attempt, asked, start, end, state, detail, bytes, waitedFor } = fieldsOf(value)
   const called = textOf(name)
-  if (called === undefined) throw new TimelineError(`${from} has no name`)
+  if (called === undefined) throw noTimeline(`${from} has no name`)
   const begins = time(start, `${from}: start`)
   return {
     name: called.slice(0, 24),

@@ -2,8 +2,9 @@
  * One post of a machine that boots (src/init/report.ts): JSON lines, the first of which says whose they are. Anybody on the
  * network can send one: what is not as it should be is refused here, and what goes on is short and harmless.
  */
+import { CommandError } from '../../../build/error.ts'
 import { plainText } from '../plain-text.ts'
-import { type Boot, TimelineError, timelineOf } from '../timeline/read.ts'
+import { type Boot, timelineOf } from '../timeline/read.ts'
 
 export interface Sender {
   /** Of this boot, and of no other. */
@@ -154,7 +155,7 @@ function timeline(value: unknown): Boot | undefined {
   try {
     return timelineOf(value, 'the timeline')
   } catch (error) {
-    if (error instanceof TimelineError) return undefined
+    if (error instanceof CommandError) return undefined
     throw error
   }
 }

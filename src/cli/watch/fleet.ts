@@ -140,14 +140,9 @@ function apply(machine: Machine, event: ReportedEvent): void {
       machine.word = event.why
       break
     case 'failed':
-      machine.state = 'failed'
-      machine.failure = event
-      machine.running = []
-      machine.at = event.at
-      break
     case 'up':
-      machine.state = 'up'
-      machine.failure = undefined
+      machine.state = event.kind
+      machine.failure = event.kind === 'failed' ? event : undefined
       machine.running = []
       machine.at = event.at
       break

@@ -1,11 +1,12 @@
 /** Each boot's timeline as a file, for `diskless timeline`: checked before it is written, under a name that is ours. */
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { TimelineError, timelineFile } from '../timeline/read.ts'
+import { CommandError } from '../../../build/error.ts'
+import { timelineFile } from '../timeline/read.ts'
 import type { Happening } from './fleet.ts'
 
 export interface Archive {
-  /** The file; undefined where there is nothing to keep. Throws a `TimelineError`, or the file system's own. */
+  /** The file; undefined where there is nothing to keep. Throws a `CommandError`, or the file system's own. */
   keep(happening: Happening): string | undefined
 }
 
@@ -21,7 +22,7 @@ export function openArchive(directory: string, mostFiles: number): Archive {
       const { sender } = machine
       const name = `${(sender.mac ?? 'unknown').replaceAll(':', '-')}-${sender.boot.slice(0, 36).replace(/^\.+/, '')}.json`
       if (!written.has(name) && written.size >= mostFiles) {
-        throw new TimelineError(`${mostFiles} timelines are in ${directory}: no more are kept`, {
+        throw new CommandError(`${mostFiles} timelines are in ${directory}: no more are kept`, {
           advice: ['Move them away and start diskless watch again.'],
         })
       }

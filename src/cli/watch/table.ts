@@ -1,5 +1,5 @@
 /** The machines as a table: those that need somebody first. Pure: lines of at most a width. */
-import { duration, size } from '../../boot/format.ts'
+import { showBytes, showDuration } from '../../boot/format.ts'
 import type { Output } from '../output.ts'
 import { bytesOf, elapsedOf, type Machine, nameOf, silenceOf } from './fleet.ts'
 
@@ -114,8 +114,8 @@ function rowOf(machine: Machine, view: View): Row {
       machine.sender.address ?? machine.from,
       shown + (shown === 'booting' ? tries : ''),
       phaseOf(machine),
-      duration(elapsedOf(machine, silence === undefined ? now : machine.heard)),
-      bytes === 0 ? '' : size(bytes),
+      showDuration(elapsedOf(machine, silence === undefined ? now : machine.heard)),
+      bytes === 0 ? '' : showBytes(bytes),
       remark(machine, silence),
     ],
     more: machine.failure === undefined ? [] : failureLines(machine.failure),
@@ -138,7 +138,7 @@ function remark(machine: Machine, silence: number | undefined): string {
   if (progress !== undefined && progress.total > 0) {
     const share = Math.min(1, progress.bytes / progress.total)
     const bar = '#'.repeat(Math.round(share * barWidth)).padEnd(barWidth, '-')
-    return `[${bar}] ${Math.floor(share * 100)} % of ${size(progress.total)}${lost}`
+    return `[${bar}] ${Math.floor(share * 100)} % of ${showBytes(progress.total)}${lost}`
   }
   return `${word ?? ''}${lost}`
 }

@@ -1,5 +1,5 @@
 /** What happens to machines as lines: for a log, and for programs as JSON. */
-import { duration, size } from '../../boot/format.ts'
+import { showBytes, showDuration } from '../../boot/format.ts'
 import { bytesOf, type Happening, nameOf } from './fleet.ts'
 import { fileOf } from './save.ts'
 
@@ -7,7 +7,7 @@ import { fileOf } from './save.ts'
 export function lineOf({ machine, event }: Happening, now: Date): string | undefined {
   const said = wordsOf(event)
   if (said === undefined) return undefined
-  const what = event.kind === 'up' && bytesOf(machine) > 0 ? `${said}, ${size(bytesOf(machine))}` : said
+  const what = event.kind === 'up' && bytesOf(machine) > 0 ? `${said}, ${showBytes(bytesOf(machine))}` : said
   return `${now.toTimeString().slice(0, 8)}  ${nameOf(machine)}  ${what}`
 }
 
@@ -26,9 +26,9 @@ function wordsOf(event: Happening['event']): string | undefined {
     case 'retry':
       return `tries again (try ${event.attempt}): ${event.why}`
     case 'failed':
-      return `FAILED in ${event.phase} after ${duration(event.at)}: ${event.chain.join(': ')}`
+      return `FAILED in ${event.phase} after ${showDuration(event.at)}: ${event.chain.join(': ')}`
     case 'up':
-      return `up after ${duration(event.at)}`
+      return `up after ${showDuration(event.at)}`
     case 'progress':
     case 'other':
       return undefined

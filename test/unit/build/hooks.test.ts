@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { checkHooks } from '../../../build/hooks/check.ts'
 import { findHooks } from '../../../build/hooks/files.ts'
 import { build } from '../../../build/index.ts'
@@ -23,7 +23,7 @@ function refusalOf(texts: Readonly<Record<string, string>>): {
   try {
     checkHooks(findHooks(Object.keys(texts).map((name) => join(root, name))))
   } catch (error) {
-    if (!(error instanceof BuildError)) throw error
+    if (!(error instanceof CommandError)) throw error
     return {
       message: error.message,
       why: chainOf(error).slice(1).join('\n'),

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { moduleName, readCatalog } from '../../../build/catalog.ts'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { findFirmware } from '../../../build/firmware.ts'
 import { selectModules, writeTables } from '../../../build/modules.ts'
 import { kernelFiles, kernelModule, temporaryDirectory, version, writeFiles } from './synthetic.ts'
@@ -74,7 +74,7 @@ describe('choosing modules', () => {
       try {
         chosen(kernelFiles(), request)
       } catch (error) {
-        return error instanceof BuildError ? error.advice[0] : undefined
+        return error instanceof CommandError ? error.advice[0] : undefined
       }
     }
     expect(advice('acme_nte')).toBe("Did you mean 'acme_net'?")

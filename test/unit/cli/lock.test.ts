@@ -16,7 +16,7 @@ import { createServer, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { packageRoot } from '../../../build/paths.ts'
 import { generateKey, type Package, type PackageSpec } from '../../../scripts/repository/apk.ts'
 import { makeOverlay } from '../../../scripts/repository/overlay.ts'
@@ -44,7 +44,7 @@ async function diskless(...words: string[]): Promise<Said> {
   try {
     return { stdout: describeResult(await writeLock(parse(words), () => {})), stderr: '' }
   } catch (error) {
-    if (!(error instanceof BuildError || error instanceof UsageError)) throw error
+    if (!(error instanceof CommandError || error instanceof UsageError)) throw error
     return { stdout: '', stderr: [...chainOf(error), ...error.advice].join('\n') }
   }
 }
@@ -110,7 +110,7 @@ describe('diskless lock', () => {
     const { stdout, stderr } = await lock('--repo', `${www}/apks`, '--world', 'curl')
     expect(stderr).toBe('')
     expect(stdout).toMatch(
-      /fleet\.lock: 3 packages for x86_64, .* MB to fetch, .* installed; signed with ops/,
+      /fleet\.lock: 3 packages for x86_64, .* kB to fetch, .* installed; signed with ops/,
     )
     expect(stdout).toMatch(/Note: ops\.rsa\.pub is none of --keys/)
     const made = readLock()

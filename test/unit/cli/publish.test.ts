@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { BuildError } from '../../../build/error.ts'
+import { CommandError } from '../../../build/error.ts'
 import { packageRoot } from '../../../build/paths.ts'
 import { UsageError } from '../../../src/cli/command.ts'
 import { parse, publish } from '../../../src/cli/publish.ts'
@@ -42,7 +42,7 @@ async function attempt(...words: string[]): Promise<Omit<Said, 'stdout'>> {
     })
     return { status: 0, stderr: '' }
   } catch (error) {
-    if (!(error instanceof BuildError || error instanceof UsageError)) throw error
+    if (!(error instanceof CommandError || error instanceof UsageError)) throw error
     const stderr = [...chainOf(error), ...error.advice].join('\n')
     return { status: error instanceof UsageError ? 2 : 1, stderr }
   }

@@ -196,7 +196,7 @@ describe('an image that is no good', () => {
   it('is larger than memory, and asked to be copied', async () => {
     const machine = machineWith({ memory: 2000 })
     const error = await failing(machine, planOf(onDisk, { copy: 'ram' }))
-    expect(error.message).toMatch(/has 0\.0 MB, and 0\.0 MB of memory/)
+    expect(error.message).toMatch(/has 1\.0 kB, and 0 B of memory/)
     expect(error.advice.join()).toContain('diskless.image=place')
   })
 

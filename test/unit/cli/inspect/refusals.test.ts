@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { BuildError } from '../../../../build/error.ts'
+import { CommandError } from '../../../../build/error.ts'
 import { makeOverlay } from '../../../../scripts/repository/overlay.ts'
 import { file } from '../../../../scripts/repository/tar.ts'
 import { withFile } from '../../../../src/cli/inspect/bytes.ts'
@@ -59,7 +59,7 @@ function tryOut(bytes: Buffer): void {
   try {
     shown(look(bytes, given, true))
   } catch (error) {
-    if (!(error instanceof BuildError)) throw error
+    if (!(error instanceof CommandError)) throw error
     expect(error.message).not.toBe('')
   }
 }

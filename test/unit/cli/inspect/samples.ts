@@ -2,7 +2,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { type Entry, paddingAfter, writeCpio } from '../../../../build/cpio.ts'
-import { BuildError } from '../../../../build/error.ts'
+import { CommandError } from '../../../../build/error.ts'
 import { bytesOf } from '../../../../src/cli/inspect/bytes.ts'
 import { inspectBytes } from '../../../../src/cli/inspect/recognise.ts'
 import type { Inspection } from '../../../../src/cli/inspect/report.ts'
@@ -13,11 +13,11 @@ export const given = new Map([[key.name, Buffer.from(key.publicPem)]])
 export const look = (bytes: Buffer, keys = new Map<string, Buffer>(), all = false): Inspection =>
   inspectBytes(bytesOf(bytes), { subject: 'it', keys, all })
 export const shown = ({ sheet }: Inspection) => printSheet(sheet, { width: 100, style: (_, text) => text })
-export const refusal = (bytes: Buffer): BuildError => {
+export const refusal = (bytes: Buffer): CommandError => {
   try {
     look(bytes)
   } catch (error) {
-    if (error instanceof BuildError) return error
+    if (error instanceof CommandError) return error
     throw error
   }
   throw new Error('it was inspected')
