@@ -13,15 +13,14 @@ import {
   readdirSync,
   readFileSync,
   readSync,
-  renameSync,
   statSync,
-  writeFileSync,
 } from 'node:fs'
 import { basename, join } from 'node:path'
 import { type Compression, decompress, missingProgram, splitCompression } from './compression.ts'
 import { type ReadAt, readerOf, readModinfo } from './elf.ts'
 import { CommandError } from './error.ts'
 import { readOwnJson } from './own-json.ts'
+import { writeWhole } from './write-whole.ts'
 
 export interface Module {
   /** As lsmod prints it, with underscores. */
@@ -133,9 +132,7 @@ function remembered(directory: string, files: readonly Found[], cache: string): 
     ),
   ]
   mkdirSync(cache, { recursive: true })
-  const partial = `${place}.${process.pid}`
-  writeFileSync(partial, JSON.stringify(modules))
-  renameSync(partial, place)
+  writeWhole(place, JSON.stringify(modules))
   return modules
 }
 

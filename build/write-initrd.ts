@@ -15,7 +15,6 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeFileSync,
 } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -27,6 +26,7 @@ import type { Placed } from './initrd.ts'
 import { readOwnJson } from './own-json.ts'
 import { measure, type Report } from './report.ts'
 import { type RootImage, sha256Of } from './root-image.ts'
+import { writeWhole } from './write-whole.ts'
 
 export interface InitrdRequest {
   readonly out: string
@@ -142,15 +142,8 @@ export async function placeBeside(out: string, image: RootImage): Promise<void> 
   await replaceWithStream(path, readImage(image))
 }
 
-/** Whole or not at all. */
+/** What is the same stays, with its date. */
 export function replace(path: string, content: Buffer | string): void {
   const bytes = Buffer.from(content)
-  if (existsSync(path) && readFileSync(path).equals(bytes)) return
-  const partial = `${path}.${process.pid}`
-  try {
-    writeFileSync(partial, bytes)
-    renameSync(partial, path)
-  } catch (cause) {
-    throw new CommandError(`${path} could not be written (${errnoOf(cause) ?? 'unknown'})`, { cause })
-  }
+  if (!existsSync(path) || !readFileSync(path).equals(bytes)) writeWhole(path, bytes)
 }

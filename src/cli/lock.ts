@@ -1,10 +1,11 @@
 /** `diskless lock`: resolves a world once, for a fleet that boots exactly that. */
 
-import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { CommandError } from '../../build/error.ts'
 import { readInput, readKeys } from '../../build/inputs.ts'
 import { ownVersion } from '../../build/own-version.ts'
+import { writeWhole } from '../../build/write-whole.ts'
 import { formatLock, type Lock, parseLock, splitLock } from '../apk/lock.ts'
 import { makeWorld, type World, worldWords } from '../apk/world.ts'
 import { showBytes } from '../boot/format.ts'
@@ -197,7 +198,7 @@ export async function writeLock(request: LockRequest, tell: (line: string) => vo
   const changes = former === undefined ? undefined : compareLocks(former.lock, made)
   const stays =
     former !== undefined && changes !== undefined && isEmpty(changes) && isSignedBy(former.file, key)
-  if (!stays) replace(out, signLock(formatLock(made), key))
+  if (!stays) writeWhole(out, signLock(formatLock(made), key))
   const sum = (of: 'size' | 'installedSize') => made.packages.reduce((total, pkg) => total + pkg[of], 0)
   return {
     out,
@@ -279,12 +280,6 @@ function notesOn(
       (url) => `Clients look for ${url}, relative to the lock's URL. If that is not so: --repo DIR=URL.`,
     ),
   ]
-}
-
-function replace(path: string, text: string): void {
-  const fresh = `${path}.${process.pid}`
-  writeFileSync(fresh, text)
-  renameSync(fresh, path)
 }
 
 /** To the second. */

@@ -2,10 +2,11 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { CommandError } from '../../build/error.ts'
+import { writeWhole } from '../../build/write-whole.ts'
 import { showDuration } from '../boot/format.ts'
 import { UsageError } from './command.ts'
 import { defineCommand } from './define.ts'
@@ -73,14 +74,7 @@ function writePicture(out: string, svg: string): void {
       advice: ['--out FILE writes somewhere else.'],
     })
   }
-  const partial = `${out}.${process.pid}.part`
-  try {
-    writeFileSync(partial, svg)
-    renameSync(partial, out)
-  } catch (cause) {
-    rmSync(partial, { force: true })
-    throw new CommandError(`${out} could not be written`, { cause })
-  }
+  writeWhole(out, svg)
 }
 
 /** What the boot as a whole waited for, in its order. */

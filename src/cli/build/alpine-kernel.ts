@@ -3,9 +3,10 @@
  * index's checksum, which covers all that is in it. What was fetched is kept, and verified again each time.
  */
 
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CommandError } from '../../../build/error.ts'
+import { writeWhole } from '../../../build/write-whole.ts'
 import { field, numberField } from '../../apk/stanza.ts'
 import { compareVersions } from '../../apk/version.ts'
 import { closest } from '../../boot/closest.ts'
@@ -53,9 +54,7 @@ export async function fetchAlpineKernel({ name, place, keys, cache, tell }: Alpi
   const bytes = await repository.read({ name, version, stanza })
   digestOfPackage(bytes, checksum, `${shown} of ${place}`)
   mkdirSync(directory, { recursive: true })
-  const partial = `${path}.${process.pid}`
-  writeFileSync(partial, bytes)
-  renameSync(partial, path)
+  writeWhole(path, bytes)
   return path
 }
 

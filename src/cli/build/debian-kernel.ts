@@ -4,20 +4,12 @@
  */
 
 import { spawnSync } from 'node:child_process'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { readAr, readTar } from '../../../build/archive.ts'
 import { decompress, splitCompression } from '../../../build/compression.ts'
 import { CommandError, errnoOf } from '../../../build/error.ts'
+import { writeWhole } from '../../../build/write-whole.ts'
 import { type DebianMirror, openMirror } from './debian-mirror.ts'
 
 export interface DebianWish {
@@ -49,8 +41,7 @@ export async function fetchFromMirror(name: string, mirror: DebianMirror, cache:
   const bytes = await kernel.read()
   const path = join(directory, `${kernel.name}_${kernel.version.replace(/[^\w.+~-]/g, '%')}_amd64.deb`)
   mkdirSync(directory, { recursive: true })
-  writeFileSync(`${path}.${process.pid}`, bytes)
-  renameSync(`${path}.${process.pid}`, path)
+  writeWhole(path, bytes)
   return path
 }
 
