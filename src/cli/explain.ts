@@ -60,7 +60,7 @@ const description = {
     },
   },
   notes: [
-    'Parameters are read as init reads them, by the same code. The story is in the order of a boot; phases that wait for none of each other run side by side. Nothing is booted, fetched or written without --check, and with it nothing but questions are asked. The exit status is 1 where init would refuse the command line, or where something that was asked for would fail.',
+    'Parameters are read as init reads them, by the same code. The story is in the order of a boot; phases that wait for none of each other run side by side. Nothing is booted, fetched or written without --check, and with it nothing but questions are asked, through the proxies that the command line names. The exit status is 1 where init would refuse the command line, or where something that was asked for would fail.',
   ],
   examples: [
     {

@@ -3,40 +3,29 @@
 import { showBytes } from '../../boot/format.ts'
 import type { NfsShare } from '../../boot/nfs.ts'
 import type { BootPlan } from '../../boot/plan.ts'
-import { isUrl, type MountedRootPlan, type RamRootPlan, urlsOf } from '../../boot/root-plan.ts'
-import { proxyFor } from '../../network/proxy.ts'
+import { isUrl, type MountedRootPlan, type RamRootPlan } from '../../boot/root-plan.ts'
 import { redactUrl } from '../../network/url.ts'
 import { bytesOf, clean } from '../inspect/bytes.ts'
 import { imageType } from '../inspect/image.ts'
 import { checkOverlay } from './check-overlay.ts'
 import { checkLock, checkRepositories } from './check-packages.ts'
-import { NoAnswer } from './http.ts'
 import { askNfs, askNfsPath, type NfsPath } from './nfs.ts'
+import { NoAnswer } from './no-answer.ts'
 import { type Asker, type Check, obtain } from './obtain.ts'
 
 export type { Asker, Check } from './obtain.ts'
 
-export async function checkPlan(plan: BootPlan, asker: Asker): Promise<readonly Check[]> {
-  const checks = await ask(plan, asker)
+export async function checkPlan(plan: BootPlan, asker: Omit<Asker, 'proxies'>): Promise<readonly Check[]> {
+  const checks = await ask(plan, { ...asker, proxies: plan.proxies })
   // Servers, certificates and indexes say what they like.
   return checks.map(({ what, state, says }) => ({ what: clean(what), state, says: says.map(clean) }))
 }
 
 async function ask(plan: BootPlan, asker: Asker): Promise<readonly Check[]> {
-  const { root, network, proxies } = plan
+  const { root, network } = plan
   const checks = root.kind === 'ram' ? await checkRam(root, asker) : await checkMounted(root, asker)
-  const proxied = urlsOf(root).flatMap((url) => proxyFor(url, proxies) ?? [])
   return [
     ...checks,
-    ...(proxied.length === 0
-      ? []
-      : [
-          {
-            what: `The proxy ${[...new Set(proxied)].map(redactUrl).join(', ')}`,
-            state: 'unknown' as const,
-            says: ['the machine goes through it; here the servers were asked directly'],
-          },
-        ]),
     ...(plan.report === undefined
       ? []
       : [

@@ -1,10 +1,17 @@
 /** One question to a web server: what it answers, how large it is, whose certificate it shows. Followed to where it leads. */
 
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
+import {
+  type ClientRequest,
+  Agent as HttpAgent,
+  request as httpRequest,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+} from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
-import type { PeerCertificate } from 'node:tls'
-import { TLSSocket } from 'node:tls'
+import { type ConnectionOptions, type PeerCertificate, TLSSocket } from 'node:tls'
 import { redactUrl } from '../../network/url.ts'
+import { explainError, NoAnswer, stallMs, totalMs } from './no-answer.ts'
+import { forwarded, type HttpProxy, proxyAt, refusalOf, secured, tunnel } from './proxy.ts'
 
 export interface Wish {
   /** `start`: the first bytes, by which it is recognised, and its size. */
@@ -13,6 +20,8 @@ export interface Wish {
   readonly limit: number
   /** PEM; undefined: the authorities that this machine trusts. */
   readonly ca: Buffer | undefined
+  /** As the plan has it: `http://[USER:PASSWORD@]HOST[:PORT]`. */
+  readonly proxy: string | undefined
 }
 
 export interface Answer {
@@ -23,25 +32,18 @@ export interface Answer {
   readonly notes: readonly string[]
 }
 
-/** What came instead, for a person. */
-export class NoAnswer extends Error {
-  override readonly name = 'NoAnswer'
-}
-
 /** Of bytes that recognise a file. */
 export const startLength = 64 * 1024
-/** Milliseconds without a byte, and for all of it. */
-const stallMs = 10_000
-const totalMs = 120_000
 const mostRedirects = 5
 
-/** Rejects with a `NoAnswer`. */
+/** Rejects with a `NoAnswer`. Where it leads elsewhere, init stays with the proxy that it began with. */
 export async function askHttp(url: string, wish: Wish): Promise<Answer> {
-  const notes: string[] = []
+  const proxy = wish.proxy === undefined ? undefined : proxyAt(wish.proxy)
+  const notes: string[] = proxy === undefined ? [] : [`through the proxy ${proxy.shown}`]
   let at = new URL(url)
   const signal = AbortSignal.timeout(totalMs)
   for (let hop = 0; hop <= mostRedirects; hop++) {
-    const { response, bytes, certificate } = await once(at, wish, signal)
+    const { response, bytes, certificate } = await once(at, wish, proxy, signal)
     const status = response.statusCode ?? 0
     const { location } = response.headers
     if (status >= 300 && status < 400 && location !== undefined) {
@@ -52,10 +54,14 @@ export async function askHttp(url: string, wish: Wish): Promise<Answer> {
       at = next
       continue
     }
-    if (status !== 200 && status !== 206)
+    if (status !== 200 && status !== 206) {
+      const answer = `${status} ${response.statusMessage ?? ''}`.trim()
       throw new NoAnswer(
-        `the server says ${status}${response.statusMessage ? ` ${response.statusMessage}` : ''}`,
+        proxy !== undefined && status === 407
+          ? refusalOf(proxy, answer)
+          : `${throughOf(proxy)}the server says ${answer}`,
       )
+    }
     const size = sizeOf(response)
     const whole = wish.part === 'whole' && size !== undefined
     if (whole && bytes.length < size)
@@ -81,16 +87,28 @@ interface Once {
   readonly certificate: string | undefined
 }
 
-function once(url: URL, { part, limit, ca }: Wish, signal: AbortSignal): Promise<Once> {
+async function once(
+  url: URL,
+  { part, limit, ca }: Wish,
+  proxy: HttpProxy | undefined,
+  signal: AbortSignal,
+): Promise<Once> {
+  const trust = ca === undefined ? {} : { ca: [ca] }
+  const options = { signal, headers: { 'user-agent': 'diskless explain', 'accept-encoding': 'identity' } }
+  const request = await begin(url, options, trust, proxy)
   return new Promise((resolve, reject) => {
-    const secure = url.protocol === 'https:'
-    const options = { signal, headers: { 'user-agent': 'diskless explain', 'accept-encoding': 'identity' } }
-    const request = secure
-      ? httpsRequest(url, { ...options, agent: new HttpsAgent(ca === undefined ? {} : { ca: [ca] }) })
-      : httpRequest(url, { ...options, agent: new HttpAgent() })
+    // Before there is a connection, a proxy that is handed the whole request is who does not answer.
+    let by =
+      proxy === undefined || url.protocol === 'https:' ? throughOf(proxy) : `the proxy ${proxy.shown}: `
+    request.on('socket', (socket) =>
+      socket.once('connect', () => {
+        by = throughOf(proxy)
+      }),
+    )
     const fail = (error: Error) => {
       request.destroy()
-      reject(error instanceof NoAnswer ? error : new NoAnswer(explain(error, url, ca), { cause: error }))
+      const why = error instanceof NoAnswer ? error.message : explainError(error, ca)
+      reject(new NoAnswer(by + why, { cause: error }))
     }
     request.setTimeout(stallMs, () => fail(new NoAnswer(`nothing came for ${stallMs / 1000} s`)))
     request.on('error', fail)
@@ -118,6 +136,35 @@ function once(url: URL, { part, limit, ca }: Wish, signal: AbortSignal): Promise
   })
 }
 
+function throughOf(proxy: HttpProxy | undefined): string {
+  return proxy === undefined ? '' : `through the proxy ${proxy.shown}: `
+}
+
+/** Not sent yet. */
+async function begin(
+  url: URL,
+  options: { readonly signal: AbortSignal; readonly headers: OutgoingHttpHeaders },
+  trust: ConnectionOptions,
+  proxy: HttpProxy | undefined,
+): Promise<ClientRequest> {
+  const secure = url.protocol === 'https:'
+  if (proxy === undefined) {
+    return secure
+      ? httpsRequest(url, { ...options, agent: new HttpsAgent(trust) })
+      : httpRequest(url, { ...options, agent: new HttpAgent() })
+  }
+  if (secure) {
+    const socket = await tunnel(proxy, url, options.signal)
+    return httpsRequest(url, {
+      ...options,
+      createConnection: () => secured(socket, url, trust),
+    })
+  }
+  const through = forwarded(proxy, url)
+  const headers = { ...options.headers, ...through.headers }
+  return httpRequest({ ...through, ...options, headers, agent: new HttpAgent() })
+}
+
 function sizeOf({ headers, statusCode }: IncomingMessage): number | undefined {
   const range = /\/(\d+)$/.exec(headers['content-range'] ?? '')?.[1]
   const text = statusCode === 206 ? range : headers['content-length']
@@ -129,34 +176,4 @@ function describe(certificate: PeerCertificate): string | undefined {
   const name = (of: PeerCertificate['subject']) =>
     [of.CN, of.O].flat().find((text) => text !== undefined) ?? '?'
   return `certificate of ${name(certificate.subject)} by ${name(certificate.issuer)}, until ${new Date(certificate.valid_to).toISOString().slice(0, 10)}`
-}
-
-const reasons: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'it refuses the connection: is the server running, and on this port?',
-  ENOTFOUND: 'nobody knows the name here; the machine asks the resolvers of its lease',
-  EAI_AGAIN: 'no resolver answers here; the machine asks those of its lease',
-  EHOSTUNREACH: 'no way leads there from here',
-  ENETUNREACH: 'no way leads there from here',
-  ETIMEDOUT: 'nobody answers',
-  ECONNRESET: 'it broke the connection',
-  CERT_HAS_EXPIRED: 'its certificate has expired',
-  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED:
-    'it asks for a certificate of the machine’s, which is not shown from here',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
-}
-
-function explain(error: Error, url: URL, ca: Buffer | undefined): string {
-  const inner =
-    error instanceof AggregateError
-      ? error.errors.find((each): each is Error => each instanceof Error)
-      : undefined
-  const { code } = { code: undefined, ...(inner ?? error) }
-  const known = typeof code === 'string' ? reasons[code] : undefined
-  if (known !== undefined) return known
-  if (error.name === 'AbortError' || error.name === 'TimeoutError')
-    return `it took longer than ${totalMs / 1000} s`
-  if (typeof code === 'string' && /CERT|SIGNATURE|ISSUER/.test(code)) {
-    return `its certificate is not trusted by ${ca === undefined ? 'this machine (--ca, --initrd)' : 'the authorities given'}: ${error.message}`
-  }
-  return error.message === '' ? `${url.host}: ${String(code)}` : error.message
 }

@@ -4,7 +4,7 @@
  */
 
 import { connect } from 'node:net'
-import { NoAnswer } from './http.ts'
+import { NoAnswer } from './no-answer.ts'
 
 /** A server, and the port of NFS there. */
 export interface NfsServer {

@@ -1,9 +1,12 @@
 /** Something that the boot fetches, asked for now: every mirror, and what the first good one has. */
 
 import { showBytes } from '../../boot/format.ts'
+import type { ProxyPlan } from '../../boot/proxy-plan.ts'
+import { proxyFor } from '../../network/proxy.ts'
 import { hostOf, redactUrl, schemeOf } from '../../network/url.ts'
 import { filledIn, type MachineFacts, missingIn } from './facts.ts'
-import { type Answer, askHttp, NoAnswer, type Wish } from './http.ts'
+import { type Answer, askHttp, type Wish } from './http.ts'
+import { NoAnswer } from './no-answer.ts'
 import { askTftp } from './tftp.ts'
 
 /** What was asked, and whether the boot would get it. */
@@ -21,6 +24,8 @@ export interface Asker {
   readonly keys: ReadonlyMap<string, Buffer>
   /** The overlay that a medium of the machine's is going to have. */
   readonly overlay?: { readonly name: string; readonly bytes: Buffer }
+  /** Of the plan. */
+  readonly proxies: ProxyPlan
   /** Before each question. */
   readonly tell: () => void
 }
@@ -40,7 +45,7 @@ export const mostWhole = 256 << 20
 export async function obtain(
   urls: readonly string[],
   part: Wish['part'],
-  { machine, ca, tell }: Asker,
+  { machine, ca, proxies, tell }: Asker,
 ): Promise<Obtained> {
   const filled = urls.map((url) => filledIn(url, machine))
   const missing = new Set(filled.flatMap(missingIn))
@@ -56,7 +61,7 @@ export async function obtain(
   const results = await Promise.all(
     filled.map(async (url) => {
       tell()
-      return { url, ...(await ask(url, { part, limit: mostWhole, ca })) }
+      return { url, ...(await ask(url, { part, limit: mostWhole, ca, proxy: proxyFor(url, proxies) })) }
     }),
   )
   const good = results.find(({ answer }) => answer !== undefined)

@@ -1,7 +1,8 @@
 /** Reads a file by TFTP (RFC 1350) with larger blocks and its size asked for (RFC 2347 to 2349), as iPXE and init do. */
 
 import { createSocket, type Socket } from 'node:dgram'
-import { type Answer, NoAnswer, startLength, type Wish } from './http.ts'
+import { type Answer, startLength, type Wish } from './http.ts'
+import { NoAnswer } from './no-answer.ts'
 
 const blockSize = 1428
 /** Milliseconds until a packet is sent again, and how many times. */

@@ -4,8 +4,8 @@ import { createSocket, type Socket } from 'node:dgram'
 import { createServer as createTcp } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { makeOverlay } from '../../../../scripts/repository/overlay.ts'
-import { NoAnswer } from '../../../../src/cli/explain/http.ts'
 import { askNfs, askNfsPath } from '../../../../src/cli/explain/nfs.ts'
+import { NoAnswer } from '../../../../src/cli/explain/no-answer.ts'
 import { check, listen, of } from './asking.ts'
 
 const overlay = makeOverlay({ hostname: 'guest', world: ['busybox'], runlevels: {} })
