@@ -23,6 +23,7 @@ const description = {
   about: 'boots what was built or published in QEMU, on this terminal',
   forms: ['DIR [OPTIONS]'],
   positionals: { name: 'DIR', least: 1, most: 1, complete: 'directory' },
+  question: { when: '--once', no: 'the machine did not come up' },
   options: bootOptions,
   notes: [
     "The machine's network is QEMU's own: DHCP, DNS, the way out, and this host's loopback as 10.0.2.2. Nothing needs root. On a terminal Ctrl-C goes to the machine; Ctrl-A X switches it off. However this command ends, the machine ends with it.",
@@ -182,9 +183,12 @@ async function bootOnce(
   end.catch(() => undefined)
   const ending = await Promise.race([interruption.happened, end, machine.ended]).finally(() => machine.stop())
   if (typeof ending === 'number') return ending
-  throw new CommandError(`the machine ended (${ending}) before its system took over`, {
-    advice: ['Its console says why. A kernel without console=ttyS0 says nothing here.'],
-  })
+  if (ending === 'failed' || ending === 'killed')
+    throw new CommandError(`QEMU ended (${ending}) before the machine was up or had failed`)
+  const why = `the machine ended (${ending}) before its system took over`
+  output.result({ up: false, causes: [why] }, () => `\n${why}\n`)
+  output.tell('Its console says why. A kernel without console=ttyS0 says nothing here.')
+  return 1
 }
 
 /** The person at the terminal decides how long is too long. */

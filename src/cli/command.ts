@@ -13,10 +13,20 @@ export interface Description<T extends OptionTable = OptionTable> {
   /** In the order of the help. `json`, `quiet` and `help` are added to each. */
   readonly options: T
   readonly positionals?: Positionals
+  /** The exit status is its answer. */
+  readonly question?: Question
   /** Paragraphs below the options. */
   readonly notes?: readonly string[]
   /** At least one: people copy them. */
   readonly examples: readonly Example[]
+}
+
+/** Asked by a script, which has to tell "no" from "nobody knows": the latter is status 3, as all trouble on the way to an answer. */
+export interface Question {
+  /** An option or a first word that makes a question of the command, `--check` or `diff`; undefined: it always is one. */
+  readonly when?: string
+  /** What status 1 says. */
+  readonly no: string
 }
 
 export interface Example {
@@ -59,9 +69,41 @@ export class UsageError extends Error {
   }
 }
 
-/** What the shell is told; in every help and in the man page. */
+/** A question that got no answer, for the `cause`: status 3. */
+export class Unanswered extends Error {
+  override readonly name = 'Unanswered'
+
+  constructor(cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause })
+  }
+}
+
+/** Of what a command was ended by. */
+export function statusOf(thrown: unknown): number {
+  return thrown instanceof Unanswered ? 3 : thrown instanceof UsageError ? 2 : 1
+}
+
+/** What the shell is told, by all commands; in the man page. */
 export const exitStatuses: Readonly<Record<number, string>> = {
-  0: 'it is done, or all is well',
-  1: 'it did not work, or what was asked for differs or fails: the message says why and what to do',
+  0: 'it is done; of a question: all is well, nothing differs',
+  1: 'it did not work; of a question: the answer is no',
   2: 'the command line is wrong: nothing was done',
+  3: 'a question could not be answered: a file is missing or damaged, a port is taken. The message says why and what to do',
+}
+
+/** The same, of one command. */
+export function exitStatusesOf({
+  question,
+}: Pick<Description, 'question'>): Readonly<Record<number, string>> {
+  const wrong = 'the command line is wrong'
+  if (question === undefined) return { 0: 'it is done', 1: 'it did not work', 2: wrong }
+  const { when, no } = question
+  return when === undefined
+    ? { 0: 'all is well', 1: no, 2: wrong, 3: 'that could not be told' }
+    : {
+        0: 'it is done',
+        1: `it did not work, or with ${when}: ${no}`,
+        2: wrong,
+        3: `with ${when}: that could not be told`,
+      }
 }

@@ -1,6 +1,6 @@
 /** Makes a runnable subcommand of its description. */
 
-import type { Command, Specification } from './command.ts'
+import { type Command, type Description, type Specification, Unanswered, UsageError } from './command.ts'
 import { helpOf } from './help.ts'
 import type { OptionTable } from './option-table.ts'
 import { hasShared, readOptions } from './options.ts'
@@ -15,10 +15,22 @@ export function defineCommand<const T extends OptionTable>(specification: Specif
         return 0
       }
       const request = readOptions(specification, words)
-      return specification.run(
-        request,
-        openOutput({ json: hasShared(words, 'json'), quiet: hasShared(words, 'quiet') }),
-      )
+      const output = openOutput({ json: hasShared(words, 'json'), quiet: hasShared(words, 'quiet') })
+      if (!isAsked(specification, request)) return specification.run(request, output)
+      try {
+        return await specification.run(request, output)
+      } catch (error) {
+        throw error instanceof UsageError ? error : new Unanswered(error)
+      }
     },
   }
+}
+
+function isAsked(
+  { question }: Description,
+  { values, positionals }: { readonly values: object; readonly positionals: readonly string[] },
+): boolean {
+  const when = question?.when
+  if (question === undefined || when === undefined) return question !== undefined
+  return when.startsWith('--') ? Object.hasOwn(values, when.slice(2)) : positionals[0] === when
 }

@@ -19,6 +19,7 @@ const description = {
   about: 'says what a machine will do with a kernel command line, and whether it works',
   forms: ["'COMMAND LINE' [OPTIONS]"],
   positionals: { name: "'COMMAND LINE'", least: 1, most: 512 },
+  question: { no: 'init would refuse the command line, or something that was asked for would fail' },
   options: {
     mac: { type: 'string', value: 'MAC', about: 'the machine’s hardware address: what {MAC} is in a URL' },
     uuid: { type: 'string', value: 'UUID', about: 'its SMBIOS UUID: what {UUID} is' },
@@ -60,7 +61,7 @@ const description = {
     },
   },
   notes: [
-    'Parameters are read as init reads them, by the same code. The story is in the order of a boot; phases that wait for none of each other run side by side. Nothing is booted, fetched or written without --check, and with it nothing but questions are asked, through the proxies that the command line names. The exit status is 1 where init would refuse the command line, or where something that was asked for would fail.',
+    'Parameters are read as init reads them, by the same code. The story is in the order of a boot; phases that wait for none of each other run side by side. Nothing is booted, fetched or written without --check, and with it nothing but questions are asked, through the proxies that the command line names.',
   ],
   examples: [
     {

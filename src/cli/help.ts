@@ -1,6 +1,6 @@
 /** A subcommand's help, made of its description. */
 
-import { type Description, exitStatuses } from './command.ts'
+import { type Description, exitStatusesOf } from './command.ts'
 import type { Option } from './option-table.ts'
 import { allOptions } from './options.ts'
 
@@ -22,9 +22,12 @@ export function helpOf(description: Description): string {
     'Examples:',
     ...examples.flatMap((example) => [`  ${example.about}`, `    ${example.command}`]),
     '',
-    `Exit status: ${Object.entries(exitStatuses)
-      .map(([status, meaning]) => `${status}, ${meaning.split(':')[0]}`)
-      .join('; ')}.`,
+    ...wrap(
+      `Exit status: ${Object.entries(exitStatusesOf(description))
+        .map(([status, meaning]) => `${status}, ${meaning}`)
+        .join('; ')}.`,
+      WIDTH,
+    ),
     '',
   ].join('\n')
 }

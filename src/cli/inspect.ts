@@ -15,13 +15,14 @@ const description = {
   about: 'says what is in an initrd, an overlay, an index, a lock, a package, a kernel',
   forms: ['FILE… [OPTIONS]'],
   positionals: { name: 'FILE', least: 1, most: 64, complete: 'file' },
+  question: { no: 'a signature is wrong, or is by nobody of --keys' },
   options: {
     keys: {
       type: 'string',
       multiple: true,
       value: 'PLACE',
       about:
-        'public keys by which signatures are checked: a file, or a directory of *.rsa.pub; one that is wrong, or by nobody of these, is then a failure',
+        'public keys by which signatures are checked: a file, or a directory of *.rsa.pub; one by nobody of these is then a failure',
       complete: 'file',
     },
     all: { type: 'boolean', about: 'every module, package, user: not the largest alone' },
@@ -54,21 +55,23 @@ export const inspectCommand = defineCommand({
       output.result({ file: only, kind, ...data }, () => printSheet(sheet, output))
       return failed ? 1 : 0
     }
-    const results: Omit<Inspection, 'kind'>[] = []
+    const results: Result[] = []
     for (const file of positionals) results.push(await tryFile(file, { keys, all }))
     output.result(
       results.map(({ data }) => data),
       () => results.map(({ sheet }) => printSheet(sheet, output)).join('\n'),
     )
-    return results.some(({ failed }) => failed) ? 1 : 0
+    return results.some(({ unread }) => unread) ? 3 : results.some(({ failed }) => failed) ? 1 : 0
   },
 })
 
+interface Result extends Omit<Inspection, 'kind'> {
+  /** It could not be inspected: there is no answer. */
+  readonly unread?: true
+}
+
 /** One of several: that one cannot be read is no reason to say nothing of the others. */
-async function tryFile(
-  file: string,
-  options: Omit<InspectOptions, 'subject' | 'path'>,
-): Promise<Omit<Inspection, 'kind'>> {
+async function tryFile(file: string, options: Omit<InspectOptions, 'subject' | 'path'>): Promise<Result> {
   try {
     const { kind, data, ...rest } = await inspectFile(file, options)
     return { ...rest, data: { file, kind, ...data } }
@@ -79,7 +82,8 @@ async function tryFile(
     return {
       data: { file, error: first, causes, advice: error.advice },
       sheet: { title: basename(file), sections: [{ parts: [{ kind: 'notes', tone: 'fail', lines }] }] },
-      failed: true,
+      failed: false,
+      unread: true,
     }
   }
 }

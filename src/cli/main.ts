@@ -3,7 +3,7 @@
 import { ownVersion } from '../../build/own-version.ts'
 import { closest } from '../boot/closest.ts'
 import { chainOf } from '../sys/index.ts'
-import { UsageError } from './command.ts'
+import { statusOf, Unanswered, UsageError } from './command.ts'
 import { commands } from './commands.ts'
 import { hasShared } from './options.ts'
 
@@ -47,7 +47,8 @@ async function main(words: readonly string[]): Promise<number> {
 }
 
 /** What was tried, then why it failed, then what to do; the stack only for who asks. */
-function explain(error: unknown): number {
+function explain(thrown: unknown): number {
+  const error = thrown instanceof Unanswered ? thrown.cause : thrown
   const [first = 'unknown error', ...causes] = chainOf(error)
   const advice =
     error instanceof Error && 'advice' in error && Array.isArray(error.advice) ? error.advice : []
@@ -60,7 +61,7 @@ function explain(error: unknown): number {
   const asJson = hasShared(process.argv.slice(2), 'json')
   const text = asJson ? JSON.stringify({ error: first, causes, advice }) : lines.join('\n')
   process.stderr.write(`${text}\n`)
-  return error instanceof UsageError ? 2 : 1
+  return statusOf(thrown)
 }
 
 // Who reads no further (`diskless … | head`) ends the command without a word.

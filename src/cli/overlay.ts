@@ -34,9 +34,10 @@ export const overlayCommand = defineCommand({
     'unpack FILE DIR',
   ],
   positionals: { name: 'new, edit, diff, pack or unpack', least: 1, most: 3, complete: 'file' },
+  question: { when: 'diff', no: 'the overlays differ' },
   options: overlayOptions,
   notes: [
-    'new makes an overlay with what the options say. edit changes one that is there, lbu’s too: what is to go goes first. diff says what differs, with exit status 1 when anything does, as diff(1). unpack makes a directory of it with a manifest of the owners, which anybody can edit, and pack an overlay of that.',
+    'new makes an overlay with what the options say. edit changes one that is there, lbu’s too: what is to go goes first. diff says what differs; its exit status is 0, 1 or larger, as that of diff(1). unpack makes a directory of it with a manifest of the owners, which anybody can edit, and pack an overlay of that.',
     'OUT and FILE are called NAME.apkovl.tar.gz, or .tar.zst; with .aes-256-cbc (or 192, 128) behind it they are encrypted as `lbu commit -e` does it.',
     'Owners, modes, devices, hard links and extended attributes are kept as they are in the archive: nothing is unpacked. What has changed gets the time of now, or SOURCE_DATE_EPOCH; with that, the same input gives the same bytes (but for a password that is hashed here, and encryption, whose salts are new each time).',
     'The world, users, keys and files of an overlay are the machine’s own after the boot; `lbu commit` there writes what this command reads, and reads what it writes.',

@@ -24,6 +24,7 @@ const description = {
   name: 'publish',
   about: 'lays out a directory that servers serve to machines, and the servers’ own files',
   forms: ['DIR [OPTIONS]', 'DIR --check [--key FILE]'],
+  question: { when: '--check', no: 'DIR is not what was published, or not signed with the key' },
   options: publishOptions,
   positionals: { name: 'DIR', least: 1, most: 1, complete: 'directory' },
   notes: [

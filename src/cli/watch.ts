@@ -1,6 +1,7 @@
 /** `diskless watch`: the machines that boot now, as they tell it themselves. */
 
 import { isIP } from 'node:net'
+import { CommandError } from '../../build/error.ts'
 import { chainOf } from '../sys/index.ts'
 import { UsageError } from './command.ts'
 import { defineCommand } from './define.ts'
@@ -17,6 +18,7 @@ export const watchCommand = defineCommand({
   name: 'watch',
   about: 'shows the machines that are booting: how far they are, and why one has failed',
   forms: ['--listen ADDRESS:PORT [OPTIONS]'],
+  question: { when: '--until', no: 'a machine has failed' },
   options: {
     listen: {
       type: 'string',
@@ -37,7 +39,7 @@ export const watchCommand = defineCommand({
     until: {
       type: 'string',
       value: 'COUNT',
-      about: 'ends when so many machines are up or have failed: with status 1 if one has failed',
+      about: 'ends when so many machines are up or have failed',
     },
     most: { type: 'string', value: 'COUNT', about: 'so many machines are kept [1000]' },
   },
@@ -105,8 +107,7 @@ async function watch({ place, silentMs, until, archive, fleet }: Watch, output: 
       const happened = fleet.hear(batch, from, performance.now())
       for (const each of happened ?? []) tell(each)
       changed()
-      const ended = fleet.machines.filter(({ state }) => state !== 'booting').length
-      if (until !== undefined && ended >= until) end()
+      if (until !== undefined && endedIn(fleet) >= until) end()
       return happened !== undefined
     },
     onRefused: (from, why) => complain(`refused from ${from}: ${why}`),
@@ -136,7 +137,18 @@ async function watch({ place, silentMs, until, archive, fleet }: Watch, output: 
     await listening.close()
   }
   if (table) output.print(`${draw(output.width).join('\n')}\n`)
-  return until !== undefined && fleet.machines.some(({ state }) => state === 'failed') ? 1 : 0
+  if (until === undefined) return 0
+  if (fleet.machines.some(({ state }) => state === 'failed')) return 1
+  const ended = endedIn(fleet)
+  if (ended >= until) return 0
+  throw new CommandError(`ended before ${until} machines were up: ${ended} were`, {
+    advice: [`It ends by itself when --until ${until} have come up or failed.`],
+  })
+}
+
+/** Up, or failed. */
+function endedIn({ machines }: Fleet): number {
+  return machines.filter(({ state }) => state !== 'booting').length
 }
 
 function footer({ url }: Listening, trouble: string): string {

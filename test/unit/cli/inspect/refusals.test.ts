@@ -73,7 +73,7 @@ describe('diskless inspect', () => {
     writeFileSync(keys, key.publicPem)
     expect(await inspectCommand.run([path, '--quiet', '--json'])).toBe(0)
     expect(await inspectCommand.run([path, '--keys', keys, '--json'])).toBe(1)
-    expect(await inspectCommand.run([path, join(directory, 'absent'), '--json'])).toBe(1)
+    expect(await inspectCommand.run([path, join(directory, 'absent'), '--json'])).toBe(3)
     await expect(inspectCommand.run([join(directory, 'absent')])).rejects.toThrow(/absent could not be read/)
     await expect(withFile(directory, () => 1)).rejects.toThrow(/is no file/)
   })
