@@ -9,6 +9,7 @@ import { wrap } from './help.ts'
 import type { Values } from './option-table.ts'
 import type { Output } from './output.ts'
 import { applyChanges } from './prepare-nfsroot/apply.ts'
+import { canKeepAttributes } from './prepare-nfsroot/attributes.ts'
 import { looks, type Plan, planChanges, tellStep } from './prepare-nfsroot/changes.ts'
 import { installTree } from './prepare-nfsroot/install.ts'
 import { journalOf, readJournal, undo } from './prepare-nfsroot/journal.ts'
@@ -169,7 +170,8 @@ function prepare(
   const journalPath = resolve(values.journal ?? journalOf(tree))
   refuseJournalInside(tree, journalPath)
   const former = readJournal(journalPath, tree)
-  const plan = planChanges(tree, { links: values.links ?? false }, values.keep ?? [])
+  const changes = planChanges(tree, { links: values.links ?? false }, values.keep ?? [])
+  const plan = { ...changes, notes: [...changes.notes, ...noteOnAttributes(changes)] }
   if (!dry) {
     refuseReadOnly(tree)
     applyChanges(tree, plan.changes, { journalPath, former })
@@ -177,6 +179,13 @@ function prepare(
   const result = { tree: tree.directory, dryRun: dry, journal: journalPath, ...plan, packages }
   output.result(result, () => describe(tree, plan, { ...values, packages, journalPath }, output))
   return 0
+}
+
+function noteOnAttributes({ changes }: Plan): readonly string[] {
+  if (changes.length === 0 || canKeepAttributes()) return []
+  return [
+    'Access control lists, labels and other extended attributes of files that are changed are not kept: it takes GNU tar, which is not here.',
+  ]
 }
 
 function undoAll(given: string, values: Given, output: Output): number {

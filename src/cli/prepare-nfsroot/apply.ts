@@ -1,8 +1,18 @@
 /** Makes the changes in a tree, each whole or not at all, once the journal has what was there. */
 
-import { chmodSync, lstatSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 import { CommandError, errnoOf } from '../../../build/error.ts'
+import { type Attributes, makeWithAttributes, readAttributes, withoutContents } from './attributes.ts'
 import {
   formerOf,
   freshPath,
@@ -31,8 +41,12 @@ export function applyChanges(
 ): void {
   const steps = changes.flatMap((change) => change.steps)
   if (steps.length === 0) return
+  const attributes = readAttributes(
+    tree,
+    steps.map(({ path }) => path),
+  )
   try {
-    writeJournal(journalPath, extendJournal(tree, steps, former))
+    writeJournal(journalPath, extendJournal(tree, steps, former, attributes))
   } catch (cause) {
     throw new CommandError(`${journalPath} could not be written: without it nothing is changed`, {
       cause,
@@ -42,7 +56,7 @@ export function applyChanges(
   for (const step of steps) {
     onStep?.(step)
     try {
-      applyStep(tree, step)
+      applyStep(tree, step, attributes.get(step.path))
     } catch (cause) {
       throw new CommandError(`${tree.at(step.path)} could not be changed; not everything is done`, {
         cause,
@@ -60,11 +74,16 @@ function adviceFor(cause: unknown): readonly string[] {
 }
 
 /** What is there now, of each path that changes, and of the directories above, whose times change too. */
-function extendJournal(tree: Tree, steps: readonly Step[], former: Journal | undefined): Journal {
+function extendJournal(
+  tree: Tree,
+  steps: readonly Step[],
+  former: Journal | undefined,
+  attributes: ReadonlyMap<string, Attributes>,
+): Journal {
   const lines = new Map<string, Line>()
   for (const line of former?.lines ?? []) lines.set(line.path, line)
   const record = (path: string, print: Print) => {
-    const before = lines.get(path)?.former ?? formerOf(tree, path)
+    const before = lines.get(path)?.former ?? formerOf(tree, path, attributes.get(path))
     lines.set(path, { path, former: before, print })
   }
   const recordParents = (path: string) => {
@@ -88,14 +107,14 @@ function printOfStep(step: Exclude<Step, { kind: 'move' }>): Print {
   return step.kind === 'link' ? `symlink ${step.target}` : 'none'
 }
 
-function applyStep(tree: Tree, step: Step): void {
+/** `attributes`: of what is there. */
+function applyStep(tree: Tree, step: Step, attributes: Attributes | undefined): void {
   const place = tree.at(step.path)
-  const fresh = freshPath(tree, step.path)
+  const fresh = tree.at(freshPath(step.path))
   switch (step.kind) {
     case 'write':
       mkdirSync(dirname(place), { recursive: true })
-      writeFileSync(fresh, step.content, { mode: 0o600 })
-      chmodSync(fresh, step.mode ?? 0o644)
+      writeFresh(tree, step, attributes)
       renameSync(fresh, place)
       return
     case 'link':
@@ -110,6 +129,25 @@ function applyStep(tree: Tree, step: Step): void {
     case 'move':
       moveDirectory(tree, step.path, step.to)
   }
+}
+
+/** A file that is written anew keeps its owner and its attributes. */
+function writeFresh(
+  tree: Tree,
+  { path, content, mode = 0o644 }: Extract<Step, { kind: 'write' }>,
+  attributes: Attributes | undefined,
+): void {
+  const fresh = freshPath(path)
+  const found = tree.look(path)
+  const owner = found?.isFile() ? { uid: found.uid, gid: found.gid } : undefined
+  if (owner !== undefined && attributes !== undefined) {
+    const made = { kind: 'file', bytes: Buffer.from(content), mode, ...owner } as const
+    makeWithAttributes(tree, fresh, made, withoutContents(attributes))
+    return
+  }
+  writeFileSync(tree.at(fresh), content, { mode: 0o600 })
+  if (owner !== undefined) chownSync(tree.at(fresh), owner.uid, owner.gid)
+  chmodSync(tree.at(fresh), mode)
 }
 
 /** Broken off in between, the second half is made when it is run again. */

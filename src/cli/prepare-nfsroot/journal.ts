@@ -26,6 +26,7 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { CommandError, errnoOf } from '../../../build/error.ts'
+import { type Attributes, makeWithAttributes } from './attributes.ts'
 import type { Tree } from './tree.ts'
 
 /** What is, or was, at a path. */
@@ -41,6 +42,8 @@ interface Facts {
   readonly gid: number
   /** Milliseconds since 1970. */
   readonly mtimeMs: number
+  /** Extended attributes, base64, by name; undefined: it has none. */
+  readonly attributes?: Readonly<Record<string, string>>
 }
 
 /** By what a path is known again after a change: `none`, `symlink TARGET`, `file SHA256`, `directory`. */
@@ -121,17 +124,23 @@ export function writeJournal(path: string, journal: Journal): void {
   }
 }
 
-/** What is at a path now. */
-export function formerOf(tree: Tree, path: string): Former {
+/** What is at a path now; its extended attributes are known to who asks, or do not matter. */
+export function formerOf(tree: Tree, path: string, known?: Attributes): Former {
   const found = tree.look(path)
   if (found === undefined) return { kind: 'none' }
   const { uid, gid, mtimeMs } = found
-  if (found.isSymbolicLink())
-    return { kind: 'symlink', target: readlinkSync(tree.at(path)), uid, gid, mtimeMs }
   if (found.isDirectory()) return { kind: 'directory', uid, gid, mtimeMs }
+  const attributes = [...(known ?? [])].map(([name, value]) => [name, value.toString('base64')] as const)
+  const facts = {
+    uid,
+    gid,
+    mtimeMs,
+    ...(known === undefined ? {} : { attributes: Object.fromEntries(attributes) }),
+  }
+  if (found.isSymbolicLink()) return { kind: 'symlink', target: readlinkSync(tree.at(path)), ...facts }
   if (!found.isFile()) throw new CommandError(`${tree.at(path)} is neither a file nor a symlink`)
   const base64 = readFileSync(tree.at(path)).toString('base64')
-  return { kind: 'file', mode: found.mode & 0o7777, base64, uid, gid, mtimeMs }
+  return { kind: 'file', mode: found.mode & 0o7777, base64, ...facts }
 }
 
 export function printOf(former: Former): Print {
@@ -162,7 +171,7 @@ export interface Undone {
 export function undo(tree: Tree, journal: Journal, { force, dry }: { force: boolean; dry: boolean }): Undone {
   const restored: string[] = []
   const kept: string[] = []
-  if (!dry) for (const { path } of journal.lines) rmSync(freshPath(tree, path), { force: true })
+  if (!dry) for (const { path } of journal.lines) rmSync(tree.at(freshPath(path)), { force: true })
   for (const { from, to } of journal.moves.toReversed()) {
     if (tree.look(to) === undefined) continue
     const there = tree.linkAt(from)
@@ -194,14 +203,14 @@ export function undo(tree: Tree, journal: Journal, { force, dry }: { force: bool
 }
 
 /** Where a file is written before it takes its place. One that is left there was broken off. */
-export function freshPath(tree: Tree, path: string): string {
-  return `${tree.at(path)}.diskless-new`
+export function freshPath(path: string): string {
+  return `${path}.diskless-new`
 }
 
 function restore(tree: Tree, { path, former }: Line): void {
   const place = tree.at(path)
   const seconds = 'mtimeMs' in former ? former.mtimeMs / 1000 : 0
-  const fresh = freshPath(tree, path)
+  const fresh = tree.at(freshPath(path))
   switch (former.kind) {
     case 'none':
       if (tree.look(path)?.isDirectory()) rmdirSync(place)
@@ -213,16 +222,27 @@ function restore(tree: Tree, { path, former }: Line): void {
       return
     case 'symlink':
       rmSync(fresh, { force: true })
-      symlinkSync(former.target, fresh)
-      lchownSync(fresh, former.uid, former.gid)
+      if (former.attributes === undefined) {
+        symlinkSync(former.target, fresh)
+        lchownSync(fresh, former.uid, former.gid)
+      } else makeWithAttributes(tree, freshPath(path), former, attributesOf(former.attributes))
       lutimesSync(fresh, seconds, seconds)
       renameSync(fresh, place)
       return
     case 'file':
-      writeFileSync(fresh, Buffer.from(former.base64, 'base64'), { mode: 0o600 })
-      chownSync(fresh, former.uid, former.gid)
-      chmodSync(fresh, former.mode)
+      if (former.attributes === undefined) {
+        writeFileSync(fresh, Buffer.from(former.base64, 'base64'), { mode: 0o600 })
+        chownSync(fresh, former.uid, former.gid)
+        chmodSync(fresh, former.mode)
+      } else {
+        const made = { ...former, bytes: Buffer.from(former.base64, 'base64') }
+        makeWithAttributes(tree, freshPath(path), made, attributesOf(former.attributes))
+      }
       utimesSync(fresh, seconds, seconds)
       renameSync(fresh, place)
   }
+}
+
+function attributesOf(attributes: Readonly<Record<string, string>>): Attributes {
+  return new Map(Object.entries(attributes).map(([name, base64]) => [name, Buffer.from(base64, 'base64')]))
 }
