@@ -4,12 +4,22 @@
  */
 
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
 import { packageRoot } from '../../build/paths.ts'
+import { kernelDirectory } from '../../scripts/kernel.ts'
 import { password } from '../../scripts/repository/overlay.ts'
 import { Machine, usualMac } from '../../src/cli/boot/machine.ts'
 import { describeInLab } from '../support/lab/describe.ts'
@@ -197,5 +207,54 @@ export default defineConfig({
     expect(lab.log('second-dhcp')).toMatch(/sending ACK to 10\.77\.0\.2\d\d/i)
     expect(service.log).toMatch(/PXE\(br0\) 52:54:00:12:34:56 proxy/)
     expect(service.log).toMatch(/sent .*ipxe\/snponly\.efi to/)
+  })
+})
+
+describe('what publish builds by itself', () => {
+  const scratch = mkdtempSync(join(tmpdir(), 'diskless-built-'))
+  const www = join(scratch, 'www')
+  afterAll(() => rmSync(scratch, { recursive: true }))
+
+  const publish = (...words: string[]) =>
+    spawnSync(process.execPath, [join(packageRoot, 'src/cli/main.ts'), 'publish', www, ...words], {
+      cwd: scratch,
+      encoding: 'utf8',
+      // What an earlier run built is not taken.
+      env: { ...process.env, NO_COLOR: '1', XDG_CACHE_HOME: join(scratch, 'cache') },
+    })
+
+  it('is what diskless build makes, which all guests here boot; by a configuration and by options', async () => {
+    const kernel = await kernelDirectory()
+    const modules = ['virtio', 'common-ethernet', 'vlan-bond']
+    const keys = `${inject('demo')}/keys`
+    writeFileSync(
+      join(scratch, 'diskless.config.ts'),
+      `import { defineConfig } from 'diskless'
+export default defineConfig({
+  build: { kernel: '${kernel}', modules: ${JSON.stringify(modules)}, keys: ['${keys}'] },
+  network: { server: '10.0.0.1/24' },
+})
+`,
+    )
+    const { status, stderr, stdout } = publish()
+    expect(status, stderr).toBe(0)
+    const [vmlinuz = '', initrd = ''] = [...stdout.matchAll(/^ {2}\+ (files\/\S+\/(?:vmlinuz|initrd))$/gm)]
+      .map(([, path = '']) => path)
+      .sort((a, b) => (a.endsWith('vmlinuz') ? -1 : b.endsWith('vmlinuz') ? 1 : 0))
+    const bytes = (path: string) => readFileSync(join(www, path))
+    expect(bytes(vmlinuz).equals(readFileSync(inject('image')))).toBe(true)
+    expect(bytes(initrd).equals(readFileSync(inject('initrd')))).toBe(true)
+    for (const file of ['boot.ipxe', 'pxelinux.cfg/default', 'grub/grub.cfg']) {
+      if (!existsSync(join(www, file))) continue
+      expect(bytes(file).toString('utf8')).toContain(vmlinuz)
+      expect(bytes(file).toString('utf8')).toContain(initrd)
+    }
+    expect(publish('--check').stdout).toMatch(/, whole; not signed\n$/)
+
+    rmSync(join(scratch, 'diskless.config.ts'))
+    const words = ['--kernel', kernel, '--modules', modules.join(','), '--keys', keys]
+    const again = publish(...words, '--server', '10.0.0.1/24')
+    expect(again.status, again.stderr).toBe(0)
+    expect(again.stdout).toContain('nothing changed')
   })
 })
