@@ -31,20 +31,36 @@ export function claim(directory: string, dryRun: boolean): () => void {
       chmodSync(directory, 0o755)
     }
     const path = join(directory, lockName)
-    lock(path, directory)
-    // From here on it is ours, whatever happens to the first publication.
     const manifest = join(directory, manifestName)
-    if (!existsSync(manifest)) writeFileSync(manifest, nothingYet)
+    const leaveNoTrace = () => {
+      rmSync(path, { force: true })
+      rmSync(manifest, { force: true })
+      if (fresh) rmdirSync(directory)
+    }
+    try {
+      lock(path, directory)
+    } catch (error) {
+      if (fresh && readdirSync(directory).length === 0) rmdirSync(directory)
+      throw error
+    }
+    try {
+      // From here on it is ours, whatever happens to the first publication.
+      if (!existsSync(manifest)) writeFileSync(manifest, nothingYet)
+    } catch (error) {
+      leaveNoTrace()
+      throw error
+    }
     return () => {
       rmSync(path, { force: true })
       // A first publication that did not begin leaves no trace.
-      if (readdirSync(directory).length > 1 || readFileSync(manifest, 'utf8') !== nothingYet) return
-      rmSync(manifest)
-      if (fresh) rmdirSync(directory)
+      if (readdirSync(directory).length === 1 && readFileSync(manifest, 'utf8') === nothingYet) leaveNoTrace()
     }
   } catch (cause) {
     if (errnoOf(cause) === undefined) throw cause
-    throw new CommandError(`nothing can be published into ${directory} (${errnoOf(cause)})`, { cause })
+    throw new CommandError(`nothing can be published into ${directory} (${errnoOf(cause)})`, {
+      cause,
+      advice: errnoOf(cause) === 'ENOSPC' ? ['The disk is full: make room there.'] : [],
+    })
   }
 }
 
@@ -69,7 +85,11 @@ function lock(path: string, directory: string): void {
       writeFileSync(path, `${process.pid}\n`, { flag: 'wx' })
       return
     } catch (error) {
-      if (errnoOf(error) !== 'EEXIST') throw error
+      if (errnoOf(error) !== 'EEXIST') {
+        // On a full disk there is a file for the number, and no room for it.
+        rmSync(path, { force: true })
+        throw error
+      }
       const owner = Number(readFileSync(path, 'utf8'))
       if (isAlive(owner)) {
         throw new CommandError(`another diskless (process ${owner}) is publishing into ${directory}`, {

@@ -1,45 +1,32 @@
 /**
- * Publishes into a directory: what differs is written aside, whole, before anything that is there is touched; then it is
- * renamed into place, what others name before what names it, the manifest last. So a client finds the old state or the
+ * Publishes into a directory: what differs is written aside, whole, before anything that is there is touched (stage.ts); then
+ * it is renamed into place, what others name before what names it, the manifest last. So a client finds the old state or the
  * new one, and so does who looks after a power cut.
  */
 
 import {
-  chmodSync,
-  closeSync,
-  constants,
-  copyFileSync,
   existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmdirSync,
   rmSync,
-  statfsSync,
   statSync,
   unlinkSync,
-  writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { CommandError, errnoOf } from '../../../build/error.ts'
 import { sha256Of } from '../../../build/root-image.ts'
-import { showBytes } from '../../boot/format.ts'
 import type { SigningKey } from '../lock/sign.ts'
 import { claim } from './claim.ts'
 import { formatManifest, type Manifest, manifestName, parseManifest } from './manifest.ts'
 import { type Digested, isByDigest, type Placed } from './placed.ts'
+import { type StageOptions, stage, stagingName } from './stage.ts'
 
-export interface PublishOptions {
+export interface PublishOptions extends StageOptions {
   readonly key?: SigningKey | undefined
   /** Says what would be done, and does nothing. */
   readonly dryRun?: boolean
-  /** Bytes written so far, and in all. */
-  readonly onProgress?: (done: number, total: number) => void
-  /** Before each change of the directory: for tests, which stop there. */
-  readonly onStep?: (what: string) => void
 }
 
 /** Paths in the directory, sorted. */
@@ -52,9 +39,6 @@ export interface Changes {
   /** Of what was written. */
   readonly bytes: number
 }
-
-/** Where what is to be renamed lies, on the same file system. */
-export const stagingName = '.staged'
 
 /** Rejects with a `CommandError`; what is published is then what it was, unless the message says otherwise. */
 export async function publishInto(
@@ -88,15 +72,15 @@ export async function publishInto(
       bytes: differing.reduce((sum, { size }) => sum + size, 0),
     }
     if (dryRun) return changes
-    await stage(directory, differing, options)
+    const staged = isText(directory, manifest) ? undefined : manifest
+    await stage(directory, differing, staged, options)
     try {
       for (const [at, { path }] of [...differing.entries()].sort(byRank(differing))) {
         onStep(`rename ${path}`)
         moveInto(directory, String(at), path)
       }
-      if (!isText(directory, manifest)) {
+      if (staged !== undefined) {
         onStep(`rename ${manifestName}`)
-        writeDurably(join(directory, stagingName, manifestName), manifest)
         moveInto(directory, manifestName, manifestName)
       }
       if (!same) remove(directory, leavings, onStep)
@@ -183,98 +167,8 @@ function byRank(differing: readonly Placed[]) {
   return ([a]: readonly [number, unknown], [b]: readonly [number, unknown]) => rank(a) - rank(b) || a - b
 }
 
-async function stage(
-  directory: string,
-  differing: readonly Placed[],
-  { onProgress = () => {}, onStep = () => {} }: PublishOptions,
-): Promise<void> {
-  const total = differing.reduce((sum, { size }) => sum + size, 0)
-  refuseWithoutRoom(directory, total)
-  onStep('stage')
-  const staging = join(directory, stagingName)
-  rmSync(staging, { recursive: true, force: true })
-  mkdirSync(staging)
-  let done = 0
-  for (const [at, placed] of differing.entries()) {
-    onStep(`write ${placed.path}`)
-    const place = join(staging, String(at))
-    try {
-      await writeWhole(place, placed, (read) => onProgress(done + read, total))
-    } catch (cause) {
-      if (errnoOf(cause) === undefined) throw cause
-      throw new CommandError(`${placed.path} could not be written below ${directory} (${errnoOf(cause)})`, {
-        cause,
-        advice: [
-          errnoOf(cause) === 'ENOSPC'
-            ? `Make room for ${showBytes(total)} there. What was published is untouched.`
-            : 'What was published is untouched.',
-        ],
-      })
-    }
-    done += placed.size
-    onProgress(done, total)
-  }
-}
-
-/** Said before the work, with numbers; what is short of them all the same fails while it is written. */
-function refuseWithoutRoom(directory: string, bytes: number): void {
-  const { bavail, bsize } = statfsSync(directory)
-  const free = bavail * bsize
-  if (bytes <= free) return
-  throw new CommandError(
-    `${directory} has room for ${showBytes(free)}, and ${showBytes(bytes)} are to be written`,
-    { advice: [`Make room for ${showBytes(bytes - free)} more. What was published is untouched.`] },
-  )
-}
-
-/** `onRead`: of what was written, as it is read again. */
-async function writeWhole(
-  place: string,
-  { content, path, sha256, size }: Placed,
-  onRead: (bytes: number) => void,
-): Promise<void> {
-  if (content.kind === 'bytes') writeFileSync(place, content.bytes)
-  // Blocks are shared where the file system can; never the file itself, which its owner may go on writing to.
-  else copyFileSync(content.source, place, constants.COPYFILE_FICLONE)
-  // Whoever serves it is another user.
-  chmodSync(place, 0o644)
-  const isWhole = async () =>
-    statSync(place).size === size && (await sha256Of(place, size, onRead)) === sha256
-  if (content.kind === 'file' && !(await isWhole())) {
-    throw new CommandError(`${content.source} changed while it was published as ${path}`, {
-      advice: ['Publish again when whoever writes it is done. What was published is untouched.'],
-    })
-  }
-  syncFile(place)
-}
-
-function writeDurably(place: string, text: string): void {
-  writeFileSync(place, text, { mode: 0o644 })
-  syncFile(place)
-}
-
-function syncFile(place: string): void {
-  const file = openSync(place, 'r')
-  try {
-    fsyncSync(file)
-  } finally {
-    closeSync(file)
-  }
-}
-
 function moveInto(directory: string, staged: string, path: string): void {
-  const place = join(directory, path)
-  const missing = missingDirectories(directory, dirname(path))
-  for (const each of missing) {
-    mkdirSync(each)
-    chmodSync(each, 0o755)
-  }
-  renameSync(join(directory, stagingName, staged), place)
-}
-
-function missingDirectories(directory: string, below: string): readonly string[] {
-  const parts = below.split('/').filter((part) => part !== '.')
-  return parts.map((_, at) => join(directory, ...parts.slice(0, at + 1))).filter((each) => !existsSync(each))
+  renameSync(join(directory, stagingName, staged), join(directory, path))
 }
 
 function isText(directory: string, text: string): boolean {
