@@ -147,6 +147,17 @@ fn idle(arguments: Device) -> Result<f64> {
 }
 
 #[derive(Deserialize)]
+struct Speed {
+    device: String,
+    baud: u32,
+}
+
+fn set_speed(arguments: Speed) -> Result<()> {
+    terminal::set_speed(&arguments.device, arguments.baud)
+        .map_err(|error| SysError::os("consoles.setSpeed", arguments.device, error))
+}
+
+#[derive(Deserialize)]
 struct Since {
     /// Milliseconds since the kernel started.
     since: Option<f64>,
@@ -174,6 +185,7 @@ pub fn register(ops: &mut Ops) {
     ops.deferred("consoles.ask", crate::ask::ask);
     ops.pool("consoles.setKeymap", |it: Keymap, _, _| crate::keymap::set(&it.path));
     ops.inline("consoles.write", write);
+    ops.inline("consoles.setSpeed", set_speed);
     ops.inline("consoles.idle", idle);
     ops.pool("consoles.kernelLog", kernel_log);
 }

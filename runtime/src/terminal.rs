@@ -101,6 +101,14 @@ pub fn wait(descriptor: &OwnedFd, events: PollFlags, patience: Duration) -> rust
     }
 }
 
+/// Bits a second, both ways, for whoever opens it later, too: a serial line keeps its settings when it is closed.
+pub fn set_speed(device: &str, baud: u32) -> rustix::io::Result<()> {
+    let terminal = open(device)?;
+    let mut settings = tcgetattr(&terminal)?;
+    settings.set_speed(baud)?;
+    tcsetattr(&terminal, OptionalActions::Now, &settings)
+}
+
 /// Since somebody typed: reading a terminal sets its atime, to within eight seconds. A clock set back counts as now.
 pub fn idle(device: &str) -> std::io::Result<Duration> {
     let typed = std::fs::metadata(device)?.accessed()?;
@@ -128,6 +136,16 @@ pub fn print_everywhere(text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_speed_outlasts_whoever_set_it() {
+        let terminal = rustix::pty::openpt(rustix::pty::OpenptFlags::RDWR).unwrap();
+        rustix::pty::unlockpt(&terminal).unwrap();
+        let name = rustix::pty::ptsname(&terminal, Vec::new()).unwrap();
+        set_speed(name.to_str().unwrap(), 115_200).unwrap();
+        assert_eq!(tcgetattr(&terminal).unwrap().output_speed(), 115_200);
+        assert_eq!(set_speed("/dev/null", 9600), Err(rustix::io::Errno::NOTTY));
+    }
 
     #[test]
     fn consoles_as_the_kernel_lists_them() {

@@ -53,6 +53,7 @@ export function hostSys(host: Host): sys.Sys {
       ask: (question, signal) => wire.call('consoles.ask', question, { signal }),
       setKeymap: (path) => wire.call('consoles.setKeymap', { path }),
       write: (device, text) => wire.call('consoles.write', { device, text }),
+      setSpeed: (device, baud) => wire.call('consoles.setSpeed', { device, baud }),
       idle: (device) => wire.call('consoles.idle', { device }),
       kernelLog: (since) => wire.call('consoles.kernelLog', { since }),
     },

@@ -4,6 +4,7 @@ import type { Identity, MachineClock } from '../boot/identity.ts'
 import { type BootPlan, makePlan } from '../boot/plan.ts'
 import { readSettings } from '../boot/settings.ts'
 import { BootError, type Sys } from '../sys/index.ts'
+import { findConsoles, setSpeeds } from './consoles.ts'
 import { crash } from './crash.ts'
 import type { Screen } from './screen.ts'
 import { shellConsoles } from './shells.ts'
@@ -22,8 +23,11 @@ export async function meetMachine(sys: Sys, screen: Screen, report: Report): Pro
   const config = await readBuildConfig(sys)
   const clock = config === undefined ? undefined : await startClock(sys, config)
   const line = parseCommandLine(await sys.files.readText('/proc/cmdline'))
+  const settings = readSettings(line)
+  await setSpeeds(sys, settings.all('console'), report.warn)
+  screen.setConsoles(await findConsoles(sys, settings.all('console')))
   const machine = await identify(sys, clock)
-  screen.setQuiet(readSettings(line).flag('quiet'))
+  screen.setQuiet(settings.flag('quiet'))
   const name = ['diskless', config?.version].filter(isSaid).join(' ')
   screen.line([`${name} on Linux ${machine.kernel}`, machine.product].filter(isSaid).join(', '))
   const plan = makePlan(line, machine)

@@ -1,6 +1,7 @@
 /** Shells on the consoles of the command line: after a failure, and where `single` asks for one. */
 import type { BootPlan } from '../boot/plan.ts'
 import type { Console, ShellSession, Sys } from '../sys/index.ts'
+import { findConsoles } from './consoles.ts'
 
 /** The exit status of `/init shell` where this build has no shell, or where no password was right. */
 export const noShell = 77
@@ -41,8 +42,9 @@ async function firstLeft(
 
 /** Those that the command line names; where it names none, the one that /dev/console leads to. */
 export async function shellConsoles(sys: Sys, plan: BootPlan | undefined): Promise<readonly Console[]> {
-  const known = await sys.consoles.list()
-  const named = (plan?.consoles ?? []).map((name) => `/dev/${name}`)
+  const names = plan?.consoles ?? []
+  const known = await findConsoles(sys, names)
+  const named = names.map((name) => `/dev/${name}`)
   const wanted = known.filter(({ device }) => named.includes(device))
   if (wanted.length > 0) return wanted
   const preferred = known.filter((console) => console.preferred)

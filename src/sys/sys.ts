@@ -340,6 +340,8 @@ export interface Consoles {
   setKeymap(path: string): Promise<void>
   /** Never blocks for long: what a device does not take at once waits in a bounded buffer; the oldest bytes are dropped. */
   write(device: string, text: string): Promise<void>
+  /** Bits a second of a serial line: the kernel sets only its own console's, and 9600 for the others. */
+  setSpeed(device: string, baud: number): Promise<void>
   /** Milliseconds since somebody last typed on it (the terminal's atime, so a few seconds coarse). */
   idle(device: string): Promise<number>
   /** The kernel's log, last lines; `since` in milliseconds of clock.now. */

@@ -227,6 +227,7 @@ function rooms(sys: Sys): Readonly<Record<string, Operation>> {
     'consoles.ask': op((a: Question, { signal }) => consoles.ask(a, signal)),
     'consoles.setKeymap': op((a: Path) => consoles.setKeymap(a.path)),
     'consoles.write': op((a: { device: string; text: string }) => consoles.write(a.device, a.text)),
+    'consoles.setSpeed': op((a: { device: string; baud: number }) => consoles.setSpeed(a.device, a.baud)),
     'consoles.idle': op((a: { device: string }) => consoles.idle(a.device)),
     'consoles.kernelLog': op((a: { since?: number }) => consoles.kernelLog(a.since)),
 

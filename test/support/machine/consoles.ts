@@ -12,12 +12,15 @@ export type Typed = readonly string[] | ((question: Question) => string | undefi
 export class FakeConsoles implements Consoles {
   /** Every question, in order. */
   readonly asked: Question[] = []
+  /** Bits a second that were set, by device. */
+  readonly speeds = new Map<string, number>()
   /** Paths of the keymaps that were loaded, in order. */
   readonly keymaps: string[] = []
   readonly #clock: VirtualClock
   readonly #faults: Faults
   readonly #files: FakeFiles
   readonly #consoles: readonly Console[]
+  readonly #lines: readonly string[]
   readonly #answer: (question: Question) => string | undefined
   readonly #written = new Map<string, string>()
   readonly #typed = new Map<string, number>()
@@ -28,12 +31,15 @@ export class FakeConsoles implements Consoles {
     readonly faults: Faults
     readonly files: FakeFiles
     readonly consoles: readonly Console[]
+    /** Devices of further serial lines. */
+    readonly lines: readonly string[]
     readonly typed: Typed
   }) {
     this.#clock = options.clock
     this.#faults = options.faults
     this.#files = options.files
     this.#consoles = options.consoles
+    this.#lines = options.lines
     const { typed } = options
     const lines = typeof typed === 'function' ? [] : [...typed]
     this.#answer = typeof typed === 'function' ? typed : () => lines.shift()
@@ -88,6 +94,12 @@ export class FakeConsoles implements Consoles {
     this.#written.set(device, this.text(device) + text)
   }
 
+  async setSpeed(device: string, baud: number): Promise<void> {
+    this.#faults.check('consoles.setSpeed', device)
+    this.#known(device, 'consoles.setSpeed')
+    this.speeds.set(device, baud)
+  }
+
   async idle(device: string): Promise<number> {
     this.#known(device, 'consoles.idle')
     return this.#clock.now() - (this.#typed.get(device) ?? 0)
@@ -114,8 +126,9 @@ export class FakeConsoles implements Consoles {
   }
 
   #known(device: string, operation: string): void {
-    if (device !== '/dev/console' && !this.#consoles.some((console) => console.device === device)) {
-      throw refusal('ENODEV', operation, device)
-    }
+    if (device === '/dev/console' || this.#consoles.some((console) => console.device === device)) return
+    // A serial line that the kernel does not take for a console.
+    if (this.#lines.includes(device)) return
+    throw refusal('ENODEV', operation, device)
   }
 }

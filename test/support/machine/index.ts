@@ -177,7 +177,10 @@ export function fakeMachine(options: MachineOptions = {}): FakeMachine {
     pipelines: new FakePipelines(files, servers, packages, faults),
     packages,
     processes: new FakeProcesses(clock, faults, files, options.program ?? (() => undefined)),
-    consoles: new FakeConsoles({ clock, faults, files, consoles, typed: options.typed ?? [] }),
+    consoles: new FakeConsoles({
+      ...{ clock, faults, files, consoles, typed: options.typed ?? [] },
+      lines: (options.lines ?? []).map((name) => `/dev/${name}`),
+    }),
     supervisor: new FakeSupervisor(faults, files),
     servers,
     faults,

@@ -43,6 +43,10 @@ export function kernelFileSystems(
   }
   for (const { device } of consoles)
     devtmpfs.seed(device.replace(/^\/dev/, ''), { node: 'char', device: '4:64' })
+  for (const name of options.lines ?? []) {
+    devtmpfs.seed(`/${name}`, { node: 'char', device: '4:65' })
+    sysfs.seed(`/class/tty/${name}/type`, '4\n')
+  }
   for (const [path, seed] of Object.entries(options.kernel ?? {})) {
     if (path.startsWith('/proc/')) proc.seed(path.slice(5), seed)
     else if (path.startsWith('/sys/')) sysfs.seed(path.slice(4), seed)

@@ -39,6 +39,8 @@ export interface MachineOptions {
   readonly kernel?: Readonly<Record<string, Seed>>
   /** Default: ttyS0, preferred. */
   readonly consoles?: readonly Console[]
+  /** Serial lines besides, which are no consoles of the kernel's: `ttyS1`. */
+  readonly lines?: readonly string[]
   /** Without any, servers can be reached at once. With some, a request needs an address, a route and a carrier. */
   readonly links?: readonly LinkScript[]
   readonly devices?: readonly DeviceScript[]

@@ -242,6 +242,18 @@ describe('a failed boot', () => {
     expect(machine.consoles.text('/dev/tty0')).toContain('What to do:')
   })
 
+  it('has one, and its story, on a line that the kernel does not write on', async () => {
+    const { machine } = await failOn({
+      commandLine: `console=ttyS0 console=ttyS1,115200 ${commandLine}`,
+      lines: ['ttyS1'],
+      servers: gone,
+    })
+    expect(machine.processes.sessions.map(({ device }) => device)).toEqual(['/dev/ttyS0', '/dev/ttyS1'])
+    expect(machine.consoles.text('/dev/ttyS1')).toBe(machine.consoles.text('/dev/ttyS0'))
+    expect(machine.consoles.text('/dev/ttyS1')).toMatch(/^diskless .*on Linux[\s\S]*What to do:/)
+    expect(machine.consoles.speeds).toEqual(new Map([['/dev/ttyS1', 115_200]]))
+  })
+
   it('is tried again with retry, from the failed phase on', async () => {
     const { machine } = await failOn({ servers: servers(missing(1)) })
     const plan = await machine.run(machine.supervisor.type('plan'))
