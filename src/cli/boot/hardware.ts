@@ -73,6 +73,8 @@ export interface Hardware {
   readonly cpus?: number
   /** UEFI: its code, and its variables, which the guest writes to. The BIOS unless told. */
   readonly firmware?: { readonly code: string; readonly variables: string }
+  /** The BIOS and its iPXE speak on the serial line, too. */
+  readonly firmwareSpeaks?: boolean
   /** More serial lines, as QEMU’s `-serial` has them: `file:…`, `pty`. */
   readonly serialLines?: readonly string[]
   /** A reboot of the guest is one, and not the end. */
@@ -89,7 +91,7 @@ export interface Hardware {
 export async function qemuCommand(hardware: Hardware, directory: string): Promise<string[]> {
   const { accelerator = 'tcg', bare = false, cards, clock, cpus = 1, disks = [], firmware } = hardware
   const { memoryFile, memoryMb, reboots = false, serialLines = [] } = hardware
-  const { qemu = [], screen = false, start, terminal = false } = hardware
+  const { firmwareSpeaks = false, qemu = [], screen = false, start, terminal = false } = hardware
   const labs = new Set(cards.flatMap(labOf))
   if (labs.size > 1) throw new Error('a guest can be in one lab only')
   const inside = [...labs].flatMap((lab) => ['ip', 'netns', 'exec', lab.namespace])
@@ -106,6 +108,7 @@ export async function qemuCommand(hardware: Hardware, directory: string): Promis
     ...(clock === undefined ? [] : ['-rtc', `base=${clock}`]),
     ...['-S', ...(reboots ? [] : ['-no-reboot']), '-parallel', 'none'],
     ...(firmware === undefined ? [] : firmwareArguments(firmware)),
+    ...(firmwareSpeaks ? ['-machine', 'graphics=off'] : []),
     ...['-chardev', `stdio,id=console,${terminal ? 'mux=on,' : ''}signal=off`],
     ...['-serial', 'chardev:console', '-monitor', terminal ? 'chardev:console' : 'none'],
     ...serialLines.flatMap((line) => ['-serial', line]),

@@ -23,6 +23,10 @@ export interface MachineOptions extends Hardware {
   readonly terminal?: boolean
   /** What starts QEMU, and sees to it that it does not outlive this process however that ends. */
   readonly launcher?: readonly string[]
+  /** Where the directory of its sockets is made. */
+  readonly scratch?: string
+  /** Gives a start up that is under way. */
+  readonly signal?: AbortSignal
 }
 
 /** The kernel kills the guest when this process is gone, killed included. */
@@ -41,6 +45,7 @@ export class Machine {
   readonly #cards: readonly Card[]
   #ending: Ending | undefined
   #heard = ''
+  #complaint = ''
 
   private constructor(child: ChildProcess, qmp: Qmp, cards: readonly Card[], clean: () => void) {
     this.#child = child
@@ -50,6 +55,9 @@ export class Machine {
       if (event === 'SHUTDOWN') this.#ending ??= endingOf(reason)
     })
     child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#hear(text))
+    child.stderr?.on('data', (text: string) => {
+      this.#complaint = (this.#complaint + text).slice(-2000)
+    })
     this.ended = new Promise((resolve) => {
       // Not at its `exit`: what it said last is still to be read.
       child.on('close', (status) => {
@@ -63,7 +71,9 @@ export class Machine {
 
   /** Switches it on. The guest runs when this resolves. */
   static async start(options: MachineOptions): Promise<Machine> {
-    const directory = mkdtempSync(join(tmpdir(), 'diskless-qemu-'))
+    const { scratch = tmpdir(), signal } = options
+    signal?.throwIfAborted()
+    const directory = mkdtempSync(join(scratch, 'diskless-qemu-'))
     const control = await listen(join(directory, 'qmp'))
     const events = await listen(join(directory, 'events'))
     const { launcher = usualLauncher } = options
@@ -85,9 +95,13 @@ export class Machine {
       child.on('exit', (status) => reject(new Error(`QEMU ended with ${status}: ${complaint}`)))
     })
     failed.catch(() => undefined)
+    const givenUp = new Promise<never>((_, reject) => {
+      signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
+    })
+    givenUp.catch(() => undefined)
     try {
-      const qmp = new Qmp(await Promise.race([control.socket, failed]))
-      const port = options.bare === true ? undefined : await Promise.race([events.socket, failed])
+      const qmp = new Qmp(await Promise.race([control.socket, failed, givenUp]))
+      const port = options.bare === true ? undefined : await Promise.race([events.socket, failed, givenUp])
       const machine = new Machine(child, qmp, options.cards, clean)
       port?.setEncoding('utf8').on('data', (text: string) => machine.events.add(text))
       const { onConsole } = options
@@ -131,8 +145,18 @@ export class Machine {
 
   /** Pulls the power plug; resolves when QEMU is gone. */
   async stop(): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill('SIGKILL')
+    this.kill()
     await this.ended
+  }
+
+  /** The same, for who cannot wait. */
+  kill(): void {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill('SIGKILL')
+  }
+
+  /** What QEMU itself said of what it did not like; nothing where it had the terminal. */
+  get complaint(): string {
+    return this.#complaint.trim()
   }
 
   /** A kernel that panicked says no more, and would be waited for to the deadline. */

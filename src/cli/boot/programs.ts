@@ -2,20 +2,47 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { accessSync, constants, copyFileSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { CommandError } from '../../../build/error.ts'
+import { CommandError, errnoOf } from '../../../build/error.ts'
 import type { Hardware } from './hardware.ts'
 import { usualLauncher } from './machine.ts'
 
-/** Throws a `CommandError`. */
-export function needQemu(): void {
-  const { error } = spawnSync('qemu-system-x86_64', ['--version'], { stdio: 'ignore' })
-  if (error === undefined) return
-  throw new CommandError('qemu-system-x86_64 is not here', {
-    cause: error,
-    advice: [
-      'Debian: apt install qemu-system-x86. Alpine: apk add qemu-system-x86_64. Fedora: dnf install qemu-system-x86-core.',
-    ],
+/** `-netdev stream`, the wire in this process's hand, is of QEMU 7.2. Throws a `CommandError`. */
+export function needQemu(forWire: boolean): void {
+  const { error, stdout } = spawnSync('qemu-system-x86_64', ['--version'], { encoding: 'utf8' })
+  if (error !== undefined) {
+    throw new CommandError('qemu-system-x86_64 is not here', {
+      cause: error,
+      advice: [
+        'Debian: apt install qemu-system-x86. Alpine: apk add qemu-system-x86_64. Fedora: dnf install qemu-system-x86-core.',
+      ],
+    })
+  }
+  const [, version = '', major, minor] = /version ((\d+)\.(\d+)\S*)/.exec(stdout) ?? []
+  if (!forWire || major === undefined || Number(major) * 100 + Number(minor) >= 702) return
+  throw new CommandError(`QEMU ${version} is too old for --loss and --delay, which need 7.2`, {
+    advice: ['Leave them out, or install a newer QEMU: Debian 12, Alpine 3.17 and Fedora 38 have one.'],
   })
+}
+
+/** QEMU's own words, where they have a remedy. */
+const complaints: readonly (readonly [words: RegExp, message: string, advice: string])[] = [
+  [
+    /romfile|option rom|efi-\w+\.rom/i,
+    'QEMU lacks the cards’ network boot programs',
+    'Debian: apt install ipxe-qemu. Or --direct: the kernel without network boot.',
+  ],
+  [
+    /cannot set up guest memory|Cannot allocate memory/i,
+    'this host has not the memory for the machine',
+    'Ask for less with --memory MB: 512 is enough for most.',
+  ],
+]
+
+export function explained(error: unknown): unknown {
+  const text = error instanceof Error ? error.message : String(error)
+  const [, message, advice] = complaints.find(([words]) => words.test(text)) ?? []
+  if (message === undefined || advice === undefined) return error
+  return new CommandError(message, { cause: error, advice: [advice] })
 }
 
 /** busybox' setpriv cannot do it; without it a guest outlives a `kill -9` of this process, but nothing else. */
@@ -32,8 +59,8 @@ const firmwares: readonly (readonly [code: string, variables: string])[] = [
 ]
 
 /** With variables of its own in `directory`. Throws a `CommandError`. */
-export function uefi(directory: string): NonNullable<Hardware['firmware']> {
-  const found = firmwares.find((files) => files.every((file) => existsSync(file)))
+export function uefi(directory: string, places = firmwares): NonNullable<Hardware['firmware']> {
+  const found = places.find((files) => files.every((file) => existsSync(file)))
   if (found === undefined) {
     throw new CommandError('no UEFI firmware for QEMU (OVMF) is here', {
       advice: [
@@ -50,11 +77,12 @@ export function uefi(directory: string): NonNullable<Hardware['firmware']> {
 const patienceMs = 5000
 
 /** Undefined: KVM works. Else why it does not: it may be there, and open, and then run nothing. */
-export async function whyNoKvm(): Promise<string | undefined> {
+export async function whyNoKvm(signal?: AbortSignal): Promise<string | undefined> {
   try {
     accessSync('/dev/kvm', constants.R_OK | constants.W_OK)
   } catch (error) {
-    return error instanceof Error ? error.message : String(error)
+    const isThere = errnoOf(error) !== 'ENOENT'
+    return isThere ? 'this user may not open /dev/kvm' : 'there is no /dev/kvm'
   }
   const words = ['-accel', 'kvm', '-nodefaults', '-display', 'none', '-m', '16']
   const saying = ['-chardev', 'stdio,id=said', '-device', 'isa-debugcon,iobase=0x402,chardev=said']
@@ -65,6 +93,7 @@ export async function whyNoKvm(): Promise<string | undefined> {
     complaint += text
   })
   return new Promise<string | undefined>((resolve) => {
+    signal?.addEventListener('abort', () => resolve('interrupted'), { once: true })
     const late = setTimeout(() => resolve('/dev/kvm opens, but nothing runs'), patienceMs)
     child.stdout.once('data', () => resolve(undefined))
     child.once('error', (error) => resolve(error.message))

@@ -5,7 +5,7 @@
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { join, sep } from 'node:path'
 import { CommandError } from '../../../build/error.ts'
-import type { Start } from './hardware.ts'
+import { type Start, usualMac } from './hardware.ts'
 
 /** Where the kernel begins is QEMU's business: the firmware is left out. */
 export type DirectStart = Extract<Start, { by: 'kernel' }>
@@ -18,9 +18,22 @@ export function fromPowerOn(directory: string): Start {
   return { by: 'ipxe', directory: realpathSync(directory), script }
 }
 
-/** `mac`: of the card that it boots from. Throws a `CommandError`. */
-export function atOnce(directory: string, mac: string, append: readonly string[]): DirectStart {
-  const { kernel, initrds, words } = parseScript(readScript(directory), mac)
+/** What iPXE fetches, in bytes, and the kernel's command line; undefined where the script is more than kernel and initrd. */
+export function fetchedFromPowerOn(
+  directory: string,
+): { readonly bytes: number; readonly words: readonly string[] } | undefined {
+  const { kernel, initrds, words } = parseScript(readScript(directory), usualMac)
+  if (kernel === undefined) return undefined
+  const files = [kernel, ...initrds.map(({ path }) => path)].map((path) => join(directory, path))
+  return { bytes: files.reduce((sum, path) => sum + (existsSync(path) ? statSync(path).size : 0), 0), words }
+}
+
+/** `complete` has the last word on the command line. Throws a `CommandError`. */
+export function atOnce(
+  directory: string,
+  complete: (words: readonly string[]) => readonly string[],
+): DirectStart {
+  const { kernel, initrds, words } = parseScript(readScript(directory), usualMac)
   const [initrd, ...others] = initrds
   const hasArgument = initrds.some(({ words }) => words > 1)
   if (kernel === undefined || initrd === undefined || others.length > 0 || hasArgument) {
@@ -32,7 +45,7 @@ export function atOnce(directory: string, mac: string, append: readonly string[]
     by: 'kernel',
     kernel: inside(directory, kernel),
     initrd: inside(directory, initrd.path),
-    append: [...words, ...append].join(' '),
+    append: complete(words).join(' '),
   }
 }
 

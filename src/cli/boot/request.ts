@@ -49,7 +49,8 @@ export const bootOptions = {
   console: {
     type: 'string',
     value: 'FILE|pty',
-    about: 'a second serial line (ttyS1): into a file, or at a pseudo-terminal, whose name is said',
+    about:
+      'a second serial line (ttyS1): into a file, or at a pseudo-terminal, whose name is said. What the command line names (console=ttyS1, which --direct adds) has init, its shells and a login there; the kernel itself writes on the first one only',
     complete: 'file',
   },
   kvm: { type: 'boolean', about: 'uses KVM, if it works here' },
@@ -82,6 +83,7 @@ export interface BootRequest {
   readonly uefi: boolean
   /** `-serial`'s words. */
   readonly console: string | undefined
+  readonly consoleFile: string | undefined
   readonly kvm: boolean
   readonly once: boolean
   readonly timeline: string | undefined
@@ -107,6 +109,8 @@ export function requestOf(directory: string, values: Values<typeof bootOptions>)
     delayMs: number(values.delay ?? '0', 'delay', 0, 60_000),
     uefi: values.uefi ?? false,
     console: values.console === undefined ? undefined : serialOf(values.console),
+    consoleFile:
+      values.console === undefined || values.console === 'pty' ? undefined : resolve(values.console),
     kvm: values.kvm ?? false,
     once: values.once ?? false,
     timeline: values.timeline,

@@ -68,9 +68,9 @@ export class Wire implements FrameWire {
     this.passage = passage
   }
 
-  /** `lab`: where it leads; without one, to QEMU’s own network. */
-  static async lay(passage: Passage = passing, lab?: TapNetwork): Promise<Wire> {
-    const directory = mkdtempSync(join(tmpdir(), 'diskless-wire-'))
+  /** `lab`: where it leads; without one, to QEMU’s own network. Its sockets are in `scratch`. */
+  static async lay(passage: Passage = passing, lab?: TapNetwork, scratch = tmpdir()): Promise<Wire> {
+    const directory = mkdtempSync(join(scratch, 'diskless-wire-'))
     const cards = createServer()
     const uplinks = createServer()
     const wire = new Wire(directory, [cards, uplinks], passage, lab)
@@ -105,9 +105,10 @@ export class Wire implements FrameWire {
     const passed = this.passage(frame, direction)
     if (passed === undefined || to === undefined) return
     if (Buffer.isBuffer(passed)) this.#deliver(passed, direction, to)
+    // A frame on its way keeps no process up: the guest's end does not wait for it.
     else
       for (const { frame: one, afterMs } of passed)
-        setTimeout(() => this.#deliver(one, direction, to), afterMs)
+        setTimeout(() => this.#deliver(one, direction, to), afterMs).unref()
   }
 
   #deliver(frame: Buffer, direction: Direction, to: Socket): void {

@@ -6,14 +6,16 @@ import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { writeBootScript } from '../../../build/ipxe.ts'
 import { type Hardware, qemuCommand } from '../../../src/cli/boot/hardware.ts'
+import { darkLines, withLines } from '../../../src/cli/boot/lines.ts'
 import { atOnce, fromPowerOn } from '../../../src/cli/boot/published.ts'
 import { type Served, serve } from '../../../src/cli/boot/serve.ts'
+import { tftpSeconds } from '../../../src/cli/boot/tftp.ts'
 import { bootCommand, parse } from '../../../src/cli/boot.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'diskless-boot-test-'))
 afterAll(() => rmSync(directory, { recursive: true }))
 
-const mac = '52:54:00:12:34:56'
+const asIs = (words: readonly string[]) => words
 
 function built(name: string, script: string, files: readonly string[] = ['vmlinuz', 'initrd']): string {
   const path = join(directory, name)
@@ -29,7 +31,7 @@ describe('what is booted at once', () => {
       'built',
       writeBootScript('console=ttyS0 ip=dhcp apkovl=http://10.0.2.2/{MAC}.apkovl.tar.gz'),
     )
-    expect(atOnce(path, mac, ['quiet'])).toEqual({
+    expect(atOnce(path, (words) => [...words, 'quiet'])).toEqual({
       by: 'kernel',
       kernel: join(path, 'vmlinuz'),
       initrd: join(path, 'initrd'),
@@ -54,7 +56,7 @@ boot || goto failed
     const path = join(directory, 'published')
     writeFileSync(join(path, 'boot.ipxe'), script)
     for (const file of ['vmlinuz-1', 'initrd-1']) writeFileSync(join(path, 'files', file), file)
-    expect(atOnce(path, mac, []).append).toBe('BOOTIF=01-52-54-00-12-34-56 ip=dhcp quiet')
+    expect(atOnce(path, asIs).append).toBe('BOOTIF=01-52-54-00-12-34-56 ip=dhcp quiet')
   })
 
   it.each([
@@ -72,15 +74,54 @@ boot || goto failed
       /more than one kernel and one initrd/,
     ],
   ])('is none of %s', (_, make, message) => {
-    expect(() => atOnce(make(), mac, [])).toThrow(message)
+    expect(() => atOnce(make(), asIs)).toThrow(message)
   })
 
   it('is nothing outside the directory', () => {
     const path = built('outside', '#!ipxe\nkernel ../built/vmlinuz\ninitrd initrd\n')
-    expect(() => atOnce(path, mac, [])).toThrow(/is outside/)
+    expect(() => atOnce(path, asIs)).toThrow(/is outside/)
     symlinkSync('/etc/passwd', join(path, 'stolen'))
     writeFileSync(join(path, 'boot.ipxe'), '#!ipxe\nkernel stolen\ninitrd initrd\n')
-    expect(() => atOnce(path, mac, [])).toThrow(/is outside/)
+    expect(() => atOnce(path, asIs)).toThrow(/is outside/)
+  })
+})
+
+describe('the serial lines', () => {
+  it.each([
+    // The kernel writes on the first that is named; the last is the one of the system's init.
+    ['console=ttyS0 quiet', true, 'console=ttyS0 quiet console=ttyS1 console=ttyS0'],
+    ['quiet', true, 'quiet console=ttyS0 console=ttyS1 console=ttyS0'],
+    [
+      'console=ttyS0,115200 console=tty0',
+      true,
+      'console=ttyS0,115200 console=tty0 console=ttyS1 console=tty0',
+    ],
+    ['console=ttyS1,9600 console=ttyS0', true, 'console=ttyS1,9600 console=ttyS0'],
+    ['quiet', false, 'quiet console=ttyS0'],
+    ['console=tty0', false, 'console=tty0 console=ttyS0'],
+    ['console=ttyS1', false, 'console=ttyS1'],
+  ] as const)('of %j, a second one: %j, are %j', (words, second, all) => {
+    expect(withLines(words.split(' '), second).join(' ')).toBe(all)
+  })
+})
+
+describe('a serial line that stays dark', () => {
+  it.each([
+    ['quiet', false, [/no console=ttyS0.*--direct adds it/]],
+    ['console=ttyS1', false, [/says console=ttyS1.*--console FILE/]],
+    ['console=ttyS0,9600', true, [/no console=ttyS1.*--direct adds it/]],
+    ['console=ttyS1 console=ttyS0', true, []],
+  ] as const)('is told of: %s, a second one: %j', (words, second, remarks) => {
+    expect(darkLines(words.split(' '), second)).toEqual(remarks.map((each) => expect.stringMatching(each)))
+    expect(darkLines(withLines(['quiet'], second), second)).toEqual([])
+  })
+})
+
+describe('a bad wire', () => {
+  it('lets the firmware wait for each block', () => {
+    // 10,000 blocks, there and back; and one of five is lost on the way.
+    expect(tftpSeconds(14_320_000, { loss: 0, delayMs: 40 })).toBeCloseTo(800)
+    expect(tftpSeconds(14_320_000, { loss: 0.1, delayMs: 40 }) / 60).toBeGreaterThan(20)
   })
 })
 
