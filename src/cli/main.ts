@@ -1,11 +1,12 @@
 /** The diskless command: finds the subcommand, and says what went wrong in words. */
 
+import { CommandError, errnoOf } from '../../build/error.ts'
 import { ownVersion } from '../../build/own-version.ts'
 import { closest } from '../boot/closest.ts'
 import { chainOf } from '../sys/index.ts'
 import { statusOf, Unanswered, UsageError } from './command.ts'
 import { commands } from './commands.ts'
-import { hasShared } from './options.ts'
+import { hasShared, isShared } from './options.ts'
 
 const usage = `diskless: boots Linux machines that have no disk
 
@@ -19,8 +20,11 @@ ${Object.entries(commands)
 `
 
 async function main(words: readonly string[]): Promise<number> {
-  const [name, ...rest] = words
-  if (name === undefined) {
+  // Before the command as well: `diskless --json publish DIR`.
+  const at = words.findIndex((word) => !isShared(word, 'json') && !isShared(word, 'quiet'))
+  const [name, ...rest] =
+    at <= 0 ? words : [...words.slice(at, at + 1), ...words.slice(0, at), ...words.slice(at + 1)]
+  if (name === undefined || at < 0) {
     process.stderr.write(usage)
     return 2
   }
@@ -36,6 +40,9 @@ async function main(words: readonly string[]): Promise<number> {
   }
   const entry = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (entry === undefined) {
+    if (name.startsWith('-')) {
+      throw new UsageError(`there is no option '${name}'`, "'diskless --help' lists the commands.")
+    }
     const near = closest(name, Object.keys(commands))
     throw new UsageError(
       `there is no command '${name}'${near === undefined ? '' : `: did you mean '${near}'?`}`,
@@ -66,7 +73,7 @@ function explain(thrown: unknown): number {
 
 // Who reads no further (`diskless … | head`) ends the command without a word.
 process.stdout.on('error', (error) => {
-  if ('code' in error && error.code === 'EPIPE') process.exit()
-  throw error
+  if (errnoOf(error) === 'EPIPE') process.exit()
+  process.exit(explain(new CommandError('the output could not be written', { cause: error })))
 })
 process.exitCode = await main(process.argv.slice(2)).catch(explain)

@@ -26,22 +26,87 @@ export function readOptions<T extends OptionTable>(
 ): Request<T> {
   const { name, options, positionals: wanted } = description
   const help = `'diskless ${name} --help' lists the options.`
-  try {
-    const args = withoutShared(words)
-    const { values, positionals } = parseArgs({ args, options, strict: true, allowPositionals: true })
-    const [extra] = positionals.slice(wanted?.most ?? 0)
-    if (extra !== undefined) throw new UsageError(`'${extra}' is one word too many`, help)
-    if (positionals.length < (wanted?.least ?? 0)) throw new UsageError(`${wanted?.name} is missing`, help)
-    return { values, positionals }
-  } catch (error) {
-    if (error instanceof UsageError) throw error
-    // Node's own words name the option; only the did-you-mean is added.
-    const message = error instanceof Error ? (error.message.split('. ')[0] ?? error.message) : String(error)
-    const typed = /'--([^' =]+)/.exec(message)?.[1]
-    const known = Object.keys(allOptions(description))
-    const near = typed === undefined || known.includes(typed) ? undefined : closest(typed, known)
-    throw new UsageError(message, ...(near === undefined ? [] : [`Did you mean '--${near}'?`]), help)
+  const args = withoutShared(words)
+  refuseMistakes(description, args, help)
+  const { values, positionals } = parseArgs({ args, options, strict: true, allowPositionals: true })
+  const [extra] = positionals.slice(wanted?.most ?? 0)
+  if (extra !== undefined) throw new UsageError(`'${extra}' is one word too many`, help)
+  if (positionals.length < (wanted?.least ?? 0)) throw new UsageError(`${wanted?.name} is missing`, help)
+  const isPath = wanted?.complete === 'file' || wanted?.complete === 'directory'
+  if (isPath && positionals.includes('')) {
+    throw new UsageError(`${wanted.name} is empty: a variable of the shell that is not set?`, help)
   }
+  return { values, positionals }
+}
+
+/** In the words of this command, where Node's own would be those of its parser. */
+function refuseMistakes(description: Description, args: readonly string[], help: string): void {
+  const options: OptionTable = description.options
+  const { tokens } = parseArgs({
+    args: [...args],
+    options,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  })
+  const given = new Set<string>()
+  for (const token of tokens) {
+    if (token.kind !== 'option') continue
+    const { name, rawName, value } = token
+    const option = Object.hasOwn(options, name) ? options[name] : undefined
+    if (option === undefined) throw unknownOption(description, token, help)
+    if (option.type === 'boolean') {
+      if (value !== undefined) throw new UsageError(`${rawName} takes no value`, help)
+      continue
+    }
+    const wish = option.value ?? 'VALUE'
+    // `--kernel --out boot`: the value was forgotten, and is not '--out'.
+    if (value === undefined || (!token.inlineValue && value.startsWith('-') && value !== '-')) {
+      throw new UsageError(
+        `${rawName} takes a value: ${rawName} ${wish}`,
+        ...(value === undefined || hasOption(options, value)
+          ? []
+          : [`One that begins with a dash is written with =: ${rawName}=${value}`]),
+        help,
+      )
+    }
+    if (value === '' && isPath(option)) {
+      throw new UsageError(`${rawName} is empty: a variable of the shell that is not set?`, help)
+    }
+    if (given.has(name) && option.multiple !== true) {
+      throw new UsageError(`${rawName} is given twice, and has one value only`, help)
+    }
+    given.add(name)
+  }
+}
+
+function unknownOption(
+  description: Description,
+  {
+    name,
+    rawName,
+    value,
+  }: { readonly name: string; readonly rawName: string; readonly value?: string | undefined },
+  help: string,
+): UsageError {
+  const known = Object.keys(allOptions(description))
+  if (value !== undefined && Object.hasOwn(sharedOptions, name))
+    return new UsageError(`${rawName} takes no value`, help)
+  const near = rawName.startsWith('--') ? closest(name, known) : undefined
+  return new UsageError(
+    `there is no option '${rawName}'`,
+    ...(near === undefined ? [] : [`Did you mean '--${near}'?`]),
+    help,
+  )
+}
+
+function hasOption(options: OptionTable, word: string): boolean {
+  return word.startsWith('--') && Object.hasOwn(options, word.slice(2))
+}
+
+/** Whether its value names something on the disk, so that an empty one would be this directory. */
+function isPath({ complete, value }: Option): boolean {
+  return complete === 'file' || complete === 'directory' || value === 'FILE' || value === 'DIR'
 }
 
 /** Whether one of the shared options is among the words: they may stand anywhere before `--`. */
@@ -63,7 +128,8 @@ function optionWords(words: readonly string[]): readonly string[] {
   return end === -1 ? words : words.slice(0, end)
 }
 
-function isShared(word: string, name: keyof typeof sharedOptions): boolean {
+/** Whether a word is this shared option. */
+export function isShared(word: string, name: keyof typeof sharedOptions): boolean {
   const option: Option = sharedOptions[name]
   return word === `--${name}` || (option.short !== undefined && word === `-${option.short}`)
 }

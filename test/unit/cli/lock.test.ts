@@ -279,7 +279,7 @@ describe('diskless lock refuses, with what to do, and writes nothing:', () => {
     const { status, stderr } = spawnSync(process.execPath, [program, 'lock', '--repo'], { encoding: 'utf8' })
     expect({ status, stderr }).toMatchObject({
       status: 2,
-      stderr: expect.stringMatching(/^diskless: Option/),
+      stderr: expect.stringMatching(/^diskless: --repo takes a value: --repo PLACE/),
     })
   })
 })
