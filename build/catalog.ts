@@ -5,20 +5,12 @@
 
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  statSync,
-} from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { type Compression, decompress, missingProgram, splitCompression } from './compression.ts'
 import { type ReadAt, readerOf, readModinfo } from './elf.ts'
 import { CommandError } from './error.ts'
+import { makeDirectory } from './make-directory.ts'
 import { readOwnJson } from './own-json.ts'
 import { writeWhole } from './write-whole.ts'
 
@@ -131,7 +123,7 @@ function remembered(directory: string, files: readonly Found[], cache: string): 
       files.filter(({ compression }) => compression === 'xz'),
     ),
   ]
-  mkdirSync(cache, { recursive: true })
+  makeDirectory(cache)
   writeWhole(place, JSON.stringify(modules))
   return modules
 }

@@ -4,7 +4,7 @@
  */
 
 import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, statSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { readCatalog } from './catalog.ts'
 import type { Level } from './compression.ts'
@@ -24,6 +24,7 @@ import {
 import { writeBootScript } from './ipxe.ts'
 import { findKernel, type Kernel } from './kernel.ts'
 import { describeDrivers, driversOf } from './machine.ts'
+import { makeDirectory } from './make-directory.ts'
 import { checkModules, selectModules } from './modules.ts'
 import { ownVersion } from './own-version.ts'
 import { cacheDirectory } from './paths.ts'
@@ -133,8 +134,11 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   checkModules(catalog, selection, kernel.version)
   const firmware = findFirmware(selection.modules, kernel.firmware)
   const keys = readKeys(options.keys ?? [])
+  const buildTime = options.buildTime ?? sourceDate() ?? kernelDate(kernel, catalog.newest)
   const modloopSignatures = readModloopSignatures(options.modloopSignatures ?? [])
   const shell = chooseShell(options.shell ?? 'open', keys)
+  // Before what takes long.
+  makeDirectory(out)
   const { init, hooks } = await buildInitWith(options, profile)
   const keeper = options.init === undefined ? await buildKeeper(options.tell) : options.keeper
   if (keeper !== undefined) refuseDynamic(keeper)
@@ -159,9 +163,8 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
     files: options.files ?? [],
     shell,
     version: ownVersion(),
-    buildTime: options.buildTime ?? sourceDate() ?? kernelDate(kernel, catalog.newest),
+    buildTime,
   })
-  mkdirSync(out, { recursive: true })
   const initrd = await writeInitrd({ out, tree, level, image: rootImage, tell: options.tell })
   if (rootImage?.placed === 'beside') await placeBeside(out, rootImage)
   const image = join(out, 'vmlinuz')
@@ -197,7 +200,8 @@ function chooseShell(option: ShellOption, keys: ReadonlyMap<string, Buffer>): Sh
   if (option === 'open' || option === 'none') return { kind: option }
   const site = createHash('sha256')
   for (const bytes of keys.values()) site.update(bytes)
-  return shellWithPassword(readInput(option.passwordFile).toString('utf8'), site.digest('hex'))
+  const { passwordFile } = option
+  return shellWithPassword(readInput(passwordFile).toString('utf8'), site.digest('hex'), passwordFile)
 }
 
 /** https://reproducible-builds.org/specs/source-date-epoch/ */

@@ -8,7 +8,7 @@ import type { Catalog } from './catalog.ts'
 import type { Entry } from './cpio.ts'
 import { CommandError } from './error.ts'
 import type { Firmware } from './firmware.ts'
-import type { Modloop } from './inputs.ts'
+import { type Modloop, readInput } from './inputs.ts'
 import { type Selection, writeTables } from './modules.ts'
 import type { Shell } from './shell.ts'
 
@@ -113,8 +113,31 @@ export function layOut(parts: Parts): Map<string, Placed> {
     const lines = missing.map(([name, module]) => `${module} ${name}\n`)
     file('layout', 'etc/diskless/missing-firmware', Buffer.from(lines.join('')))
   }
-  for (const extra of parts.files) for (const [name, entry] of readExtra(extra)) put('files', name, entry)
+  for (const extra of parts.files) {
+    for (const [name, entry] of readExtra(extra)) {
+      refuseInTheWay(tree, extra, name, entry)
+      put('files', name, entry)
+    }
+  }
   return tree
+}
+
+/** A file of a site's own never takes the place of what the boot is made of, nor a directory's. */
+function refuseInTheWay(
+  tree: ReadonlyMap<string, Placed>,
+  { source }: ExtraFile,
+  name: string,
+  entry: Entry,
+): void {
+  const parts = name.split('/')
+  const above = parts.slice(1).map((_, at) => parts.slice(0, at + 1).join('/'))
+  const blocked = above.find((each) => (tree.get(each)?.kind ?? 'directory') !== 'directory')
+  const present = tree.get(name)
+  if (blocked === undefined && (present === undefined || present.part === 'files')) return
+  if (blocked === undefined && present?.kind === 'directory' && entry.kind === 'directory') return
+  throw new CommandError(`--file ${source}=/${name}: the initrd has its own /${blocked ?? name}`, {
+    advice: ['Choose another place in it.'],
+  })
 }
 
 function isCardDriver({ modules }: Selection, name: string): boolean {
@@ -123,7 +146,7 @@ function isCardDriver({ modules }: Selection, name: string): boolean {
 
 function* readExtra({ source, destination }: ExtraFile): Generator<[string, Entry]> {
   const name = normalize(destination).replace(/^\/+|\/+$/g, '')
-  if (!destination.startsWith('/') || name === '') {
+  if (!destination.startsWith('/') || name === '' || destination.split('/').includes('..')) {
     throw new CommandError(`'${destination}' is no absolute path inside the initrd`)
   }
   yield* readTree(source, name)
@@ -139,8 +162,10 @@ function* readTree(source: string, name: string): Generator<[string, Entry]> {
   if (status.isDirectory()) {
     for (const child of readdirSync(source).sort()) yield* readTree(join(source, child), `${name}/${child}`)
   } else {
+    // A FIFO would be waited for, and /dev/zero never end.
+    if (!status.isFile()) throw new CommandError(`${source} is neither a file nor a directory`)
     // Whoever checked the file out decides only whether it can be executed.
     const mode = (status.mode & 0o111) === 0 ? 0o644 : 0o755
-    yield [name, { kind: 'file', mode, bytes: readFileSync(source) }]
+    yield [name, { kind: 'file', mode, bytes: readInput(source) }]
   }
 }

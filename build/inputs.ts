@@ -102,7 +102,9 @@ export async function readModloop(
   signatures: ReadonlyMap<string, Buffer>,
   keys: ReadonlyMap<string, Buffer>,
 ): Promise<Modloop> {
-  const { type, size } = inspectImage(path)
+  const { type, size } = inspectImage(path, [
+    'A modloop is a squashfs of modules, as Alpine has it beside its kernel: modloop-lts, modloop-virt.',
+  ])
   if (type !== 'squashfs') throw new CommandError(`${path} is no modloop: it is ${type}, not squashfs`)
   const hash = createHash('sha256')
   const checks = [...signatures].flatMap(([name, signature]) => {

@@ -44,8 +44,14 @@ export async function findKernel(
   const version = basename(modules)
   checkAge(version)
   const found = image === undefined ? findImage(tree, modules, version, given) : resolve(image)
-  if (!existsSync(found)) throw new CommandError(`there is no kernel image at ${found}`)
+  if (statSync(found, { throwIfNoEntry: false })?.isFile() !== true) {
+    throw new CommandError(`there is no kernel image at ${found}`)
+  }
   checkImage(found, version)
+  for (const place of firmware) {
+    if (statSync(place, { throwIfNoEntry: false })?.isDirectory() !== true)
+      throw new CommandError(`--firmware ${place}: there is no such directory`)
+  }
   const beside = [
     ...['lib/firmware', 'usr/lib/firmware', 'modules/firmware'].map((place) => join(tree, place)),
     join(dirname(dirname(modules)), 'firmware'),
@@ -114,23 +120,49 @@ function checkAge(version: string): void {
 /** A kernel and modules of two builds boot into a machine without a single driver: refuse that here. */
 function checkImage(image: string, version: string): void {
   const claimed = imageVersion(image)
+  if (claimed === undefined) refuseNoImage(image)
   if (claimed === undefined || claimed === version) return
   throw new CommandError(`the kernel ${image} is ${claimed}, and the modules are of ${version}`, {
     advice: ['Kernel and modules must come from the same build: name the matching pair.'],
   })
 }
 
+/**
+ * What a loader boots begins as an EFI program does (so do arm64's Image and a compressed one, boot.rst and efi_zboot), is
+ * x86's with the boot sector's signature, or is arm64's compressed.
+ */
+function refuseNoImage(image: string): void {
+  const start = readStart(image)
+  const isImage =
+    start.toString('latin1', 0, 2) === 'MZ' ||
+    start.toString('latin1', 0x202, 0x206) === 'HdrS' ||
+    start.toString('latin1', 0x38, 0x3c) === 'ARM\x64' ||
+    start.toString('latin1', 0, 2) === '\x1f\x8b'
+  if (isImage) return
+  throw new CommandError(`${image} is no kernel image${start.length === 0 ? ': it is empty' : ''}`, {
+    advice: [
+      start.toString('latin1', 1, 4) === 'ELF'
+        ? 'It is an ELF file, as a debugger reads it: loaders boot arch/x86/boot/bzImage of the same build.'
+        : 'One is called vmlinuz, bzImage or Image.',
+    ],
+  })
+}
+
 /** What an x86 image says its version is (Documentation/arch/x86/boot.rst, kernel_version); undefined for others. */
 export function imageVersion(image: string): string | undefined {
+  const start = readStart(image)
+  if (start.length < 0x210 || start.toString('latin1', 0x202, 0x206) !== 'HdrS') return undefined
+  const offset = start.readUInt16LE(0x20e) + 0x200
+  if (offset === 0x200 || offset >= start.length) return undefined
+  const end = start.indexOf(0, offset)
+  return start.toString('latin1', offset, end === -1 ? start.length : end).split(' ')[0]
+}
+
+function readStart(image: string): Buffer {
   const file = openImage(image)
   try {
     const start = Buffer.alloc(0x8200)
-    const length = readSync(file, start, 0, start.length, 0)
-    if (length < 0x210 || start.toString('latin1', 0x202, 0x206) !== 'HdrS') return undefined
-    const offset = start.readUInt16LE(0x20e) + 0x200
-    if (offset === 0x200 || offset >= length) return undefined
-    const end = start.indexOf(0, offset)
-    return start.toString('latin1', offset, end === -1 ? length : end).split(' ')[0]
+    return start.subarray(0, readSync(file, start, 0, start.length, 0))
   } finally {
     closeSync(file)
   }

@@ -61,13 +61,14 @@ export function readRootImage({ source, destination, placed }: RootImageRequest)
 }
 
 /** What the first blocks say: the type, and that the file is not cut off. Throws a `CommandError`. */
-export function inspectImage(source: string): { readonly type: RootImage['type']; readonly size: number } {
+export function inspectImage(
+  source: string,
+  advice: readonly string[] = ['Make one of a directory: mksquashfs DIRECTORY image.squashfs -comp zstd'],
+): { readonly type: RootImage['type']; readonly size: number } {
   const { size, head } = readHead(source)
   const described = describeImage(head)
   if (described === undefined) {
-    throw new CommandError(`${source} is neither a squashfs nor an erofs image`, {
-      advice: ['Make one of a directory: mksquashfs DIRECTORY image.squashfs -comp zstd'],
-    })
+    throw new CommandError(`${source} is neither a squashfs nor an erofs image`, { advice })
   }
   if (size < described.length) {
     throw new CommandError(

@@ -20,6 +20,7 @@ import { dirname, join } from 'node:path'
 import { readAr, readTar } from './archive.ts'
 import { decompress, missingProgram, splitCompression } from './compression.ts'
 import { CommandError } from './error.ts'
+import { makeDirectory } from './make-directory.ts'
 
 /** Unpacked, a distribution's whole kernel package stays under half of this. */
 const largestKernel = 2 * 1024 * 1024 * 1024 - 1
@@ -37,7 +38,7 @@ export async function unpackKernel(file: string, cache: string): Promise<string>
   const digest = createHash('sha256').update(bytes).digest('hex')
   const place = join(cache, `kernel-${digest.slice(0, 32)}`)
   if (existsSync(place)) return place
-  mkdirSync(cache, { recursive: true })
+  makeDirectory(cache)
   const partial = mkdtempSync(`${place}.partial-`)
   try {
     const whole = join(partial, 'tree')

@@ -7,6 +7,7 @@ import { chainOf } from '../sys/index.ts'
 import { statusOf, Unanswered, UsageError } from './command.ts'
 import { commands } from './commands.ts'
 import { hasShared, isShared } from './options.ts'
+import { plainLines } from './plain-text.ts'
 
 const usage = `diskless: boots Linux machines that have no disk
 
@@ -66,7 +67,7 @@ function explain(thrown: unknown): number {
   ]
   if (process.env.DISKLESS_DEBUG !== undefined && error instanceof Error) lines.push(error.stack ?? '')
   const asJson = hasShared(process.argv.slice(2), 'json')
-  const text = asJson ? JSON.stringify({ error: first, causes, advice }) : lines.join('\n')
+  const text = asJson ? JSON.stringify({ error: first, causes, advice }) : plainLines(lines.join('\n'))
   process.stderr.write(`${text}\n`)
   return statusOf(thrown)
 }

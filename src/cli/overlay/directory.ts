@@ -17,12 +17,13 @@ import {
 import { join } from 'node:path'
 import { CommandError } from '../../../build/error.ts'
 import { readInput } from '../../../build/inputs.ts'
+import { makeDirectory } from '../../../build/make-directory.ts'
 import { type Contents, type Entry, put, root, withoutTimes } from './entry.ts'
 import { formatManifest, type Listed, manifestName, parseManifest } from './manifest.ts'
 
 /** Into a directory that is new or empty. Resolves with what stands in the manifest only: devices, FIFOs. */
 export function unpackTo(directory: string, contents: Contents, subject: string): readonly string[] {
-  mkdirSync(directory, { recursive: true })
+  makeDirectory(directory)
   if (readdirSync(directory).length > 0) {
     throw new CommandError(`${directory} is not empty: what is unpacked there would mix with what is there`)
   }

@@ -3,7 +3,6 @@
 import {
   chmodSync,
   existsSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   rmdirSync,
@@ -13,6 +12,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { CommandError, errnoOf } from '../../../build/error.ts'
+import { makeDirectory } from '../../../build/make-directory.ts'
 import { formatManifest, isManifest, manifestName } from './manifest.ts'
 
 /** Holds the number of the process that publishes. */
@@ -27,7 +27,7 @@ export function claim(directory: string, dryRun: boolean): () => void {
     if (dryRun) return () => {}
     const fresh = !existsSync(directory)
     if (fresh) {
-      mkdirSync(directory, { recursive: true })
+      makeDirectory(directory)
       chmodSync(directory, 0o755)
     }
     const path = join(directory, lockName)

@@ -1,7 +1,8 @@
 /** Each boot's timeline as a file, for `diskless timeline`: checked before it is written, under a name that is ours. */
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CommandError } from '../../../build/error.ts'
+import { makeDirectory } from '../../../build/make-directory.ts'
 import { timelineFile } from '../timeline/read.ts'
 import type { Happening } from './fleet.ts'
 
@@ -12,7 +13,7 @@ export interface Archive {
 
 /** A stranger does not fill the disk: so many files, and each is as large as what is drawn of it. */
 export function openArchive(directory: string, mostFiles: number): Archive {
-  mkdirSync(directory, { recursive: true })
+  makeDirectory(directory)
   const written = new Set<string>()
   return {
     keep(happening) {

@@ -5,7 +5,15 @@ import { build } from '../../../build/index.ts'
 import { describeDrivers, driversOf, parseModaliases } from '../../../build/machine.ts'
 import { selectModules } from '../../../build/modules.ts'
 import { parse } from '../../../src/cli/build.ts'
-import { kernelFiles, kernelModule, program, temporaryDirectory, version, writeFiles } from './synthetic.ts'
+import {
+  kernelFiles,
+  kernelImage,
+  kernelModule,
+  program,
+  temporaryDirectory,
+  version,
+  writeFiles,
+} from './synthetic.ts'
 
 const modules = `lib/modules/${version}`
 
@@ -114,9 +122,9 @@ describe('a kernel that does not fit', () => {
 
   it('has no modules at all', async () => {
     const root = temporaryDirectory()
-    writeFiles(root, { [`${modules}/kernel/README`]: 'nothing' })
+    writeFiles(root, { [`${modules}/kernel/README`]: 'nothing', vmlinuz: kernelImage('6.1.0-test') })
     const options = { kernel: root, modules: [], out: join(root, 'out'), cache: join(root, 'cache') }
-    await expect(build({ ...options, image: '/bin/sh' })).rejects.toMatchObject({
+    await expect(build({ ...options, image: join(root, 'vmlinuz') })).rejects.toMatchObject({
       message: expect.stringContaining('holds not a single kernel module'),
       advice: [expect.stringContaining('linux-image')],
     })

@@ -1,7 +1,7 @@
 /** What a person at the keyboard gets wrong, the same for every command: options, empty variables, a full disk behind `>`. */
 
 import { spawnSync } from 'node:child_process'
-import { closeSync, existsSync, openSync } from 'node:fs'
+import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { packageRoot } from '../../../build/paths.ts'
@@ -10,11 +10,15 @@ import { temporaryDirectory } from '../build/synthetic.ts'
 const program = join(packageRoot, 'bin/diskless')
 
 function diskless(...words: string[]) {
+  return disklessIn(temporaryDirectory(), ...words)
+}
+
+function disklessIn(cwd: string, ...words: string[]) {
   const { DISKLESS_DEBUG, ...env } = process.env
   return spawnSync(process.execPath, [program, ...words], {
     encoding: 'utf8',
     env,
-    cwd: temporaryDirectory(),
+    cwd,
   })
 }
 
@@ -60,6 +64,33 @@ describe.skipIf(!existsSync('/dev/full'))('what cannot be written', () => {
       expect(stderr).not.toContain('    at ')
     } finally {
       closeSync(full)
+    }
+  })
+})
+
+describe('a file of a stranger', () => {
+  it('is quoted without what a terminal obeys', () => {
+    const root = temporaryDirectory()
+    writeFileSync(join(root, 'list'), '\u001b]0;owned\u0007 \u001b[2J\n')
+    const words = ['--kernel', 'k', '--out', 'o', '--from-machine', 'list']
+    const { status, stderr } = disklessIn(root, 'build', ...words)
+    expect([status, stderr.includes('\u001b')]).toEqual([1, false])
+    expect(stderr).toContain("list is no list of modaliases: ' ]0;owned")
+  })
+})
+
+describe('a file where a directory is to be', () => {
+  it('is named, and left as it is', () => {
+    const root = temporaryDirectory()
+    writeFileSync(join(root, 'file'), '')
+    expect(disklessIn(root, 'overlay', 'new', 'a.apkovl.tar.gz', '--hostname', 'a').status).toBe(0)
+    for (const words of [
+      ['overlay', 'unpack', 'a.apkovl.tar.gz', 'file'],
+      ['watch', '--listen', '127.0.0.1:1', '--save', 'file'],
+    ]) {
+      const { status, stderr } = disklessIn(root, ...words)
+      expect(status).not.toBe(0)
+      expect(stderr).toMatch(/^diskless: file is no directory, and cannot be made one \(EEXIST\)\n/)
     }
   })
 })
