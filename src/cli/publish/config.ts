@@ -71,8 +71,9 @@ export interface SiteConfig {
   readonly commandLine?: string
   /**
    * What the loader hands over of the network, besides the card that it booted from. `dhcp`: init asks again, and the
-   * lease is kept. `lease`: iPXE's or pxelinux's own address, for as long as the machine runs, and nobody asks again.
-   * [dhcp, unless the command line has an ip= of its own]
+   * lease is kept. `lease`: the loader's own address, for as long as the machine runs, and nobody asks again. iPXE tells
+   * all of its lease; pxelinux all but the name servers, which are then those of `network`; GRUB hands over one that has the
+   * mask and the router of `network`, and has init ask in any other case. [dhcp, unless the command line has an ip= of its own]
    */
   readonly ip?: 'dhcp' | 'lease'
   /** An apkovl: a file, files by MAC (`overlays/{MAC}.apkovl.tar.gz`), or a URL. */

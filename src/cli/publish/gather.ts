@@ -8,6 +8,7 @@ import { parseModaliases } from '../../../build/machine.ts'
 import { cacheDirectory } from '../../../build/paths.ts'
 import { findKernelSource } from '../build/kernel-source.ts'
 import type { BootSource } from './boot-source.ts'
+import { grubKnowsLease } from './grub.ts'
 import { findLoaders } from './loaders.ts'
 import { type Placed, placeByDigest, placeText } from './placed.ts'
 import type { Site, SiteMachine } from './site.ts'
@@ -76,7 +77,7 @@ export async function gather(wishes: Wishes, options: GatherOptions): Promise<Ga
     ...loaders.files,
     ...texts,
   ]
-  return { site, placed: withoutTwins(placed), notes: [...boot.notes, ...notesOn(site, loaders.missing)] }
+  return { site, placed: withoutTwins(placed), notes: [...boot.notes, ...notesOn(site, loaders.missing, loaders.files)] }
 }
 
 interface BootPair {
@@ -145,7 +146,12 @@ function withoutTwins(placed: readonly Placed[]): readonly Placed[] {
   return [...byPath.values()]
 }
 
-function notesOn({ firmware, loaders, network, nfs }: Site, missing: readonly string[]): readonly string[] {
+function notesOn(
+  site: Site,
+  missing: readonly string[],
+  published: readonly Placed[],
+): readonly string[] {
+  const { firmware, loaders, network, nfs } = site
   return [
     ...missing.map((each) => `not published, as it is not on this machine: ${each}`),
     ...(network === undefined
@@ -159,6 +165,24 @@ function notesOn({ firmware, loaders, network, nfs }: Site, missing: readonly st
       ? [`the NFS root ${nfs.path} is not on this machine`]
       : []),
     ...(loaders.length === 0 ? ['no loader is published'] : []),
+    ...notesOnLease(site, published),
+  ]
+}
+
+/** What ip: 'lease' does not do: other loaders' machines would have no lease, or no name servers, and nobody would know why. */
+function notesOnLease(site: Site, published: readonly Placed[]): readonly string[] {
+  const { ip, network } = site
+  const isThere = (start: string) => published.some(({ path }) => path.startsWith(start))
+  if (ip !== 'lease') return []
+  return [
+    ...(isThere('grub/') && !grubKnowsLease(site)
+      ? [
+          'GRUB cannot hand its lease over without network: { router }: machines that it boots ask by DHCP, as with ip: dhcp',
+        ]
+      : []),
+    ...(isThere('pxelinux') && (network?.dns ?? []).length === 0
+      ? ['pxelinux hands over no name servers with its lease: network: { dns } or nameserver= says which']
+      : []),
   ]
 }
 

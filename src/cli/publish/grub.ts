@@ -43,16 +43,16 @@ ${own.length === 0 ? others : choice}`
 
 const again = ['echo "Trying again in 10 seconds."', 'sleep 10', 'configfile "$prefix/grub.cfg"']
 
-/**
- * GRUB tells the card's address with colons, which BOOTIF= may have as well. Of its lease it tells too little for ip=
- * (no mask, no gateway), so that the machine asks by DHCP.
- */
-function entry({ boot, ip }: Site, words: readonly string[], of: string): string {
+/** GRUB tells the card's address with colons, which BOOTIF= may have as well. */
+function entry(site: Site, words: readonly string[], of: string): string {
   checkWords('grub', words, of)
-  const given = ['"BOOTIF=01-$net_default_mac"', ...(ip === 'as the command line says' ? [] : ['ip=dhcp'])]
+  const { boot, ip } = site
+  const lease = leaseOf(site)
+  const address = lease === '' ? 'ip=dhcp' : '"ip=$address"'
+  const given = ['"BOOTIF=01-$net_default_mac"', ...(ip === 'as the command line says' ? [] : [address])]
   const line = [`"$base/${boot.kernel}"`, ...given, ...words.map((word) => `'${word}'`)].join(' ')
   // An entry that fails leaves a menu: the second one is another try, which the timeout takes.
-  return `${findBase}menuentry 'diskless' {
+  return `${findBase}${lease}menuentry 'diskless' {
   linux ${line}
   initrd "$base/${boot.initrd}"
 }
@@ -61,4 +61,34 @@ menuentry 'Try again' {
 }
 set fallback=1
 `
+}
+
+/** Whether GRUB can hand its lease over. */
+export function grubKnowsLease({ network }: Pick<Site, 'network'>): boolean {
+  return network?.router !== undefined
+}
+
+/**
+ * `address`: what ip= is to say, where GRUB is to hand its lease over. It tells the mask and the router of one as hexadecimal
+ * digits (net_get_dhcp_option), and has no arithmetic that makes addresses of them: so they are compared with those of the
+ * configured network. In any other network, and in one without a router, which GRUB would tell as an error, init asks by DHCP.
+ */
+function leaseOf({ ip, network }: Site): string {
+  if (ip !== 'lease' || network?.router === undefined) return ''
+  const { mask, router, server, dns } = network
+  const words = [server, router, mask, '', '', 'none', ...dns.slice(0, 2)]
+  return `set address=dhcp
+net_get_dhcp_option mask "$net_default_interface" 1 hex
+net_get_dhcp_option router "$net_default_interface" 3 hex
+if [ "$mask $router" = '${hexOf(mask)} ${hexOf(router)}' ]; then
+  set address="$net_default_ip:${words.join(':')}"
+fi
+`
+}
+
+function hexOf(address: string): string {
+  return address
+    .split('.')
+    .map((part) => Number(part).toString(16).padStart(2, '0'))
+    .join('')
 }

@@ -1,7 +1,7 @@
 /** pxelinux.cfg/default and a file a machine (https://wiki.syslinux.org/wiki/index.php?title=PXELINUX). */
 
 import { hyphened, nameOf, origin, type Site } from './site.ts'
-import { checkWords, quoteForKernel } from './words.ts'
+import { checkWords, names, quoteForKernel } from './words.ts'
 
 /** pxelinux itself looks for the machine's file first. */
 export function pxelinuxFiles(site: Site): ReadonlyMap<string, string> {
@@ -15,11 +15,13 @@ export function pxelinuxFiles(site: Site): ReadonlyMap<string, string> {
   ])
 }
 
-function configuration({ boot, ip }: Site, words: readonly string[], of: string): string {
+function configuration({ boot, ip, network }: Site, words: readonly string[], of: string): string {
   checkWords('pxelinux', words, of)
-  const append = [...(ip === 'dhcp' ? ['ip=dhcp'] : []), ...words.map(quoteForKernel)].join(' ')
-  // SYSAPPEND: 2 hands over BOOTIF=, 1 the lease as ip=CLIENT:SERVER:GATEWAY:MASK (without its DNS servers). An append
-  // of nothing but a hyphen is pxelinux's word for none at all.
+  const dns = ip === 'lease' && !names(words, 'nameserver') ? (network?.dns ?? []) : []
+  const given = [...(ip === 'dhcp' ? ['ip=dhcp'] : []), ...dns.map((each) => `nameserver=${each}`)]
+  const append = [...given, ...words.map(quoteForKernel)].join(' ')
+  // SYSAPPEND, behind all else: 2 hands over BOOTIF=, 1 the lease as ip=CLIENT:SERVER:GATEWAY:MASK, 0.0.0.0 for what it has
+  // not; of DNS servers it says nothing. An append of nothing but a hyphen is pxelinux's word for none at all.
   return `# ${origin}
 # For ${of}.
 default diskless

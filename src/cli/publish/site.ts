@@ -28,7 +28,7 @@ export interface BootFiles {
   readonly initrd: string
 }
 
-/** `lease`: what the loader was given, as a fixed address, where the loader can tell; `dhcp`: asked for anew. */
+/** `lease`: what the loader was given, as a fixed address, as far as the loader can tell; `dhcp`: asked for anew. */
 export type AddressHandOver = 'dhcp' | 'lease' | 'as the command line says'
 
 export interface SiteMachine {

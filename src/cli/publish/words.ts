@@ -64,10 +64,11 @@ const problems: Readonly<Record<Loader, { readonly pattern: RegExp; readonly why
     pattern: /\$\{|^#|^(\|\||&&|;)$|[\n\r\0]/,
     why: 'iPXE would take for its own',
   },
-  pxelinux: { pattern: /[\n\r\0]/, why: 'has no place in a line of pxelinux' },
+  // What it appends itself, the card, would be behind a --, where the kernel leaves all to init's own arguments.
+  pxelinux: { pattern: /[\n\r\0]|^--$/, why: 'has no place in a line of pxelinux' },
   // Its linux command puts a backslash before these, which the kernel does not take away.
   grub: { pattern: /['"\\\n\r\0]/, why: 'GRUB cannot hand to a kernel as it is' },
 }
 
 /** What the loader adds at most: BOOTIF, initrd, its lease. */
-const reserve: Readonly<Record<Loader, number>> = { ipxe: 200, pxelinux: 200, grub: 64 }
+const reserve: Readonly<Record<Loader, number>> = { ipxe: 200, pxelinux: 200, grub: 200 }

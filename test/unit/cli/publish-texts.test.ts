@@ -86,6 +86,20 @@ describe('pxelinux', () => {
     expect(lineOf(file, 'append')).toContain(' greeting="a b" ')
   })
 
+  it('hands over a lease that init reads, and the name servers that pxelinux does not tell', () => {
+    const line = lineOf(text('pxelinux.cfg/default', { ip: 'lease' }), 'append')
+    expect(line).toContain('append nameserver=10.0.0.1 nameserver=9.9.9.9 ')
+    const own = { ip: 'lease', words: ['nameserver=1.1.1.1'] } as const
+    expect(lineOf(text('pxelinux.cfg/default', own), 'append').match(/nameserver/g)).toHaveLength(1)
+    // As core/fs/pxe/pxe.c makes it, with and without a gateway.
+    expect(parseIpParameter('10.0.0.20:10.0.0.1:10.0.0.254:255.255.255.0')).toMatchObject({
+      ...{ kind: 'static', address: '10.0.0.20', prefixLength: 24, gateway: '10.0.0.254', server: '10.0.0.1' },
+    })
+    expect(parseIpParameter('10.0.0.20:10.0.0.1:0.0.0.0:255.255.255.0')).toMatchObject({
+      ...{ kind: 'static', gateway: undefined },
+    })
+  })
+
   it('has a file a machine, as it looks for it', () => {
     expect(lineOf(text('pxelinux.cfg/01-52-54-00-12-34-57'), 'append').trim()).toBe('append ip=dhcp quiet')
   })
@@ -102,6 +116,24 @@ describe('GRUB', () => {
     expect(parseBootInterface('01-52:54:00:12:34:56')).toBe('52:54:00:12:34:56')
   })
 
+  it('hands over a lease of the configured network, whose mask and router it can tell, and no other', () => {
+    const file = text(grub, { ip: 'lease' })
+    expect(lineOf(file, 'linux')).toContain('"BOOTIF=01-$net_default_mac" "ip=$address" ')
+    expect(file).toContain(`if [ "$mask $router" = 'ffffff00 0a0000fe' ]; then\n`)
+    expect(file).toMatch(/^set address=dhcp$/m)
+    const [, words = ''] = /set address="\$net_default_ip(.*)"/.exec(file) ?? []
+    expect(parseIpParameter(`10.0.0.20${words}`)).toEqual({
+      ...{ kind: 'static', address: '10.0.0.20', prefixLength: 24, gateway: '10.0.0.254', server: '10.0.0.1' },
+      ...{ dns: ['10.0.0.1', '9.9.9.9'], device: undefined, hostname: undefined, mac: undefined, mtu: undefined },
+      ntp: undefined,
+    })
+    // Before the menu: an error within would be waited for.
+    expect(file.indexOf('set address=')).toBeLessThan(file.indexOf('menuentry'))
+    const network = site.network === undefined ? undefined : { ...site.network, router: undefined }
+    for (const changes of [{ network }, { network: undefined }])
+      expect(lineOf(text(grub, { ip: 'lease', ...changes }), 'linux')).toContain('" ip=dhcp ')
+  })
+
   it('sends a machine to its own file', () => {
     expect(text(grub)).toContain(
       `elif [ "$net_default_mac" = '52:54:00:12:34:58' ]; then set own="$base/grub/grub.cfg-01-52-54-00-12-34-58"`,
@@ -115,6 +147,7 @@ describe('what a loader cannot say', () => {
     ['ipxe', `a=\${mac}`, /which iPXE would take for its own/],
     ['grub', "a='b'", /which GRUB cannot hand to a kernel as it is/],
     ['pxelinux', 'a=b\nkernel evil', /'a=b↵kernel evil', which has no place in a line of pxelinux/],
+    ['pxelinux', '--', /holds '--', which has no place in a line of pxelinux/],
   ] as const)('is refused for %s by name', (loader, word, message) => {
     expect(() => textsOf({ ...site, words: [word] })).toThrow(message)
     const others = site.loaders.filter((each) => each !== loader)
@@ -210,6 +243,7 @@ const isHere = (program: string) =>
 describe.each(checkers)('$file', ({ file, program, words }) => {
   it.runIf(isHere(program)).each([
     ['all that there is', {}],
+    ['the lease handed over', { ip: 'lease' } as const],
     ['next to nothing', { machines: [], url: undefined, nfs: undefined, words: [], ip: 'lease' } as const],
     ['a path with a space', { directory: '/srv/a b' } as const],
   ])(`is read by ${program} with %s`, (_, changes) => {
