@@ -93,6 +93,10 @@ export default defineConfig({
     return stdout
   }
 
+  /** In place of the network above: a lease with a router is one that GRUB hands over. */
+  const withRouter = `network: { server: '${Lab.address}/24', interface: 'br0', router: '${Lab.address}' }`
+  const ownLease = / ip=10\.77\.0\.\d+:10\.77\.0\.1:10\.77\.0\.1:255\.255\.255\.0:::none( |$)/
+
   async function serve(file: string): Promise<Service> {
     dhcp = dnsmasqOn(lab, www, file, scratch)
     await dhcp.start()
@@ -177,20 +181,23 @@ export default defineConfig({
   })
 
   it('is booted by GRUB from BIOS', async () => {
-    publish(`loaders: ['grub'],`)
+    publish(`loaders: ['grub'], ip: 'lease', ${withRouter},`)
     const service = await serve('dnsmasq.conf')
     const began = performance.now()
     const line = await bootsFrom(await switchOn(), 'GRUB from BIOS', began)
     expect(line).toContain(`BOOTIF=01-${usualMac}`)
+    expect(line).toMatch(ownLease)
     expect(service.log).toMatch(/sent .*grub\/bios\.0 to/)
   })
 
   it('is booted by GRUB from EFI firmware', async () => {
-    publish(`loaders: ['grub'], machines: { '${usualMac}': { commandLine: 'greeting="of its own"' } },`)
+    publish(`loaders: ['grub'], ip: 'lease', ${withRouter},
+  machines: { '${usualMac}': { commandLine: 'greeting="of its own"' } },`)
     const service = await serve('dnsmasq.conf')
     const began = performance.now()
     const line = await bootsFrom(await switchOn({ efi: true }), 'GRUB from EFI', began)
     expect(line).toContain(`BOOTIF=01-${usualMac}`)
+    expect(line).toMatch(ownLease)
     expect(line).toContain('"greeting=of its own"')
     expect(service.log).toMatch(/sent .*grub\/x64\.efi to/)
     expect(service.log).toMatch(/sent .*grub\/grub\.cfg-01-52-54-00-12-34-56 to/)

@@ -5,6 +5,7 @@ import type { Site } from '../../src/cli/publish/site.ts'
 export const site: Site = {
   directory: '/srv/diskless',
   url: 'http://10.0.0.1/',
+  tls: undefined,
   boot: { kernel: `files/${'1'.repeat(32)}/vmlinuz`, initrd: `files/${'2'.repeat(32)}/initrd` },
   ip: 'dhcp',
   words: ['console=ttyS0', 'greeting=a b', 'apkovl=http://10.0.0.1/overlays/{MAC}.apkovl.tar.gz'],

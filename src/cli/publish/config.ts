@@ -93,6 +93,11 @@ export interface SiteConfig {
    * named here and is not installed is an error. [ipxe, pxelinux and grub, as far as they are installed]
    */
   readonly loaders?: readonly Loader[]
+  /**
+   * For nginx.conf where `url` is https: two PEM files, of the server's certificate with those between it and its authority,
+   * and of its key. [TLS ends at a server before nginx]
+   */
+  readonly tls?: { readonly certificate: string; readonly key: string }
   /** For the files of DHCP servers. */
   readonly network?: NetworkConfig
   /** Machines that differ, by the MAC address of the card that they boot from. */

@@ -14,6 +14,7 @@ import { type Placed, placeByDigest, placeText } from './placed.ts'
 import type { Site, SiteMachine } from './site.ts'
 import { gatherSources, type Made, placeOverlay } from './sources.ts'
 import { textsOf } from './texts.ts'
+import { checkTls } from './tls.ts'
 import { allLoaders, type MachineWishes, type Wishes } from './wishes.ts'
 import { join as joinWords, names } from './words.ts'
 
@@ -36,6 +37,10 @@ export interface GatherOptions {
 export async function gather(wishes: Wishes, options: GatherOptions): Promise<Gathered> {
   const { directory } = options
   const { network, url } = wishes
+  const notesOnTls = checkTls({
+    ...{ url, tls: wishes.tls, ipxe: (wishes.loaders ?? allLoaders).includes('ipxe') },
+    trusts: wishes.boot.kind === 'build' && wishes.boot.options.certificates !== undefined,
+  })
   const boot = await bootFiles(wishes, options)
   const sources = await gatherSources(wishes)
   const overlays = await Promise.all(
@@ -59,6 +64,7 @@ export async function gather(wishes: Wishes, options: GatherOptions): Promise<Ga
   const site: Site = {
     directory,
     url,
+    tls: wishes.tls,
     boot: { kernel: boot.kernel.path, initrd: boot.initrd.path },
     ip: names(wishes.words, 'ip') ? 'as the command line says' : (wishes.ip ?? 'dhcp'),
     words: wordsOf(wishes, sources.made),
@@ -77,7 +83,11 @@ export async function gather(wishes: Wishes, options: GatherOptions): Promise<Ga
     ...loaders.files,
     ...texts,
   ]
-  return { site, placed: withoutTwins(placed), notes: [...boot.notes, ...notesOn(site, loaders.missing, loaders.files)] }
+  return {
+    site,
+    placed: withoutTwins(placed),
+    notes: [...boot.notes, ...notesOn(site, loaders.missing, loaders.files), ...notesOnTls],
+  }
 }
 
 interface BootPair {
@@ -146,11 +156,7 @@ function withoutTwins(placed: readonly Placed[]): readonly Placed[] {
   return [...byPath.values()]
 }
 
-function notesOn(
-  site: Site,
-  missing: readonly string[],
-  published: readonly Placed[],
-): readonly string[] {
+function notesOn(site: Site, missing: readonly string[], published: readonly Placed[]): readonly string[] {
   const { firmware, loaders, network, nfs } = site
   return [
     ...missing.map((each) => `not published, as it is not on this machine: ${each}`),

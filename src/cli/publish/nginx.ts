@@ -1,10 +1,10 @@
 /** nginx.conf: nothing but static files (https://nginx.org/en/docs/). */
 
-import { origin, type Site } from './site.ts'
+import { origin, type Site, type Tls } from './site.ts'
 
 /** A whole configuration: `nginx -c FILE`. */
-export function nginxConfiguration({ directory, url }: Site): string {
-  const { port, path } = placeOf(url)
+export function nginxConfiguration({ directory, url, tls }: Site): string {
+  const { port, path } = placeOf(url, tls !== undefined)
   return `# ${origin}
 # To run it: nginx -c THIS FILE. Or put the server block into a configuration that is there.
 events {}
@@ -13,8 +13,8 @@ http {
   sendfile on;
   tcp_nopush on;
   server {
-    listen ${port};
-    location ${path} {
+    listen ${port}${tls === undefined ? '' : ' ssl'};
+${tls === undefined ? '' : secured(tls)}    location ${path} {
       ${path === '/' ? `root ${quote(directory)}` : `alias ${quote(`${directory}/`)}`};
       # What a broken download goes on with.
       etag on;
@@ -33,11 +33,21 @@ http {
 `
 }
 
-function placeOf(url: string | undefined): { readonly port: number; readonly path: string } {
+/** Without a certificate to name, TLS ends before this server. */
+function placeOf(url: string | undefined, secure: boolean): { readonly port: number; readonly path: string } {
   if (url === undefined) return { port: 80, path: '/' }
   const { port, pathname, protocol } = new URL(url)
-  // TLS ends before this server: it has no certificate to name.
-  return { port: protocol === 'https:' || port === '' ? 80 : Number(port), path: pathname }
+  if (protocol === 'https:') return { port: !secure ? 80 : port === '' ? 443 : Number(port), path: pathname }
+  return { port: port === '' ? 80 : Number(port), path: pathname }
+}
+
+/** Read once, by root, when nginx starts: 'nginx -s reload' after the certificate was renewed. */
+function secured({ certificate, key }: Tls): string {
+  return `    ssl_certificate ${quote(certificate)};
+    ssl_certificate_key ${quote(key)};
+    # A thousand machines shake hands at once: those that come back need not do all of it again.
+    ssl_session_cache shared:diskless:10m;
+`
 }
 
 function quote(path: string): string {

@@ -10,6 +10,8 @@ export interface Site {
   readonly directory: string
   /** Where clients find it, with a slash at its end; undefined: by TFTP alone. */
   readonly url: string | undefined
+  /** For https: absolute paths. */
+  readonly tls: Tls | undefined
   readonly boot: BootFiles
   readonly ip: AddressHandOver
   /** The kernel command line, a word each, without the kernel's quotes: `a=b c`. For machines that have none of their own. */
@@ -20,6 +22,11 @@ export interface Site {
   readonly firmware: Firmware
   readonly network: Network | undefined
   readonly nfs: NfsExport | undefined
+}
+
+export interface Tls {
+  readonly certificate: string
+  readonly key: string
 }
 
 /** Paths in the directory. */

@@ -5,13 +5,14 @@ import { parseBootInterface } from '../../boot/ip-parameter.ts'
 import { type BootSource, readBoot } from './boot-source.ts'
 import { type At, Fields } from './fields.ts'
 import { isIn, readNetwork } from './network.ts'
-import type { Loader, MacAddress, Network } from './site.ts'
+import type { Loader, MacAddress, Network, Tls } from './site.ts'
 import { names, wordsOf } from './words.ts'
 
 export interface Wishes {
   readonly boot: BootSource
   /** With a slash at its end. */
   readonly url: string | undefined
+  readonly tls: Tls | undefined
   readonly words: readonly string[]
   readonly ip: 'dhcp' | 'lease' | undefined
   readonly overlay: Place | undefined
@@ -65,9 +66,11 @@ export function readWishes(
     top.wrong('nfsRoot', `is '${nfsRoot}', and not an absolute path of the server`)
   const lock = top.text('lock')
   const sign = top.text('sign')
+  const url = readUrl(top, own)
   const wishes: Wishes = {
     boot,
-    url: readUrl(top, own),
+    url,
+    tls: readTls(top, at, url),
     words,
     ip,
     overlay,
@@ -108,6 +111,17 @@ function readUrl(top: Fields, network: Network | undefined): string | undefined 
   }
   top.wrong('url', `is '${text}', and not the http: or https: URL of a directory`)
   return undefined
+}
+
+function readTls(top: Fields, at: At, url: string | undefined): Tls | undefined {
+  const fields = top.object('tls')
+  if (fields === undefined) return undefined
+  const certificate = at(fields.needed('certificate', 'a PEM file: which certificate does the server show?'))
+  const key = at(fields.needed('key', 'a PEM file: the key of which certificate?'))
+  fields.finish()
+  if (url?.startsWith('https:') !== true)
+    top.wrong('tls', `is given, and url is ${url ?? 'not'}: https:// is what it is for`)
+  return { certificate, key }
 }
 
 function readMachine(

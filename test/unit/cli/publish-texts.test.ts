@@ -93,7 +93,13 @@ describe('pxelinux', () => {
     expect(lineOf(text('pxelinux.cfg/default', own), 'append').match(/nameserver/g)).toHaveLength(1)
     // As core/fs/pxe/pxe.c makes it, with and without a gateway.
     expect(parseIpParameter('10.0.0.20:10.0.0.1:10.0.0.254:255.255.255.0')).toMatchObject({
-      ...{ kind: 'static', address: '10.0.0.20', prefixLength: 24, gateway: '10.0.0.254', server: '10.0.0.1' },
+      ...{
+        kind: 'static',
+        address: '10.0.0.20',
+        prefixLength: 24,
+        gateway: '10.0.0.254',
+        server: '10.0.0.1',
+      },
     })
     expect(parseIpParameter('10.0.0.20:10.0.0.1:0.0.0.0:255.255.255.0')).toMatchObject({
       ...{ kind: 'static', gateway: undefined },
@@ -123,8 +129,20 @@ describe('GRUB', () => {
     expect(file).toMatch(/^set address=dhcp$/m)
     const [, words = ''] = /set address="\$net_default_ip(.*)"/.exec(file) ?? []
     expect(parseIpParameter(`10.0.0.20${words}`)).toEqual({
-      ...{ kind: 'static', address: '10.0.0.20', prefixLength: 24, gateway: '10.0.0.254', server: '10.0.0.1' },
-      ...{ dns: ['10.0.0.1', '9.9.9.9'], device: undefined, hostname: undefined, mac: undefined, mtu: undefined },
+      ...{
+        kind: 'static',
+        address: '10.0.0.20',
+        prefixLength: 24,
+        gateway: '10.0.0.254',
+        server: '10.0.0.1',
+      },
+      ...{
+        dns: ['10.0.0.1', '9.9.9.9'],
+        device: undefined,
+        hostname: undefined,
+        mac: undefined,
+        mtu: undefined,
+      },
       ntp: undefined,
     })
     // Before the menu: an error within would be waited for.

@@ -147,6 +147,20 @@ describe('a configuration', () => {
     expect(existsSync(out)).toBe(false)
   })
 
+  it('says which loader hands over less of a lease than was asked for', () => {
+    configure(`{ boot: './boot', ip: 'lease', ${network} }`)
+    const { stdout } = diskless(out)
+    const has = (file: string) => existsSync(join(out, file))
+    expect(stdout.includes('GRUB cannot hand its lease over without network: { router }')).toBe(
+      has('grub/bios.0') || has('grub/x64.efi'),
+    )
+    expect(stdout.includes('pxelinux hands over no name servers')).toBe(has('pxelinux.0'))
+    configure(
+      `{ boot: './boot', ip: 'lease', network: { server: '10.0.0.1/24', router: '10.0.0.2', dns: ['10.0.0.3'] } }`,
+    )
+    expect(diskless(out).stdout).not.toMatch(/lease/)
+  })
+
   it.each([
     ['export const config = {}', /exports nothing by default\n.*export default defineConfig/],
     ['throw new Error("my own")', /could not be run\n {2}my own\nAt .*diskless\.config\.ts:1/],
