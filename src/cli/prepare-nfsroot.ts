@@ -87,7 +87,7 @@ export const prepareNfsrootCommand = defineCommand({
   options,
   notes: [
     `The changes, each only where it is needed: ${Object.keys(looks).join(', ')}. What each does to which file, and why, is said while it is done, and by --dry-run. Once more on a prepared tree does what is new: after an upgrade of its packages, for example.`,
-    'Nothing is written outside of DIR, wherever its symlinks lead. Before anything is changed, what was there is on the disk in the journal; whatever breaks it off, the same again goes on, and --undo brings all of it back.',
+    'Nothing is written outside of DIR, wherever its symlinks lead. Before anything is changed, what was there is on the disk in the journal; whatever breaks it off, the same again goes on, and --undo brings all of it back, with owners, times, ACLs and other extended attributes.',
     'The configuration of network cards stays as it is: init tells the system, for each boot, to leave the card alone that its root comes by.',
   ],
   examples: [
