@@ -166,7 +166,7 @@ export default defineConfig({
   })
 
   it('is booted by pxelinux, a machine of its own; published again it is another in little', async () => {
-    const said = publish(`loaders: ['pxelinux'],
+    const said = publish(`loaders: ['pxelinux'], ip: 'lease',
   machines: { '${usualMac}': { hostname: 'kiosk', address: '10.77.0.20', commandLine: 'greeting="of its own"' } },`)
     expect(said).toMatch(/\/vmlinuz|\d+ unchanged/)
     expect(said).not.toContain('+ files/')
@@ -174,7 +174,8 @@ export default defineConfig({
     const began = performance.now()
     const line = await bootsFrom(await switchOn(), 'pxelinux', began)
     expect(line).toContain(bootif)
-    expect(line).toContain('ip=dhcp')
+    // As pxelinux writes it: client, server, gateway (none here), mask.
+    expect(line).toMatch(/ ip=10\.77\.0\.20:10\.77\.0\.1:[\d.]+:255\.255\.255\.0( |$)/)
     expect(line).toContain('greeting="of its own"')
     expect(service.log).toMatch(/sent .*pxelinux\.cfg\/01-52-54-00-12-34-56 to 10\.77\.0\.20/)
     expect(service.log).toMatch(/DHCPACK\(br0\) 10\.77\.0\.20 \S+ kiosk/)
