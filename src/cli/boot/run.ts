@@ -36,6 +36,7 @@ export async function bootHere(hardware: Launched, { interruption, output }: Ses
   process.once('exit', kill)
   try {
     machine = await Machine.start({ ...hardware, ...shown, reboots: true })
+    machine.events.once('change', wrapLines)
     const ending = await Promise.race([interruption.happened, machine.ended])
     if (typeof ending === 'number') return ending
     if (ending === 'failed' || ending === 'panic') throw endedBadly(ending, machine, '')
@@ -45,6 +46,7 @@ export async function bootHere(hardware: Launched, { interruption, output }: Ses
     process.off('exit', kill)
     if (terminal) {
       stdin.setRawMode(false)
+      wrapLines()
       output.tell('The machine is off.')
     }
   }
@@ -57,6 +59,7 @@ export async function bootOnce(
   const began = performance.now()
   const show = output.quiet || output.json ? {} : { onConsole: output.print }
   const machine = await Machine.start({ ...hardware, ...show })
+  machine.events.once('change', wrapLines)
   const kill = () => machine.kill()
   process.once('exit', kill)
   try {
@@ -80,6 +83,7 @@ export async function bootOnce(
   } finally {
     await machine.stop()
     process.off('exit', kill)
+    wrapLines()
   }
 }
 
@@ -108,6 +112,11 @@ function tell(
 /** From the guest, and so for a terminal only without what it could do to one. */
 function textsOf(field: unknown): readonly string[] {
   return Array.isArray(field) ? field.map((each) => plainText(String(each))) : []
+}
+
+/** SeaBIOS switches a terminal's line wrap off (DECAWM) and leaves it so. */
+function wrapLines(): void {
+  if (process.stdout.isTTY) process.stdout.write('\x1b[?7h')
 }
 
 const silent = 'Its console says why. A kernel without console=ttyS0 says nothing here.'

@@ -212,6 +212,8 @@ describe('on a terminal', () => {
     expect(text()).toMatch(/Ctrl-A X switches the machine off/)
     expect(text()).toMatch(/The machine is off\.[\s\S]*status 143/)
     expect(text()).toMatch(/ icanon\b.* echo\b/s)
+    // SeaBIOS switches that off.
+    expect(text()).toContain('\u001b[?7h')
     expect(leavings()).toEqual([])
   })
 
