@@ -1,6 +1,8 @@
 /** `diskless build`: makes vmlinuz, initrd and boot.ipxe. */
 
 import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { CommandError } from '../../build/error.ts'
 import {
   type BuildOptions,
   type BuildResult,
@@ -17,6 +19,7 @@ import { findKernelSource } from './build/kernel-source.ts'
 import { UsageError } from './command.ts'
 import { defineCommand } from './define.ts'
 import { readOptions } from './options.ts'
+import { isPublication } from './publish/claim.ts'
 
 const description = {
   name: 'build',
@@ -174,6 +177,7 @@ export const buildCommand = defineCommand({
   ...description,
   async run({ values }, output) {
     const request = requestOf(values)
+    refusePublication(request.out)
     const { cache = cacheDirectory, keys = [] } = request
     const { keyring } = values
     const kernel = await findKernelSource({ source: request.kernel, keys, keyring, cache, tell: output.tell })
@@ -182,6 +186,14 @@ export const buildCommand = defineCommand({
     return 0
   },
 })
+
+/** There boot.ipxe is what machines boot by now. */
+function refusePublication(out: string): void {
+  if (!isPublication(resolve(out))) return
+  throw new CommandError(`${out} is what diskless publish made: nothing is built into it`, {
+    advice: [`Build elsewhere, and publish that: diskless publish ${out} --boot DIR`],
+  })
+}
 
 /** Throws a `UsageError`. */
 export function parse(words: readonly string[]): BuildOptions {

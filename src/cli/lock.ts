@@ -1,6 +1,6 @@
 /** `diskless lock`: resolves a world once, for a fleet that boots exactly that. */
 
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { CommandError } from '../../build/error.ts'
 import { readInput, readKeys } from '../../build/inputs.ts'
@@ -225,7 +225,7 @@ function readFormer(out: string): Former {
       advice: ['The first time, leave --update out.'],
     })
   }
-  const file = readFileSync(out, 'utf8')
+  const file = readInput(out).toString('utf8')
   return { file, lock: parseLock(splitLock(file, out).text, out) }
 }
 
@@ -252,7 +252,7 @@ function placesOf(
 
 /** As init puts it together. */
 function worldOf(request: LockRequest, overlay: OverlayWishes | undefined, former: Lock | undefined): World {
-  const given = request.world.map((text) => (text.includes('/') ? readInput(text).toString('utf8') : text))
+  const given = request.world.map((text) => (text.includes('/') ? readWorld(text) : text))
   const texts = [...(overlay?.world === undefined ? [] : [overlay.world]), ...given]
   if (texts.length === 0 && former !== undefined) return former.world
   const words = texts.flatMap((text) => worldWords(text.replaceAll(',', ' ')))
@@ -260,6 +260,15 @@ function worldOf(request: LockRequest, overlay: OverlayWishes | undefined, forme
   if (world.invalid.length === 0) return world
   throw new CommandError(`${world.invalid.join(', ')}: no package can be called so`, {
     advice: ['An entry of a world is name, name=1.2, name~1, name>1, !name or name@tag.'],
+  })
+}
+
+/** An empty one is rather a mistake than a machine with alpine-base alone. */
+function readWorld(path: string): string {
+  const text = readInput(path).toString('utf8')
+  if (worldWords(text).length > 0) return text
+  throw new CommandError(`${path} names no package`, {
+    advice: ['One a line, as in etc/apk/world. For nothing besides alpine-base: --world alpine-base.'],
   })
 }
 

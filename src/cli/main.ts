@@ -54,12 +54,31 @@ async function main(words: readonly string[]): Promise<number> {
   return command.run(rest)
 }
 
+const remedies: Readonly<Record<string, string>> = {
+  EACCES: 'This user may not: run it as who may (root?), or change the permissions.',
+  EPERM: 'This user may not: run it as who may (root?).',
+  EISDIR: 'It is a directory, and a file is wanted.',
+  ENOSPC: 'The disk is full: make room, and run it again.',
+  EDQUOT: 'The quota of this user is used up: make room, and run it again.',
+  EROFS: 'The file system is read-only there: name another place.',
+  EMFILE: 'Too many files are open at once: ulimit -n says how many may be.',
+}
+
+/** Where nobody knew better: what the kernel’s refusal asks for. */
+function remediesOf(error: unknown): readonly string[] {
+  for (let each = error; each instanceof Error; each = each.cause) {
+    const remedy = remedies[errnoOf(each) ?? '']
+    if (remedy !== undefined) return [remedy]
+  }
+  return []
+}
+
 /** What was tried, then why it failed, then what to do; the stack only for who asks. */
 function explain(thrown: unknown): number {
   const error = thrown instanceof Unanswered ? thrown.cause : thrown
   const [first = 'unknown error', ...causes] = chainOf(error)
-  const advice =
-    error instanceof Error && 'advice' in error && Array.isArray(error.advice) ? error.advice : []
+  const given = error instanceof Error && 'advice' in error && Array.isArray(error.advice) ? error.advice : []
+  const advice = given.length > 0 ? given : remediesOf(error)
   const lines = [
     `diskless: ${first}`,
     ...causes.map((cause) => `  ${cause.replaceAll('\n', '\n  ')}`),

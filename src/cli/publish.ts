@@ -163,7 +163,8 @@ function describeCheck({ directory, files, bytes, signedWith, verified, wrong }:
       : verified === undefined
         ? `signed, it says, with ${signedWith} (--key FILE verifies that)`
         : `signed with ${signedWith}, verified`
-  const state = wrong.length === 0 ? 'whole' : `wrong in ${wrong.length} places`
+  const state =
+    wrong.length === 0 ? 'whole' : `wrong in ${wrong.length} ${wrong.length === 1 ? 'place' : 'places'}`
   const problems = wrong.map((each) => `  ${each}\n`).join('')
   return `${directory}: ${files} files, ${showBytes(bytes)}, ${state}; ${signature}\n${problems}`
 }

@@ -73,6 +73,8 @@ export function packFrom(directory: string, manifest: string | undefined): Map<s
   const top = listed.get('')
   if (top !== undefined) contents.set('', { kind: 'directory', ...factsOf(top) })
   readTree(directory, '', { listed, contents, firsts: new Map() })
+  if (contents.size === 0 && listed.size === 0)
+    throw new CommandError(`${directory} is empty: there is nothing to pack`)
   for (const [path, line] of listed) {
     const entry = fromManifest(line)
     if (entry !== undefined) put(contents, path, entry, directory)

@@ -10,7 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { CommandError, errnoOf } from '../../../build/error.ts'
 import { makeDirectory } from '../../../build/make-directory.ts'
 import { formatManifest, isManifest, manifestName } from './manifest.ts'
@@ -64,15 +64,35 @@ export function claim(directory: string, dryRun: boolean): () => void {
   }
 }
 
+/** The publication that a path is in, or is; undefined: none. */
+function publicationAround(path: string): string | undefined {
+  for (let at = path; ; at = dirname(at)) {
+    if (isPublication(at)) return at
+    if (dirname(at) === at) return undefined
+  }
+}
+
+/** Whether what is there is what was published. */
+export function isPublication(directory: string): boolean {
+  const manifest = join(directory, manifestName)
+  const isFile = statSync(manifest, { throwIfNoEntry: false })?.isFile() === true
+  return isFile && isManifest(readFileSync(manifest, 'utf8'))
+}
+
 function refuseForeign(directory: string): void {
+  const around = publicationAround(dirname(directory))
+  if (around !== undefined) {
+    throw new CommandError(`${directory} is inside of ${around}, which is published already`, {
+      advice: ['Publish beside it, or into it itself: each has its own manifest and its own servers.'],
+    })
+  }
   const status = statSync(directory, { throwIfNoEntry: false })
   if (status === undefined) return
   if (!status.isDirectory())
     throw new CommandError(`${directory} is no directory: nothing can be published into it`)
   const names = readdirSync(directory).filter((name) => name !== lockName && name !== 'lost+found')
   if (names.length === 0) return
-  const manifest = join(directory, manifestName)
-  if (existsSync(manifest) && isManifest(readFileSync(manifest, 'utf8'))) return
+  if (isPublication(directory)) return
   const some = names.slice(0, 3).join(', ')
   throw new CommandError(`${directory} holds something that diskless did not publish: ${some}`, {
     advice: ['Name an empty directory, or one that is not there yet; this one is left as it is.'],

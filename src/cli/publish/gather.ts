@@ -1,6 +1,6 @@
 /** From what is wished to the files of the directory: digests first, then the texts that name them. */
 
-import { existsSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { CommandError } from '../../../build/error.ts'
 import { readInput } from '../../../build/inputs.ts'
@@ -100,7 +100,13 @@ async function bootFiles({ boot }: Wishes, { workshop, tell }: GatherOptions): P
   const warnings = boot.kind === 'build' ? await buildBoot(boot, workshop, tell) : []
   const from = boot.kind === 'build' ? workshop : boot.path
   for (const name of ['vmlinuz', 'initrd']) {
-    if (existsSync(join(from, name))) continue
+    const size = statSync(join(from, name), { throwIfNoEntry: false })?.size
+    if (size === 0) {
+      throw new CommandError(`${join(from, name)} is empty: nothing boots from it`, {
+        advice: [`diskless build --kernel SOURCE --out ${from} makes it anew.`],
+      })
+    }
+    if (size !== undefined) continue
     throw new CommandError(`${from} has no ${name}`, {
       advice: [
         `diskless build --kernel SOURCE --out ${from} makes it; or let publishing do that: build: { kernel: … } in the configuration.`,

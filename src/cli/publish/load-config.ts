@@ -1,16 +1,24 @@
 /** Brings in diskless.config.ts: TypeScript, run by Node itself. `import … from 'diskless'` works in it wherever it lies. */
 
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { registerHooks } from 'node:module'
-import { relative, resolve } from 'node:path'
+import { basename, join, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { CommandError } from '../../../build/error.ts'
 
 export const configName = 'diskless.config.ts'
 
-/** What it exports by default, not looked at yet. Rejects with a `CommandError`. */
-export async function loadConfig(path: string): Promise<unknown> {
+/**
+ * What it exports by default, not looked at yet. Rejects with a `CommandError`. `longest`, milliseconds: what it awaits may
+ * never come, and Node would end without a word then.
+ */
+export async function loadConfig(path: string, longest = 30_000): Promise<unknown> {
   const shown = relative(process.cwd(), path) || path
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
+    throw new CommandError(`${shown} is a directory, and no configuration`, {
+      advice: [`Name the file in it: --config ${join(shown, configName)}`],
+    })
+  }
   if (!existsSync(path)) {
     throw new CommandError(`there is no configuration ${shown}`, {
       advice: [
@@ -32,12 +40,12 @@ export async function loadConfig(path: string): Promise<unknown> {
       next(url, url.endsWith('.ts') ? { ...context, format: 'module-typescript' } : context),
   })
   try {
-    const module: unknown = await import(pathToFileURL(resolve(path)).href)
+    const module: unknown = await ended(import(pathToFileURL(resolve(path)).href), longest)
     if (typeof module === 'object' && module !== null && 'default' in module) return await module.default
   } catch (cause) {
     throw new CommandError(`${shown} could not be run`, {
       cause,
-      advice: adviceOn(cause),
+      advice: adviceOn(cause, path),
     })
   } finally {
     hooks.deregister()
@@ -47,10 +55,22 @@ export async function loadConfig(path: string): Promise<unknown> {
   })
 }
 
+async function ended<T>(running: Promise<T>, longest: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`it did not end within ${longest / 1000} s`)), longest)
+  })
+  return Promise.race([running, late]).finally(() => clearTimeout(timer))
+}
+
 /** Node says what is wrong, and where only in the stack. */
-function adviceOn(cause: unknown): readonly string[] {
+function adviceOn(cause: unknown, path: string): readonly string[] {
   if (!(cause instanceof Error)) return []
-  const place = cause.stack?.split('\n').find((line) => /\.config\.[cm]?[tj]s:\d+/.test(line))
+  // Of a mistake in the syntax the first line, whichever file it is in; else the frame that is in this one.
+  const [first = '', ...frames] = (cause.stack ?? '').split('\n')
+  const place = /^(file:\/\/)?\/.*:\d+$/.test(first)
+    ? first
+    : frames.find((line) => line.includes(`/${basename(path)}:`))
   const code = 'code' in cause ? cause.code : undefined
   return [
     ...(place === undefined ? [] : [`At ${place.trim().replace(/^at /, '')}`]),

@@ -87,7 +87,7 @@ async function digestOf(source: string, what: string): Promise<Digested> {
     if (errnoOf(cause) === undefined) throw cause
     throw new CommandError(`${what}, ${source}, could not be read`, {
       cause,
-      advice: ['Correct its name in the configuration, or make the file.'],
+      advice: errnoOf(cause) === 'ENOENT' ? ['Correct its name in the configuration, or make the file.'] : [],
     })
   }
 }

@@ -1,5 +1,6 @@
 /** What the configuration names besides kernel and initrd: where it is published, and what the command line says of it. */
 
+import { closeSync, openSync, readSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { CommandError } from '../../../build/error.ts'
 import { readInput } from '../../../build/inputs.ts'
@@ -41,8 +42,28 @@ export async function placeOverlay(place: Place, url: string | undefined): Promi
   const template = basename(place.path)
   if (template.includes('{')) return placeOverlays(dirname(place.path), template, url)
   const placed = await placeByDigest(place.path, 'the overlay')
+  refuseNoOverlay(place.path)
   const words = [`apkovl=${below(url, placed.path, 'an overlay')}`, `diskless.apkovl_sha256=${placed.sha256}`]
   return { placed: [placed], made: new Map([['apkovl', words]]) }
+}
+
+/** gzip, zstd, or what `openssl enc` made of either: no machine would take anything else. */
+function refuseNoOverlay(path: string): void {
+  const start = Buffer.alloc(8)
+  const file = openSync(path, 'r')
+  try {
+    readSync(file, start, 0, start.length, 0)
+  } finally {
+    closeSync(file)
+  }
+  const isOverlay =
+    start.readUInt16BE(0) === 0x1f8b ||
+    start.readUInt32LE(0) === 0xfd2fb528 ||
+    start.toString('latin1') === 'Salted__'
+  if (isOverlay) return
+  throw new CommandError(`${path} is no overlay: neither tar.gz nor tar.zst, nor one that is encrypted`, {
+    advice: ['diskless overlay new makes one, and so does lbu on a machine: lbu package.'],
+  })
 }
 
 /** One a machine: the client fills its own MAC in, so that these keep their names. */
@@ -64,6 +85,7 @@ async function placeOverlays(directory: string, template: string, url: string | 
       ],
     })
   }
+  for (const name of files) refuseNoOverlay(join(directory, name))
   const placed = await Promise.all(
     files.map((name) => placeFile(`overlays/${name}`, join(directory, name), 'the overlay')),
   )

@@ -1,7 +1,7 @@
 /** What a person at the keyboard gets wrong, the same for every command: options, empty variables, a full disk behind `>`. */
 
 import { spawnSync } from 'node:child_process'
-import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { packageRoot } from '../../../build/paths.ts'
@@ -65,6 +65,27 @@ describe.skipIf(!existsSync('/dev/full'))('what cannot be written', () => {
     } finally {
       closeSync(full)
     }
+  })
+})
+
+describe('what the kernel refuses', () => {
+  it('is told with a remedy where nobody has a better one', () => {
+    const root = temporaryDirectory()
+    mkdirSync(join(root, 'directory'))
+    const { status, stderr } = disklessIn(
+      root,
+      'build',
+      '--kernel',
+      'k',
+      '--out',
+      'o',
+      '--from-machine',
+      'directory',
+    )
+    expect(status).toBe(1)
+    expect(stderr).toBe(
+      'diskless: the file directory could not be read\n  EISDIR: illegal operation on a directory, read\nIt is a directory, and a file is wanted.\n',
+    )
   })
 })
 

@@ -270,6 +270,9 @@ describe('diskless lock refuses, with what to do, and writes nothing:', () => {
   it('what it cannot work with', async () => {
     expect(await refused('--world', 'curl')).toMatch(/--repo is missing/)
     expect(await refused('--repo', `${www}/apks`)).toMatch(/--world or --apkovl is missing/)
+    writeFileSync(join(www, 'world'), '\n')
+    const none = ['--repo', `${www}/apks`, '--world', `${www}/world`]
+    expect(await refused(...none)).toMatch(/world names no package\n.*--world alpine-base/s)
     expect(await refused('--update')).toMatch(/is not there, so nothing of it can be updated/)
     const locking = [...words, '--out', out]
     expect((await diskless(...locking)).stderr).toMatch(/--sign is missing.*openssl genrsa/s)

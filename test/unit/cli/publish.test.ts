@@ -48,6 +48,9 @@ async function attempt(...words: string[]): Promise<Omit<Said, 'stdout'>> {
   }
 }
 
+/** As one that is encrypted begins. */
+const overlayOf = (text: string) => `Salted__${text}`
+
 const published = (path: string) => readFileSync(join(out, path), 'utf8')
 
 function configure(body: string): void {
@@ -69,8 +72,8 @@ beforeAll(() => {
   writeFileSync(join(directory, 'apks/x86_64/musl-1.apk'), 'a package')
   mkdirSync(join(directory, 'overlays'))
   for (const name of ['52:54:00:12:34:56', 'README', '52-54-00-12-34-57'])
-    writeFileSync(join(directory, 'overlays', `${name}.apkovl.tar.gz`), name)
-  writeFileSync(join(directory, 'kiosk.apkovl.tar.gz'), 'of the kiosk')
+    writeFileSync(join(directory, 'overlays', `${name}.apkovl.tar.gz`), overlayOf(name))
+  writeFileSync(join(directory, 'kiosk.apkovl.tar.gz'), overlayOf('of the kiosk'))
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   writeFileSync(join(directory, 'ops.rsa'), privateKey.export({ type: 'pkcs8', format: 'pem' }))
   writeFileSync(join(directory, 'ops.rsa.pub'), publicKey.export({ type: 'spki', format: 'pem' }))
@@ -100,7 +103,7 @@ describe('a configuration', () => {
     expect(line).toContain(
       'append ip=dhcp console=ttyS0 apkovl=http://10.0.0.1/overlays/{MAC}.apkovl.tar.gz alpine_repo=http://10.0.0.1/repositories/apks,https://mirror.example.org/alpine/main\n',
     )
-    expect(published('overlays/52:54:00:12:34:56.apkovl.tar.gz')).toBe('52:54:00:12:34:56')
+    expect(published('overlays/52:54:00:12:34:56.apkovl.tar.gz')).toBe(overlayOf('52:54:00:12:34:56'))
     expect(existsSync(join(out, 'overlays/README.apkovl.tar.gz'))).toBe(false)
     // By its digest, which init then demands.
     const kiosk = published('pxelinux.cfg/01-52-54-00-12-34-57')
@@ -109,7 +112,7 @@ describe('a configuration', () => {
         kiosk.replace(/ alpine_repo=\S+/, ''),
       ) ?? []
     expect(path).toBe(`files/${digest.slice(0, 32)}/kiosk.apkovl.tar.gz`)
-    expect(published(path)).toBe('of the kiosk')
+    expect(published(path)).toBe(overlayOf('of the kiosk'))
 
     const check = diskless(out, '--check', '--key', 'ops.rsa.pub')
     expect(check.stdout).toMatch(/whole; signed with ops\.rsa\.pub, verified\n$/)
@@ -164,13 +167,25 @@ describe('a configuration', () => {
   it.each([
     ['export const config = {}', /exports nothing by default\n.*export default defineConfig/],
     ['throw new Error("my own")', /could not be run\n {2}my own\nAt .*diskless\.config\.ts:1/],
-    ['export default {', /could not be run\n {2}/],
+    ['export default {', /could not be run\n {2}.*\nAt .*diskless\.config\.ts:1/],
+    ["export default {\n  boot: 'a'\n  ip: 'b' }", /could not be run\n {2}.*\nAt .*diskless\.config\.ts:3/],
     ["import './nowhere.ts'", /could not be run\n {2}Cannot find module[\s\S]*relative and end in \.ts/],
   ])('that is no program says so: %s', (text, message) => {
     writeFileSync(join(directory, 'diskless.config.ts'), text)
     const { status, stderr } = diskless(out)
     expect(stderr).toMatch(message)
     expect(status).toBe(1)
+  })
+
+  it('that never ends is not waited for without end', () => {
+    writeFileSync(join(directory, 'stuck.ts'), 'await new Promise(() => {})\nexport default {}\n')
+    const module = join(packageRoot, 'src/cli/publish/load-config.ts')
+    const script = `import { loadConfig } from ${JSON.stringify(module)}
+await loadConfig(${JSON.stringify(join(directory, 'stuck.ts'))}, 50).catch((error) => console.log(error.cause.message))`
+    const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+      encoding: 'utf8',
+    })
+    expect(stdout).toBe('it did not end within 0.05 s\n')
   })
 
   it('may import files beside it, and is given way to by options', () => {
@@ -212,6 +227,43 @@ describe('options alone', () => {
     const dry = diskless(out, '--boot', 'boot', '--append', 'quiet', '--dry-run')
     expect(dry.stdout).toMatch(/would write \d+ files/)
     expect(published('boot.ipxe')).toContain('ip=off')
+  })
+
+  it('leave what is published, and what is below it, to publishing alone', async () => {
+    expect((await attempt('--boot', '@boot', '--server', '10.0.0.1/24')).status).toBe(0)
+    const before = published('boot.ipxe')
+    const below = diskless(join(out, 'below'), '--boot', 'boot', '--server', '10.0.0.1/24')
+    expect(below.stderr).toMatch(/below is inside of .*, which is published already\n.*beside it/)
+    expect([below.status, existsSync(join(out, 'below'))]).toEqual([1, false])
+    const built = spawnSync(process.execPath, [program, 'build', '--kernel', '/nowhere', '--out', out])
+    expect([built.status, built.stderr.toString()]).toEqual([
+      1,
+      expect.stringContaining('is what diskless publish made: nothing is built into it'),
+    ])
+    expect(published('boot.ipxe')).toBe(before)
+  })
+
+  it('leave what is published as it is where a file is empty, or is none', async () => {
+    expect((await attempt('--boot', '@boot')).status).toBe(0)
+    const before = published('manifest')
+    mkdirSync(join(directory, 'torn'))
+    writeFileSync(join(directory, 'torn/vmlinuz'), 'a kernel')
+    writeFileSync(join(directory, 'torn/initrd'), '')
+    writeFileSync(join(directory, 'empty.apkovl.tar.gz'), '')
+    mkdirSync(join(directory, 'page'))
+    writeFileSync(join(directory, 'page/52:54:00:12:34:56.apkovl.tar.gz'), '<html>')
+    for (const [words, message] of [
+      [['--boot', '@torn'], /torn\/initrd is empty: nothing boots from it\ndiskless build/],
+      [
+        ['--boot', '@boot', '--overlay', '@empty.apkovl.tar.gz', '--url', 'http://a/'],
+        /is no overlay: neither/,
+      ],
+      [['--boot', '@boot', '--overlay', '@page/{MAC}.apkovl.tar.gz', '--url', 'http://a/'], /is no overlay/],
+    ] as const) {
+      const { status, stderr } = await attempt(...words)
+      expect([status, stderr]).toEqual([1, expect.stringMatching(message)])
+    }
+    expect(published('manifest')).toBe(before)
   })
 
   it.each([

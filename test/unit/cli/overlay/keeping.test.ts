@@ -79,6 +79,14 @@ describe('an encrypted and a signed overlay', () => {
 })
 
 describe('diskless overlay unpack and pack', () => {
+  it('makes no overlay of an empty directory', async () => {
+    mkdirSync(at('nothing'))
+    expect((await overlay('pack', at('nothing'), at('c.apkovl.tar.gz'))).failure).toMatch(
+      /nothing is empty: there is nothing to pack/,
+    )
+    expect(existsSync(at('c.apkovl.tar.gz'))).toBe(false)
+  })
+
   const tree = at('tree')
 
   it('go there and back without being root, devices and attributes too', async () => {
