@@ -29,7 +29,7 @@ beforeAll(() => {
   certificate('here', 'IP:127.0.0.1')
   certificate('other', 'DNS:boot.example')
 })
-afterAll(() => rmSync(directory, { recursive: true }))
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
 async function publish(more: object): Promise<{ readonly notes: string; readonly nginx: string }> {
   const { wishes, problems } = readWishes({ boot: 'boot', loaders: [], ...more }, directory)
@@ -120,7 +120,9 @@ describe('an https URL', () => {
         expect(body).toBe('200 the vmlinuz')
         expect((await fetch(`http://127.0.0.1:${port}/vmlinuz`)).status).toBe(400)
       } finally {
+        // It takes its own file away, in the directory that goes after this.
         server.kill()
+        if (server.exitCode === null && server.signalCode === null) await once(server, 'close')
       }
     },
   )
