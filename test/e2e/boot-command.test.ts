@@ -102,12 +102,11 @@ it('boots by UEFI, with two cards and a second line, until somebody interrupts i
   await said.waitFor(/network .*eth\d .*leased by 10\.0\.2\.2/, patience)
   await said.waitFor(/The boot failed[\s\S]*404[\s\S]*diskless# $/, patience)
   await vi.waitFor(
-    () => expect(readFileSync(second, 'utf8')).toMatch(/network .*eth\d [\s\S]*404[\s\S]*diskless# $/),
+    () => expect(readFileSync(second, 'utf8')).toMatch(/network .*eth\d [\s\S]*404[\s\S]*diskless# /),
     { timeout: patience },
   )
   // The kernel itself writes on one line of a driver: the first that is named.
   expect(readFileSync(second, 'utf8')).not.toContain('Linux version')
-  expect(said.text).toMatch(/eth1/)
   expect(guests()).toHaveLength(1)
   process.kill('SIGINT')
   expect(await closed).toEqual([130, null])
