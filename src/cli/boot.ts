@@ -33,13 +33,13 @@ const description = {
   examples: [
     { about: 'what diskless build wrote, from power-on', command: 'diskless boot ./boot' },
     {
-      about: 'what was published for the server 10.0.0.1, by UEFI, served from here',
+      about: 'what was published with --url http://10.0.0.1:8080/, by UEFI, served from here',
       command: 'diskless boot /srv/diskless --uefi --server 10.0.0.1 --serve 8080',
     },
     {
-      about: 'a bad network, two cards, and a picture of what that costs',
+      about: 'a bad network, two cards, and what that costs, for diskless timeline',
       command:
-        'diskless boot ./boot --direct --card virtio --card e1000e --loss 10 --delay 40 --once --timeline bad.json',
+        'diskless boot ./boot --direct --card virtio --card e1000e --loss 2 --delay 40 --once --timeline bad.json',
     },
   ],
 } as const

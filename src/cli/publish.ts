@@ -44,7 +44,8 @@ const description = {
     { about: 'what would change', command: 'diskless publish /srv/diskless --dry-run' },
     {
       about: 'then, as root: DHCP and TFTP, and HTTP',
-      command: 'dnsmasq --keep-in-foreground --conf-file=/srv/diskless/servers/dnsmasq.conf',
+      command:
+        'dnsmasq --conf-file=/srv/diskless/servers/dnsmasq.conf; nginx -c /srv/diskless/servers/nginx.conf',
     },
     {
       about: 'whether a copy on another server is whole, and whose it is',

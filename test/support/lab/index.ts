@@ -39,7 +39,7 @@ const network = '10.77.0'
 const address = `${network}.1`
 const secondAddress = `${network}.2`
 /** Of the web server that fails. */
-const faultyPort = 8080
+const faultyPort = 8090
 const prefix6 = 'fd77::'
 const address6 = `${prefix6}1`
 

@@ -6,7 +6,8 @@ import { environment } from './possible.ts'
 
 export interface ServiceOptions {
   readonly name: string
-  readonly namespace: string
+  /** None: a network of its own, in which nothing is but a loopback that is down. */
+  readonly namespace?: string | undefined
   /** For sh, which is process 1 of a process namespace of its own: when it ends, all that it started does. */
   readonly script: string
   /** What it says when clients may come. */
@@ -48,8 +49,10 @@ export class Service {
     const { name, namespace, script, ready } = this.#options
     if (this.#run !== undefined) throw new Error(`${name} runs already`)
     // However this process ends, killed included, the kernel kills unshare, and with it the namespace's process 1.
-    const guarded = ['--pdeathsig', 'KILL', 'ip', 'netns', 'exec', namespace]
-    const alone = ['unshare', '--mount', '--pid', '--fork', '--kill-child', 'sh', '-c', script]
+    const network = namespace === undefined ? [] : ['ip', 'netns', 'exec', namespace]
+    const guarded = ['--pdeathsig', 'KILL', ...network]
+    const apart = ['--mount', '--pid', ...(namespace === undefined ? ['--net'] : [])]
+    const alone = ['unshare', ...apart, '--fork', '--kill-child', 'sh', '-c', script]
     const child = spawn('setpriv', [...guarded, ...alone], {
       // A process group of its own: signals reach all of it, and a terminal's Ctrl-C none of it.
       detached: true,

@@ -11,9 +11,8 @@ import { openLiveTable } from '../../../src/cli/watch/screen.ts'
 import { drawTable, summarize, type View } from '../../../src/cli/watch/table.ts'
 import { jsonOf, lineOf } from '../../../src/cli/watch/tell.ts'
 import { placeOf } from '../../../src/cli/watch.ts'
-import { run } from '../../../src/init/run.ts'
-import { fakeMachine } from '../../support/machine/index.ts'
-import { commandLine, networkBoot, overlayUrl, servers } from '../../support/scenario.ts'
+import { postsOf } from '../../support/posts.ts'
+import { commandLine, overlayUrl, servers } from '../../support/scenario.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'diskless-watch-'))
 afterAll(() => rmSync(directory, { recursive: true }))
@@ -37,22 +36,6 @@ const view = (now: number, change: Partial<View> = {}): View => ({
   ...{ now, width: 120, height: undefined, silentMs: 45_000, style: (_: string, text: string) => text },
   ...change,
 })
-
-/** What a boot of init itself, on the fake machine, posted. */
-async function postsOf(change: Parameters<typeof networkBoot>[0], report = 'http://10.0.2.2:8080/') {
-  const base = networkBoot()
-  const machine = fakeMachine(
-    networkBoot({
-      commandLine: `${commandLine} diskless.report=${report}`,
-      kernel: { ...base.kernel, '/proc/sys/kernel/random/boot_id': 'b00t\n' },
-      ...change,
-      servers: { ...(change?.servers ?? servers()), [report]: {} },
-    }),
-  )
-  void run(machine)
-  await machine.run(machine.supervisor.ended)
-  return machine.servers.requests.flatMap(({ body }) => (body === undefined ? [] : [body]))
-}
 
 describe('the table', () => {
   it('has those that need somebody first, with the cause and what to do', () => {
@@ -140,7 +123,7 @@ describe('what init itself posts', () => {
     const now = new Date(0)
     const said: string[] = []
     const json: { event: string; mac: string; state: string }[] = []
-    for (const body of await postsOf({})) {
+    for (const body of (await postsOf()).posts) {
       for (const happening of fleet.hear(readBatch(body), '10.0.2.15', 0) ?? []) {
         said.push(...[lineOf(happening, now)].filter((line) => line !== undefined))
         json.push(JSON.parse(jsonOf(happening, now)))
@@ -161,7 +144,7 @@ describe('what init itself posts', () => {
   it('shows one that fails, with its causes', async () => {
     const fleet = openFleet(10)
     const archive = openArchive(join(directory, 'failed'), 10)
-    const posts = await postsOf({
+    const { posts } = await postsOf({
       commandLine: `${commandLine} panic=-1 diskless.report=http://10.0.2.2:8080/`,
       servers: servers({ [overlayUrl]: { status: 404 } }),
     })

@@ -1,14 +1,23 @@
-/** Every diskless command that a document or a help shows has options that exist, with what they need. */
+/**
+ * Every diskless command that a document or a help shows has options that exist, with what they need; so has what is named in
+ * mid-sentence, and npm's tasks are there. That the commands work is test/e2e/guide.test.ts and examples.test.ts.
+ */
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { readOwnJson } from '../../../build/own-json.ts'
 import { commands } from '../../../src/cli/commands.ts'
 import { knownCommands } from '../../../src/cli/completion/known.ts'
-import { hasShared, readOptions } from '../../../src/cli/options.ts'
+import { allOptions, hasShared, readOptions } from '../../../src/cli/options.ts'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 const guides = readdirSync(`${root}docs/guide`).map((name) => `docs/guide/${name}`)
+const documents = [
+  ...['README.md', 'CONTRIBUTING.md'],
+  ...guides,
+  ...readdirSync(`${root}docs`).flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : [])),
+]
 
 /** The commands of a shell's text: lines that end in \ joined, what is one after the other or in a pipe taken apart. */
 function disklessCommands(text: string): string[] {
@@ -47,5 +56,32 @@ describe.each([
     if (entry === undefined) throw new Error(`there is no command ${name}`)
     const { description } = await entry.load()
     if (!hasShared(words, 'help')) expect(() => readOptions(description, words)).not.toThrow()
+  })
+})
+
+/** What is between backquotes, on one line. */
+function named(file: string): string[] {
+  const text = readFileSync(root + file, 'utf8').replaceAll(/^( *)```[\s\S]*?^ *```$/gm, '')
+  return [...text.matchAll(/`([^`\n]+)`/g)].map(([, words = '']) => words)
+}
+
+describe.each(documents)('what %s names in its sentences', (file) => {
+  it('are commands of diskless and options of theirs', async () => {
+    for (const words of named(file)) {
+      const [, name = '', rest = ''] = /^(?:npx )?diskless ([a-z][a-z-]*)(.*)$/.exec(words) ?? []
+      if (name === '') continue
+      const entry = commands[name]
+      if (entry === undefined) throw new Error(`\`${words}\`: there is no command ${name}`)
+      const options = Object.keys(allOptions((await entry.load()).description))
+      for (const [, option = ''] of rest.matchAll(/ --([a-z][a-z-]*)/g))
+        expect(options, words).toContain(option)
+    }
+  })
+
+  it('are tasks of npm that there are', () => {
+    const own = readOwnJson<{ scripts: Record<string, string> }>(`${root}package.json`)
+    const text = readFileSync(root + file, 'utf8')
+    for (const [words, task = ''] of text.matchAll(/\bnpm (?:run )?((?<=run )[a-z:]+|start|test)\b/g))
+      expect(Object.keys(own?.scripts ?? {}), words).toContain(task)
   })
 })
