@@ -7,6 +7,7 @@ import { type Media, noMedia, wantsMedia } from '../media/media.ts'
 import { prepareNfs } from '../media/nfs.ts'
 import { fetchPipeline } from '../network/fetch.ts'
 import { throughProxies } from '../network/proxy.ts'
+import { chosenName } from '../root/told.ts'
 import type { Handoff, Sys } from '../sys/index.ts'
 import { commitCache, keepModloops, prepareCache } from './cache.ts'
 import { asksForTime, correctClock, waitsForClock } from './clock.ts'
@@ -120,12 +121,18 @@ export function prepareBoot(
     await prepareNfs(sys, root)
   }
 
+  /** Who watches a fleet knows its machines by their names. */
+  async function tellName({ report }: BootPlan): Promise<void> {
+    if (report !== undefined) reporter.name(await chosenName(sys))
+  }
+
   /** A system that is installed already: on a file server, in an image, on a disk. */
   async function mountSystem(plan: BootPlan, root: MountedRootPlan): Promise<void> {
     const { online, time } = comeOnlineInTime(plan)
-    const mounted = phase('root', [readyFor(plan), online], (report, [, online]) =>
-      mountRoot(sys, plan, root, online, report),
-    )
+    const mounted = phase('root', [readyFor(plan), online], async (report, [, online]) => {
+      await mountRoot(sys, plan, root, online, report)
+      await tellName(plan)
+    })
     await Promise.all([mounted, time])
   }
 
@@ -155,9 +162,12 @@ export function prepareBoot(
 
     // What a URL names comes without waiting for disks.
     const overlayMedia = plan.root.overlay.kind === 'url' ? Promise.resolve(noMedia) : media
-    const overlay = phase('overlay', [online, root, overlayMedia], (report, [online, , media]) =>
-      fetchOverlay(sys, plan, { mac: online?.mac ?? cache?.state?.mac, fetch }, media, report),
-    )
+    const overlay = phase('overlay', [online, root, overlayMedia], async (report, [online, , media]) => {
+      const mac = online?.mac ?? cache?.state?.mac
+      const overlay = await fetchOverlay(sys, plan, { mac, fetch }, media, report)
+      await tellName(plan)
+      return overlay
+    })
 
     const { lock } = plan.root
     const offer =

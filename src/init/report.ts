@@ -22,6 +22,8 @@ export interface Reporter {
   /** The plan says whether anybody is to be told. `say`: for the console, once, that nobody listens. */
   meet(plan: BootPlan, say: (text: string) => void): Promise<void>
   connect(online: Online | undefined): void
+  /** What the new system calls itself, which counts more than what the network calls it. */
+  name(hostname: string | undefined): void
   /** Resolves when all was delivered, or at the latest after so long. */
   flush(withinMs: number): Promise<void>
 }
@@ -66,6 +68,7 @@ export function openReporter(sys: Pick<Sys, 'clock' | 'files' | 'pipelines'>): R
   /** `null`: nobody is to be told. */
   let target: Target | null | undefined
   let online: Online | undefined
+  let ownName: string | undefined
   let kept: Kept[] = []
   const progress = new Map<string, BootEvent>()
   let lastProgress = Number.NEGATIVE_INFINITY
@@ -118,7 +121,7 @@ export function openReporter(sys: Pick<Sys, 'clock' | 'files' | 'pipelines'>): R
       lost,
       mac: online?.mac,
       address: online?.address,
-      hostname: online?.hostname,
+      hostname: ownName ?? online?.hostname,
     }
     const lines = [head, ...progress.values(), ...batch.map(({ number, event }) => ({ number, ...event }))]
     progress.clear()
@@ -219,6 +222,9 @@ export function openReporter(sys: Pick<Sys, 'clock' | 'files' | 'pipelines'>): R
       }
       target = { url, plan, machine, say, secrets: secretsOf(commandLine) }
       start()
+    },
+    name(hostname) {
+      ownName = hostname
     },
     connect(up) {
       online = up

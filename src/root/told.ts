@@ -34,12 +34,19 @@ function carriesRoot(link: string): string {
   return `auto lo\niface lo inet loopback\n\niface ${link} inet manual\n`
 }
 
-/** alpine-baselayout's own file says localhost: nobody has chosen that. */
 async function tellName(sys: Pick<Sys, 'files'>, { hostname }: NetworkUp): Promise<void> {
-  if (hostname === undefined) return
+  if (hostname === undefined || (await chosenName(sys)) !== undefined) return
+  await writeIn(sys, sysroot, 'etc/hostname', `${hostname}\n`)
+}
+
+/** What the new system calls itself. alpine-baselayout's own file says localhost: nobody has chosen that. */
+export async function chosenName(sys: Pick<Sys, 'files'>): Promise<string | undefined> {
   const path = await sys.files.resolveIn(sysroot, '/etc/hostname')
-  const name = path === undefined ? '' : (await sys.files.readText(path)).trim()
-  if (name === '' || name === 'localhost') await writeIn(sys, sysroot, 'etc/hostname', `${hostname}\n`)
+  if (path === undefined || (await sys.files.status(path))?.kind !== 'file') return undefined
+  const lines = (await sys.files.readText(path)).split('\n').map((line) => line.trim())
+  // hostname(5): lines that begin with # are comments.
+  const name = lines.find((line) => line !== '' && !line.startsWith('#'))
+  return name === 'localhost' ? undefined : name
 }
 
 /** Nothing else would start the client that is to take over, where no overlay has said what starts. */

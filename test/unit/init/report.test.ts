@@ -76,6 +76,9 @@ describe('a boot that is watched', () => {
     const numbers = events.flatMap(({ number }) => number ?? [])
     expect(numbers).toEqual(numbers.map((_, at) => at))
     expect(events[0]).toMatchObject({ event: 'begin' })
+    // The overlay's, from when it is there.
+    expect(sent[0]?.[0]).not.toHaveProperty('hostname')
+    expect(sent.at(-1)?.[0]).toMatchObject({ hostname: 'guest' })
     expect(events.at(-1)).toMatchObject({ event: 'handoff', timeline: { version: 1, attempts: 1 } })
     const phases = events.filter(({ event, state }) => event === 'phase' && state === 'done')
     expect(phases.map(({ name }) => name)).toEqual(expect.arrayContaining(['machine', 'network', 'packages']))

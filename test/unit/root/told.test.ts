@@ -34,6 +34,11 @@ test('Alpine’s own localhost is no name', async () => {
   expect((await told({ '/sysroot/etc/hostname': 'localhost\n' })).name).toBe('kiosk7\n')
 })
 
+test('a name below comments is one', async () => {
+  const own = '# of this machine\n\nmine\n'
+  expect((await told({ '/sysroot/etc/hostname': own })).name).toBe(own)
+})
+
 test('what the overlay says stays', async () => {
   const own = { '/sysroot/etc/hostname': 'mine\n', '/sysroot/etc/network/interfaces': 'auto lo\n' }
   expect(await told(own)).toEqual({ name: 'mine\n', interfaces: 'auto lo\n' })
