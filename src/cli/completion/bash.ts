@@ -9,8 +9,12 @@ export function bashCompletion(known: readonly Known[]): string {
 _diskless() {
   local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]}
   COMPREPLY=()
+  # bash makes words of --option=value at the =
+  if [[ $word == = ]]; then word=
+  elif [[ $before == = ]]; then before=\${COMP_WORDS[COMP_CWORD-2]}
+  fi
   if ((COMP_CWORD == 1)); then
-    COMPREPLY=($(compgen -W '${known.map(({ name }) => name).join(' ')} --help --version' -- "$word"))
+    ${reply([...known.map(({ name }) => name), '--help', '--version'])}
     return
   fi
   case \${COMP_WORDS[1]} in
@@ -38,7 +42,8 @@ function commandCase({ name, description }: Known): string {
 
 function reply(completion: Completion | undefined): string {
   if (completion === undefined) return ':'
-  if (completion === 'file') return 'COMPREPLY=($(compgen -f -- "$word"))'
-  if (completion === 'directory') return 'COMPREPLY=($(compgen -d -- "$word"))'
-  return `COMPREPLY=($(compgen -W '${completion.join(' ')}' -- "$word"))`
+  const wanted =
+    completion === 'file' ? '-f' : completion === 'directory' ? '-d' : `-W '${completion.join(' ')}'`
+  // A line each, as names have spaces in them.
+  return `mapfile -t COMPREPLY < <(compgen ${wanted} -- "$word")`
 }

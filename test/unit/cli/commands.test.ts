@@ -69,6 +69,10 @@ describe('completion', () => {
       expect(complete(script, ['build', '--kernel', 'lin'], directory)).toEqual(['linux.deb'])
       expect(complete(script, ['build', '--append', 'lin'], directory)).toEqual([])
       expect(complete(script, ['completion', 'z'], directory)).toEqual(['zsh'])
+      expect(complete(script, ['build', '--kernel', '=', 'lin'], directory)).toEqual(['linux.deb'])
+      expect(complete(script, ['build', '--kernel', '='], directory)).toEqual(['linux.deb'])
+      writeFileSync(join(directory, 'a name* with spaces'), '')
+      expect(complete(script, ['inspect', 'a'], directory)).toEqual(['a name* with spaces'])
     } finally {
       rmSync(directory, { recursive: true })
     }
