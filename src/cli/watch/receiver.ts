@@ -5,6 +5,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { networkInterfaces } from 'node:os'
+import { errnoOf } from '../../../build/error.ts'
 import { type Batch, BatchError, readBatch } from './batch.ts'
 
 export interface Limits {
@@ -65,6 +66,13 @@ export async function listen(
   receiving: Receiving,
   limits: Limits = usualLimits,
 ): Promise<Listening> {
+  // A connection is complained of once: what comes of one complaint is none of its own.
+  const told = new WeakSet<object>()
+  const complain = (socket: object, from: string, why: string) => {
+    if (told.has(socket)) return
+    told.add(socket)
+    receiving.onRefused(from, why)
+  }
   const server = createServer({
     ...{ maxHeaderSize: limits.headerBytes, headersTimeout: limits.headMs, requestTimeout: limits.requestMs },
     ...{ keepAliveTimeout: limits.idleMs, connectionsCheckingInterval: Math.min(1000, limits.headMs) },
@@ -72,8 +80,11 @@ export async function listen(
   server.maxConnections = limits.connections
   server.maxRequestsPerSocket = limits.requestsPerConnection
   server.on('request', (request, response) => {
-    receive(request, response, receiving, limits).catch((error: unknown) => {
-      receiving.onRefused(fromOf(request), String(error))
+    const { socket } = request
+    const onRefused = (from: string, why: string) => complain(socket, from, why)
+    receive(request, response, { ...receiving, onRefused }, limits).catch((error: unknown) => {
+      const brokeOff = errnoOf(error) === 'ECONNRESET'
+      onRefused(fromOf(request), brokeOff ? 'a report that broke off' : String(error))
       response.destroy()
     })
   })
@@ -81,7 +92,7 @@ export async function listen(
     // A reset is nobody's report.
     if (error.code !== 'ECONNRESET') {
       const from = 'remoteAddress' in socket ? String(socket.remoteAddress) : 'somebody'
-      receiving.onRefused(from, whyOf(error.code))
+      complain(socket, from, whyOf(error.code))
     }
     if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n')
     else socket.destroy()
@@ -150,6 +161,8 @@ function whyOf(code: string | undefined): string {
   switch (code) {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return 'a request that did not end'
+    case 'HPE_INVALID_EOF_STATE':
+      return 'a report that broke off'
     case 'HPE_HEADER_OVERFLOW':
       return 'a request with too long a head'
     default:

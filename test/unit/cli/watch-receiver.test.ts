@@ -144,6 +144,20 @@ describe('a stranger', () => {
     expect(refused).toEqual(['127.0.0.1: a request that did not end'])
   })
 
+  it('who announces a body and sends none, or breaks off, is complained of once, in words', async () => {
+    const { port, refused, refusal } = await start({ headMs: 200, requestMs: 300 })
+    const announced = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n'
+    expect(await raw(port, announced)).toMatch(/^HTTP\/1\.1 400/)
+    expect(refused).toEqual(['127.0.0.1: a request that did not end'])
+    const told = refusal()
+    const socket = connect(port, '127.0.0.1', () => socket.write(announced, () => socket.end()))
+    await told
+    socket.destroy()
+    await listening?.close()
+    listening = undefined
+    expect(refused.slice(1)).toEqual([expect.stringMatching(/^127\.0\.0\.1: a report that broke off$/)])
+  })
+
   it('who has too long a head, or speaks no HTTP, is sent away', async () => {
     const { port, refused } = await start({ headerBytes: 2000 })
     await raw(port, `POST / HTTP/1.1\r\nX: ${'y'.repeat(5000)}\r\n\r\n`)
