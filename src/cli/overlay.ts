@@ -120,6 +120,13 @@ async function editOverlay(path: string, request: Request, output: Output): Prom
   checkOutput(out)
   refuseStaleSignature(out, request.key)
   const { contents, keyDerivation } = await readOverlayFile(path, request.passphrase)
+  if (Object.keys(request.values).length === 0) {
+    throw new UsageError(
+      `what is to be changed in ${path}?`,
+      'For example: --world htop, --remove etc/motd',
+      "'diskless overlay --help' lists what can be.",
+    )
+  }
   const before = new Map(contents)
   applyWishes(contents, wishes, timeOfChange(), path)
   if (out === path && request.key === undefined && isSame(compareOverlays(before, contents))) {

@@ -120,7 +120,7 @@ function readIndex(directory: string, arch: string): Buffer {
       cause,
       advice: [
         there
-          ? `A repository has one for each architecture: make it with apk index, sign it with abuild-sign, or lock for another --arch.`
+          ? `A repository has one for each architecture: make it with apk index, sign it with abuild-sign. Or is it of another architecture?`
           : `Name a directory that has ${arch}/APKINDEX.tar.gz, or a URL.`,
       ],
     })

@@ -247,7 +247,7 @@ describe('diskless lock refuses, with what to do, and writes nothing:', () => {
       expect(await refused(...words)).toMatch(why)
     }
     unlinkSync(index)
-    expect(await refused(...words)).toMatch(/could not be read.*another --arch/s)
+    expect(await refused(...words)).toMatch(/could not be read.*another architecture/s)
     expect(await refused('--repo', `${url}/none`, '--world', 'curl')).toMatch(/could not be fetched: .*404/)
     expect(await refused('--repo', 'tftp://10.0.0.1/a', '--world', 'curl')).toMatch(/only http and https/)
   })

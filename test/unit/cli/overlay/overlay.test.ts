@@ -130,6 +130,7 @@ describe('diskless overlay edit', () => {
   it('writes nothing where all is so already, and elsewhere with --out', async () => {
     const before = statSync(out).mtimeMs
     expect((await overlay('edit', out, '--hostname', 'box')).stdout).toMatch(/all that is so already/)
+    expect((await overlay('edit', out)).failure).toMatch(/what is to be changed in .*box\.apkovl\.tar\.gz\?/)
     expect(statSync(out).mtimeMs).toBe(before)
     await overlay('edit', out, '--world', 'nginx', '--out', at('b.apkovl.tar.zst'))
     expect(textIn(out, 'etc/apk/world')).not.toMatch(/nginx/)
