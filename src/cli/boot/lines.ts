@@ -13,7 +13,7 @@ export function withLines(words: readonly string[], second: boolean): readonly s
 }
 
 /** What the person at this terminal will miss, and what helps. */
-export function darkLines(words: readonly string[], second: boolean): readonly string[] {
+export function darkLines(words: readonly string[], second: boolean): string[] {
   const remarks: string[] = []
   if (!names(words, 'ttyS0')) {
     remarks.push(

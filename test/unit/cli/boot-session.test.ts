@@ -270,6 +270,20 @@ describe('--once', () => {
   })
 })
 
+describe('a bad wire', () => {
+  it('is said to be slow where it will be', async () => {
+    const bad = await run('comes up', ['--once', '--loss', '10', '--delay', '60000']).ended
+    expect(bad).toMatchObject({
+      status: 0,
+      stderr: expect.stringMatching(
+        /QEMU’s own TCP is slow[^\n]*\n.* by TFTP, .*: about \d+ minutes .*--direct/,
+      ),
+    })
+    const well = await run('comes up', ['--once', '--loss', '1', '--direct', '--quiet']).ended
+    expect(well).toMatchObject({ status: 0, stderr: '' })
+  })
+})
+
 describe('what cannot be had', () => {
   it('is KVM, or a line that speaks: a word, and the machine is emulated', async () => {
     publish('quiet')
