@@ -62,6 +62,8 @@ interface Run {
 function boot(...words: readonly string[]): Run {
   const said = new Transcript()
   const started = spawn(process.execPath, [program, 'boot', directory, ...words], {
+    // What a kill -9 leaves behind goes with the rest.
+    env: { ...process.env, TMPDIR: directory },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   child = started
