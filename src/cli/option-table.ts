@@ -26,6 +26,8 @@ export interface Positionals {
   readonly name: string
   readonly least: number
   readonly most: number
+  /** What the first one may be, where it says what is to be done. */
+  readonly actions?: readonly string[]
   readonly complete?: Completion
 }
 

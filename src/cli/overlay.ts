@@ -33,7 +33,13 @@ export const overlayCommand = defineCommand({
     'pack DIR OUT [OPTIONS]',
     'unpack FILE DIR',
   ],
-  positionals: { name: 'new, edit, diff, pack or unpack', least: 1, most: 3, complete: 'file' },
+  positionals: {
+    name: 'new, edit, diff, pack or unpack',
+    least: 1,
+    most: 3,
+    actions: ['new', 'edit', 'diff', 'pack', 'unpack'],
+    complete: 'file',
+  },
   question: { when: 'diff', no: 'the overlays differ' },
   options: overlayOptions,
   notes: [

@@ -51,7 +51,11 @@ export function atOnce(
 
 function readScript(directory: string): string {
   const path = join(directory, script)
-  if (!existsSync(directory)) throw new CommandError(`${directory} is not there`)
+  if (!existsSync(directory)) {
+    throw new CommandError(`${directory} is not there`, {
+      advice: ['diskless build --out DIR and diskless publish DIR make what can be booted.'],
+    })
+  }
   if (!statSync(directory).isDirectory()) throw new CommandError(`${directory} is not a directory`)
   if (!existsSync(path)) {
     throw new CommandError(`${directory} has no ${script}: there is nothing to boot in it`, {

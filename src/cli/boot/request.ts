@@ -40,7 +40,7 @@ export const bootOptions = {
     type: 'string',
     multiple: true,
     value: 'MODEL',
-    about: `a network card; may be repeated, the first one boots [virtio]: ${Object.keys(models).join(', ')}`,
+    about: `a network card, of which the first boots [virtio]: ${Object.keys(models).join(', ')}`,
     complete: Object.keys(models),
   },
   loss: { type: 'string', value: 'PERCENT', about: 'of the frames, each way, get lost' },

@@ -26,6 +26,7 @@ complete -o filenames -F _diskless diskless
 }
 
 function commandCase({ name, description }: Known): string {
+  const { actions, complete } = description.positionals ?? {}
   const options = Object.entries(allOptions(description))
   const values = options.flatMap(([option, facts]) => {
     if (facts.type === 'boolean') return []
@@ -35,7 +36,8 @@ function commandCase({ name, description }: Known): string {
   const lines = [
     `    ${name})`,
     ...(values.length === 0 ? [] : ['      case $before in', ...values, '      esac']),
-    `      if [[ $word == -* ]]; then ${reply(names.split(' '))}; else ${reply(description.positionals?.complete)}; fi ;;`,
+    ...(actions === undefined ? [] : [`      if ((COMP_CWORD == 2)); then ${reply(actions)}; return; fi`]),
+    `      if [[ $word == -* ]]; then ${reply(names.split(' '))}; else ${reply(complete)}; fi ;;`,
   ]
   return lines.join('\n')
 }

@@ -1,6 +1,6 @@
 /** The completion of fish: a line for each option. */
 
-import type { Completion } from '../option-table.ts'
+import type { Completion, Positionals } from '../option-table.ts'
 import { allOptions } from '../options.ts'
 import { briefly, type Known, valueCompletion } from './known.ts'
 
@@ -13,13 +13,21 @@ export function fishCompletion(known: readonly Known[]): string {
       const value = facts.type === 'boolean' ? '' : ` -r ${action(valueCompletion(facts))}`
       return `complete -c diskless -n '__fish_seen_subcommand_from ${name}' -l ${option}${short}${value} -d ${quote(briefly(facts.about))}`
     }),
-    ...(description.positionals === undefined
-      ? []
-      : [
-          `complete -c diskless -n '__fish_seen_subcommand_from ${name}' ${action(description.positionals.complete)}`,
-        ]),
+    ...argumentLines(name, description.positionals),
   ])
   return `# fish completion of diskless: diskless completion fish\n${lines.join('\n')}\n`
+}
+
+function argumentLines(name: string, positionals: Positionals | undefined): string[] {
+  if (positionals === undefined) return []
+  const { actions, complete } = positionals
+  const seen = `__fish_seen_subcommand_from ${name}`
+  if (actions === undefined) return [`complete -c diskless -n '${seen}' ${action(complete)}`]
+  const chosen = `__fish_seen_subcommand_from ${actions.join(' ')}`
+  return [
+    `complete -c diskless -n '${seen}; and not ${chosen}' ${action(actions)}`,
+    `complete -c diskless -n '${seen}; and ${chosen}' ${action(complete)}`,
+  ]
 }
 
 function action(completion: Completion | undefined): string {

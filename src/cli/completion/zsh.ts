@@ -34,6 +34,7 @@ function commandCase({ name, description }: Known): string {
     const about = briefly(facts.about).replaceAll(/[[\]:]/g, '\\$&')
     return quote(`${facts.multiple ? '*' : ''}--${option}[${about}]${value.replaceAll('|', ' or ')}`)
   })
+  if (positionals?.actions !== undefined) specs.push(quote(`1:what to do:(${positionals.actions.join(' ')})`))
   if (positionals !== undefined) specs.push(quote(`*:${positionals.name}:${action(positionals.complete)}`))
   return `        ${name}) _arguments ${specs.join(' ')} ;;`
 }

@@ -1,5 +1,6 @@
 /** Compares a published directory, or a copy of one, with its manifest. */
 
+import { createPublicKey, type KeyObject } from 'node:crypto'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { CommandError } from '../../../build/error.ts'
@@ -32,7 +33,7 @@ export async function checkDirectory(
   }
   const manifest = parseManifest(readFileSync(path, 'utf8'), path)
   const wrong: string[] = []
-  const verified = publicKey === undefined ? undefined : isSigned(manifest, readInput(publicKey))
+  const verified = publicKey === undefined ? undefined : isSigned(manifest, readPublicKey(publicKey))
   if (verified === false) wrong.push(`${manifestName} is not signed with ${publicKey}`)
   const all = [...manifest.files, ...manifest.former]
   const total = all.reduce((sum, [, { size }]) => sum + size, 0)
@@ -54,5 +55,17 @@ export async function checkDirectory(
     signedWith: manifest.signature?.keyName,
     verified,
     wrong,
+  }
+}
+
+function readPublicKey(path: string): KeyObject {
+  const pem = readInput(path)
+  try {
+    return createPublicKey(pem)
+  } catch (cause) {
+    throw new CommandError(`${path} is no public key in PEM`, {
+      cause,
+      advice: ['openssl rsa -in KEY -pubout -out KEY.pub makes one of the private key that signed.'],
+    })
   }
 }

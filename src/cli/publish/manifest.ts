@@ -14,7 +14,7 @@
  * are replaced at once.
  */
 
-import { createPublicKey, sign, verify } from 'node:crypto'
+import { type KeyObject, sign, verify } from 'node:crypto'
 import { CommandError } from '../../../build/error.ts'
 import { formatSignature } from '../../apk/lock.ts'
 import type { SigningKey } from '../lock/sign.ts'
@@ -93,10 +93,6 @@ export function isInside(path: string): boolean {
   return path.split('/').every((part) => part !== '' && part !== '.' && part !== '..') && !/[\n\0]/.test(path)
 }
 
-/** `publicKey`: PEM. */
-export function isSigned({ text, signature }: SignedManifest, publicKey: Buffer): boolean {
-  return (
-    signature !== undefined &&
-    verify('sha256', Buffer.from(text), createPublicKey(publicKey), signature.bytes)
-  )
+export function isSigned({ text, signature }: SignedManifest, publicKey: KeyObject): boolean {
+  return signature !== undefined && verify('sha256', Buffer.from(text), publicKey, signature.bytes)
 }

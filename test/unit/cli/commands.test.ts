@@ -69,6 +69,8 @@ describe('completion', () => {
       expect(complete(script, ['build', '--kernel', 'lin'], directory)).toEqual(['linux.deb'])
       expect(complete(script, ['build', '--append', 'lin'], directory)).toEqual([])
       expect(complete(script, ['completion', 'z'], directory)).toEqual(['zsh'])
+      expect(complete(script, ['overlay', 'un'], directory)).toEqual(['unpack'])
+      expect(complete(script, ['overlay', 'unpack', 'lin'], directory)).toEqual(['linux.deb'])
       expect(complete(script, ['build', '--kernel', '=', 'lin'], directory)).toEqual(['linux.deb'])
       expect(complete(script, ['build', '--kernel', '='], directory)).toEqual(['linux.deb'])
       writeFileSync(join(directory, 'a name* with spaces'), '')

@@ -119,6 +119,11 @@ describe('a configuration', () => {
     writeFileSync(join(out, 'boot.ipxe'), 'of somebody')
     const other = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey
     writeFileSync(join(directory, 'other.pub'), other.export({ type: 'spki', format: 'pem' }))
+    writeFileSync(join(directory, 'junk.pub'), 'junk')
+    // No answer is no "no".
+    const junk = diskless(out, '--check', '--key', 'junk.pub')
+    expect(junk).toMatchObject({ status: 3 })
+    expect(junk.stderr).toContain('junk.pub is no public key in PEM')
     const wrong = diskless(out, '--check', '--key', 'other.pub')
     expect(wrong.status).toBe(1)
     expect(wrong.stdout).toContain('  manifest is not signed with other.pub\n  boot.ipxe has ')
