@@ -68,7 +68,7 @@ export async function stage(
   })
   for (const [at, placed] of differing.entries()) {
     await write(placed.path, () =>
-      writeWhole(join(staging, String(at)), placed, (read) => onProgress(done + read, total)),
+      writeAside(join(staging, String(at)), placed, (read) => onProgress(done + read, total)),
     )
     done += placed.size
     onProgress(done, total)
@@ -91,7 +91,7 @@ function refuseWithoutRoom(directory: string, differing: readonly Placed[]): voi
 }
 
 /** `onRead`: of what was written, as it is read again. */
-async function writeWhole(
+async function writeAside(
   place: string,
   { content, path, sha256, size }: Placed,
   onRead: (bytes: number) => void,
