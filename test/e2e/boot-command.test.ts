@@ -96,7 +96,7 @@ it('boots by UEFI, with two cards and a second line, until somebody interrupts i
   const box = await serveBox()
   server = box.server
   // What is not there ends in a shell, on both lines.
-  say('console=ttyS0 console=ttyS1 console=ttyS0 ip=dhcp diskless.idle=0', `apkovl=${server.url}/none`)
+  say('console=ttyS0 console=ttyS1,9600 console=ttyS0 ip=dhcp diskless.idle=0', `apkovl=${server.url}/none`)
   const second = join(directory, 'second.log')
   const cards = ['--card', 'e1000e', '--card', 'virtio']
   const { process, said, closed } = boot('--uefi', ...cards, '--memory', '512', '--console', second)
@@ -109,6 +109,7 @@ it('boots by UEFI, with two cards and a second line, until somebody interrupts i
   )
   // The kernel itself writes on one line of a driver: the first that is named.
   expect(readFileSync(second, 'utf8')).not.toContain('Linux version')
+  expect(said.text).not.toContain('has not the speed')
   expect(guests()).toHaveLength(1)
   process.kill('SIGINT')
   expect(await closed).toEqual([130, null])
