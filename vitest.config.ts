@@ -1,9 +1,20 @@
 /** The kinds of tests that run on Node, as vitest projects: `vitest run --project unit`. */
 
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+
+/** Where nothing is known of earlier runs the largest files come first, and this one, which waits for minutes, came last. */
+class LongWaitFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files)
+    const waits = ({ moduleId }: TestSpecification) => moduleId.endsWith('/patience.test.ts')
+    return [...sorted.filter(waits), ...sorted.filter((file) => !waits(file))]
+  }
+}
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongWaitFirst },
     projects: [
       // A busy machine is no reason to fail: what must not take for ever has virtual time, or a deadline of its own.
       {
