@@ -8,23 +8,32 @@ import { type Console, chainOf, type Sys } from '../sys/index.ts'
 /** `named`: the values of console=, with or without what follows their comma. */
 export async function findConsoles(sys: Sys, named: readonly string[]): Promise<readonly Console[]> {
   const known = await sys.consoles.list()
-  const more = await linesBeside(known, sys, named)
-  return [...known, ...[...more.keys()].map((device) => ({ device, screen: false, preferred: false }))]
+  return withLines(known, await linesBeside(known, sys, named))
 }
 
-/** As console= has it (`ttyS1,115200n8`): the kernel does it for its own. A line that refuses is told to `warn`. */
-export async function setSpeeds(
+/**
+ * The same, at the speeds that console= has (`ttyS1,115200n8`): the kernel sets its own lines' alone. One that refuses is told
+ * to `warn`.
+ */
+export async function openConsoles(
   sys: Sys,
   named: readonly string[],
   warn: (text: string) => void,
-): Promise<void> {
-  for (const [device, options] of await linesBeside(await sys.consoles.list(), sys, named)) {
+): Promise<readonly Console[]> {
+  const known = await sys.consoles.list()
+  const lines = await linesBeside(known, sys, named)
+  for (const [device, options] of lines) {
     const baud = /^\d{1,8}/.exec(options)?.[0]
     if (baud === undefined) continue
     await sys.consoles.setSpeed(device, Number(baud)).catch((error: unknown) => {
       warn(`${device} has not the speed that console= says: ${chainOf(error).join(': ')}`)
     })
   }
+  return withLines(known, lines)
+}
+
+function withLines(known: readonly Console[], lines: ReadonlyMap<string, string>): readonly Console[] {
+  return [...known, ...[...lines.keys()].map((device) => ({ device, screen: false, preferred: false }))]
 }
 
 /** Devices and their options. A driver makes nodes for more lines than there are: only those that have hardware. */

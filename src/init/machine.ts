@@ -4,7 +4,7 @@ import type { Identity, MachineClock } from '../boot/identity.ts'
 import { type BootPlan, makePlan } from '../boot/plan.ts'
 import { readSettings } from '../boot/settings.ts'
 import { BootError, type Sys } from '../sys/index.ts'
-import { findConsoles, setSpeeds } from './consoles.ts'
+import { openConsoles } from './consoles.ts'
 import { crash } from './crash.ts'
 import type { Screen } from './screen.ts'
 import { shellConsoles } from './shells.ts'
@@ -24,8 +24,7 @@ export async function meetMachine(sys: Sys, screen: Screen, report: Report): Pro
   const clock = config === undefined ? undefined : await startClock(sys, config)
   const line = parseCommandLine(await sys.files.readText('/proc/cmdline'))
   const settings = readSettings(line)
-  await setSpeeds(sys, settings.all('console'), report.warn)
-  screen.setConsoles(await findConsoles(sys, settings.all('console')))
+  screen.setConsoles(await openConsoles(sys, settings.all('console'), report.warn))
   const machine = await identify(sys, clock)
   screen.setQuiet(settings.flag('quiet'))
   const name = ['diskless', config?.version].filter(isSaid).join(' ')

@@ -1,6 +1,6 @@
 /** Which consoles init talks on: the kernel's, and serial lines that the command line names and the kernel does not write on. */
 import { expect, it } from 'vitest'
-import { findConsoles, setSpeeds } from '../../../src/init/consoles.ts'
+import { findConsoles, openConsoles } from '../../../src/init/consoles.ts'
 import { fakeMachine } from '../../support/machine/index.ts'
 
 const devices = async (machine: ReturnType<typeof fakeMachine>, named: readonly string[]) =>
@@ -31,9 +31,9 @@ it('have the speed that it says, the kernel’s own aside', async () => {
   const machine = fakeMachine({ lines: ['ttyS1', 'ttyS2'] })
   const warnings: string[] = []
   const warn = (text: string) => warnings.push(text)
-  await setSpeeds(machine, ['ttyS0,9600', 'ttyS1,115200n8', 'ttyS2'], warn)
+  await openConsoles(machine, ['ttyS0,9600', 'ttyS1,115200n8', 'ttyS2'], warn)
   expect([...machine.consoles.speeds]).toEqual([['/dev/ttyS1', 115_200]])
   machine.faults.order({ operation: 'consoles.setSpeed', code: 'EINVAL' })
-  await setSpeeds(machine, ['ttyS1,7'], warn)
+  await openConsoles(machine, ['ttyS1,7'], warn)
   expect(warnings).toEqual([expect.stringMatching(/^\/dev\/ttyS1 has not the speed .*Invalid argument/)])
 })
