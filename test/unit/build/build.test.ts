@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { checkBusybox } from '../../../build/busybox.ts'
 import { type BuildOptions, build } from '../../../build/index.ts'
 import { shellWithPassword } from '../../../build/shell.ts'
-import { kernelFiles, program, temporaryDirectory, version, writeFiles } from './synthetic.ts'
+import { kernelFiles, optionsIn, program, temporaryDirectory, version, writeFiles } from './synthetic.ts'
 
 const publicKey = '-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----\n'
 
@@ -15,16 +15,7 @@ function workplace() {
   const root = temporaryDirectory()
   writeFiles(join(root, 'tree'), kernelFiles())
   writeFiles(root, { init: program(1), 'keys/site.rsa.pub': publicKey, 'keys/readme': 'no key' })
-  const options: BuildOptions = {
-    kernel: join(root, 'tree'),
-    modules: ['acme_net'],
-    keys: [join(root, 'keys')],
-    init: join(root, 'init'),
-    out: join(root, 'out'),
-    cache: join(root, 'cache'),
-    level: 1,
-    buildTime: 1_700_000_000,
-  }
+  const options: BuildOptions = { ...optionsIn(root), keys: [join(root, 'keys')] }
   return { root, options }
 }
 

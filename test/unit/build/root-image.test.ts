@@ -3,10 +3,10 @@ import { existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { zstdDecompressSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { type BuildOptions, build, type RootImageRequest } from '../../../build/index.ts'
+import { build, type RootImageRequest } from '../../../build/index.ts'
 import { packageRoot } from '../../../build/paths.ts'
 import { parse } from '../../../src/cli/build.ts'
-import { kernelFiles, program, temporaryDirectory, writeFiles } from './synthetic.ts'
+import { kernelFiles, optionsIn, program, temporaryDirectory, writeFiles } from './synthetic.ts'
 
 const busybox = join(packageRoot, 'node_modules/busybox-static/bin/busybox')
 
@@ -30,15 +30,7 @@ function workplace(image: Buffer = squashfs()) {
   const root = temporaryDirectory()
   writeFiles(join(root, 'tree'), kernelFiles())
   writeFiles(root, { init: program(1), 'live.img': image })
-  const options: BuildOptions = {
-    kernel: join(root, 'tree'),
-    modules: ['acme_net'],
-    init: join(root, 'init'),
-    out: join(root, 'out'),
-    cache: join(root, 'cache'),
-    level: 1,
-    buildTime: 1_700_000_000,
-  }
+  const options = optionsIn(root)
   const request = (change: Partial<RootImageRequest> = {}): RootImageRequest => ({
     source: join(root, 'live.img'),
     destination: '/image.squashfs',

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { onTestFinished } from 'vitest'
+import type { BuildOptions } from '../../../build/index.ts'
 
 /** A directory that is gone after the test. */
 export function temporaryDirectory(): string {
@@ -16,6 +17,19 @@ export function writeFiles(root: string, files: Readonly<Record<string, string |
   for (const [name, content] of Object.entries(files)) {
     mkdirSync(dirname(join(root, name)), { recursive: true })
     writeFileSync(join(root, name), content)
+  }
+}
+
+/** A quick build of tree/ and init in `root`, which `kernelFiles` and `program` make, for one card's driver. */
+export function optionsIn(root: string): BuildOptions {
+  return {
+    kernel: join(root, 'tree'),
+    modules: ['acme_net'],
+    init: join(root, 'init'),
+    out: join(root, 'out'),
+    cache: join(root, 'cache'),
+    level: 1,
+    buildTime: 1_700_000_000,
   }
 }
 

@@ -4,23 +4,15 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { type BuildOptions, build } from '../../../build/index.ts'
+import { build } from '../../../build/index.ts'
 import { makeDirectory } from '../../../build/make-directory.ts'
-import { kernelFiles, program, temporaryDirectory, writeFiles } from './synthetic.ts'
+import { kernelFiles, optionsIn, program, temporaryDirectory, writeFiles } from './synthetic.ts'
 
 function workplace() {
   const root = temporaryDirectory()
   writeFiles(join(root, 'tree'), kernelFiles())
   writeFiles(root, { init: program(1), empty: '', note: 'a note' })
-  const options: BuildOptions = {
-    kernel: join(root, 'tree'),
-    modules: ['acme_net'],
-    init: join(root, 'init'),
-    out: join(root, 'out'),
-    cache: join(root, 'cache'),
-    level: 1,
-    buildTime: 1_700_000_000,
-  }
+  const options = optionsIn(root)
   return { root, options }
 }
 
